@@ -1,0 +1,70 @@
+# Inverse design of crystals: configuration, rules, target rules. See README.md.
+
+from pathlib import Path
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/database.smk"
+include: "rules/relaxation.smk"
+include: "rules/representation.smk"
+include: "rules/models.smk"
+include: "rules/generation.smk"
+include: "rules/evaluation.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    database,
+    representation,
+    models,
+    candidates,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.write_report.output,
+
+
+rule database:
+    input:
+        rules.collect_database.output,
+
+
+rule representation:
+    input:
+        rules.encode_crystals.output,
+        rules.reconstruct_crystals.output,
+
+
+rule models:
+    input:
+        rules.train_constraint.output,
+        expand(rules.train_gan.output, scheme=SCHEMES, allow_missing=True),
+
+
+rule candidates:
+    input:
+        rules.summarise_candidates.output,
+
+
+rule report:
+    input:
+        rules.write_report.output,
+
+
+onstart:
+    take_lock()
+
+
+onsuccess:
+    show_summary()
+
+
+onerror:
+    show_failure(log)

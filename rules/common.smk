@@ -1,0 +1,100 @@
+# Configuration check, paths and small helpers shared by all rules.
+
+import sys
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+
+from snakemake.exceptions import WorkflowError
+
+from ccdcgan.errors import InputError
+from ccdcgan_workflow.configuration import check_configuration, elements_of
+from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
+from ccdcgan_workflow.locks import lock_run
+
+try:
+    check_configuration(config, Path(workflow.basedir) / "schemas/config.schema.yaml")
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+ELEMENTS = elements_of(config["system"])
+RUN = config["run"] or config["system"]
+RESULTS = f"results/{RUN}"
+LOGS = f"{RESULTS}/logs"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+SCHEMES = config["gan"]["schemes"]
+
+
+wildcard_constraints:
+    element="[A-Z][a-z]?",
+    batch=r"\d+",
+    shard=r"\d+",
+    scheme="|".join(SCHEMES),
+    network="sites|lattice",
+
+
+def relaxation_settings():
+    """What decides the outcome of a relaxation: not how it is split into jobs, nor what other engines would do."""
+    section = config["relaxation"]
+    unused = {"batches", "mlip", "ase", "vasp"} - {section["engine"]}
+    return {key: value for key, value in section.items() if key not in unused}
+
+
+def numbered(count):
+    """Names of `count` batches or shards: 000, 001, ..."""
+    return [f"{number:03d}" for number in range(count)]
+
+
+def shard_sizes():
+    """Number of samples in each shard of a scheme, in order; all full but the last."""
+    samples, size = config["generation"]["samples"], config["generation"]["shard_size"]
+    full, rest = divmod(samples, size)
+    return [size] * full + ([rest] if rest else [])
+
+
+def gan_settings(wildcards):
+    """The scheme's settings; without a constraint its weight is none of the scheme's business."""
+    settings = {key: value for key, value in config["gan"].items() if key != "schemes"}
+    if wildcards.scheme == "dcgan":
+        settings |= {"constraint_weight": 0.0, "constraint_term": "mean"}
+    return settings
+
+
+def gan_constraint(wildcards):
+    """The constraint network, for the scheme that is pulled by it."""
+    return [] if wildcards.scheme == "dcgan" else f"{RESULTS}/models/constraint.keras"
+
+
+def engine_in_words():
+    """Where the energies come from."""
+    section = config["relaxation"]
+    match section["engine"]:
+        case "mlip":
+            return f"SevenNet {', then '.join(section['mlip']['models'])}"
+        case "vasp":
+            return f"VASP (DFT, PBE, {section['vasp']['encut']:g} eV)"
+        case _:
+            return f"ASE's {section['ase']['calculator']} potential, which is for tests only"
+
+
+def take_lock():
+    """Refuse to start while another process works on this run."""
+    try:
+        lock_run(RESULTS)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def show_summary():
+    """Print the short summary of a finished run, if this one made it."""
+    summary = Path(RESULTS) / "report/summary.txt"
+    if summary.exists():
+        print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
+
+
+def show_failure(snakemake_log):
+    """Say where the reason of a failure stands and that nothing finished is lost."""
+    print(
+        f"\nThe run stopped; the reason stands above and in {LOGS}/. Finished results are kept: mend the cause "
+        f"and start the same command again.",
+        file=sys.stderr,
+    )

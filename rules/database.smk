@@ -1,0 +1,121 @@
+# Prototypes, substitution, and the database gathered from its relaxed batches.
+
+
+rule build_prototypes:
+    output:
+        crystals=f"{RESULTS}/database/prototypes.extxyz",
+        table=f"{RESULTS}/database/prototypes.csv",
+    log:
+        f"{LOGS}/build_prototypes.log",
+    benchmark:
+        f"{BENCHMARKS}/build_prototypes.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        settings=config["prototypes"],
+        code=code_fingerprint("build_prototypes"),
+    message:
+        "Reading prototypes from {params.settings[sources]}"
+    script:
+        "../workflow_scripts/build_prototypes.py"
+
+
+rule substitute_elements:
+    input:
+        rules.build_prototypes.output.crystals,
+    output:
+        crystals=f"{RESULTS}/database/substituted.extxyz",
+        table=f"{RESULTS}/database/substituted.csv",
+    log:
+        f"{LOGS}/substitute_elements.log",
+    benchmark:
+        f"{BENCHMARKS}/substitute_elements.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        elements=ELEMENTS,
+        n_elements=[2, len(ELEMENTS)],
+        max_length=config["prototypes"]["max_length"],
+        matcher=config["matcher"],
+        code=code_fingerprint("substitute_elements"),
+    message:
+        "Putting {params.elements} on the prototypes"
+    script:
+        "../workflow_scripts/substitute_elements.py"
+
+
+use rule substitute_elements as substitute_reference with:
+    output:
+        crystals=f"{RESULTS}/database/references/{{element}}.extxyz",
+        table=f"{RESULTS}/database/references/{{element}}.csv",
+    log:
+        f"{LOGS}/substitute_reference/{{element}}.log",
+    benchmark:
+        f"{BENCHMARKS}/substitute_reference/{{element}}.tsv"
+    params:
+        elements=lambda wildcards: [wildcards.element],
+        n_elements=[1, 1],
+        max_length=config["prototypes"]["max_length"],
+        matcher=config["matcher"],
+        code=code_fingerprint("substitute_elements"),
+    message:
+        "Putting {wildcards.element} on the unary prototypes"
+
+
+rule collect_references:
+    input:
+        expand(f"{RESULTS}/database/references/relaxed/{{element}}.extxyz", element=ELEMENTS),
+    output:
+        table=f"{RESULTS}/database/references.csv",
+        crystals=f"{RESULTS}/database/references.extxyz",
+    log:
+        f"{LOGS}/collect_references.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_references.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        elements=ELEMENTS,
+        code=code_fingerprint("collect_references"),
+    message:
+        "Choosing the lowest crystal of each element"
+    script:
+        "../workflow_scripts/collect_references.py"
+
+
+rule collect_database:
+    input:
+        batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
+        references=rules.collect_references.output.table,
+    output:
+        crystals=f"{RESULTS}/database/database.extxyz",
+        table=f"{RESULTS}/database/database.csv",
+    log:
+        f"{LOGS}/collect_database.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_database.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        elements=ELEMENTS,
+        code=code_fingerprint("collect_database"),
+    message:
+        "Gathering the database: formation energies and hull distances"
+    script:
+        "../workflow_scripts/collect_database.py"

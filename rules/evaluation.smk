@@ -1,0 +1,66 @@
+# Relaxed candidates on the hull of the database, which are distinct, and the paper's table.
+
+
+rule place_candidates:
+    input:
+        batches=expand(
+            f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
+            batch=numbered(config["evaluation"]["batches"]),
+            allow_missing=True,
+        ),
+        references=rules.collect_references.output.table,
+        database=rules.collect_database.output.crystals,
+    output:
+        crystals=f"{RESULTS}/candidates/{{scheme}}/placed.extxyz",
+        table=f"{RESULTS}/candidates/{{scheme}}/placed.csv",
+    log:
+        f"{LOGS}/place_candidates/{{scheme}}.log",
+    benchmark:
+        f"{BENCHMARKS}/place_candidates/{{scheme}}.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        elements=ELEMENTS,
+        matcher=config["matcher"],
+        code=code_fingerprint("place_candidates"),
+    message:
+        "Placing the candidates of {wildcards.scheme} on the hull"
+    script:
+        "../workflow_scripts/place_candidates.py"
+
+
+rule summarise_candidates:
+    input:
+        prototypes=rules.build_prototypes.output.table,
+        substituted=rules.substitute_elements.output.table,
+        database=rules.collect_database.output.table,
+        placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
+        predicted=expand(f"{RESULTS}/candidates/{{scheme}}/predicted.csv", scheme=SCHEMES),
+        losses=expand(f"{RESULTS}/candidates/{{scheme}}/losses.csv", scheme=SCHEMES),
+    output:
+        summary=f"{RESULTS}/summary.csv",
+        candidates=f"{RESULTS}/candidates/candidates.csv",
+        database=f"{RESULTS}/database/database_summary.csv",
+    log:
+        f"{LOGS}/summarise_candidates.log",
+    benchmark:
+        f"{BENCHMARKS}/summarise_candidates.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        schemes=SCHEMES,
+        thresholds={key: config["evaluation"][key] for key in ("stable", "meta_stable")},
+        screen=config["generation"]["screen"],
+        code=code_fingerprint("summarise_candidates"),
+    message:
+        "Counting: the paper's table for all schemes"
+    script:
+        "../workflow_scripts/summarise_candidates.py"

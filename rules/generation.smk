@@ -1,0 +1,97 @@
+# Mass generation in seeded shards, the constraint's prediction, and which candidates are relaxed.
+
+
+rule generate_candidates:
+    input:
+        generator=f"{RESULTS}/models/gan/{{scheme}}/generator.keras",
+        graphs=rules.encode_crystals.output[0],
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+    output:
+        crystals=f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
+        samples=f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
+        graphs=f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.npz",
+    log:
+        f"{LOGS}/generate_candidates/{{scheme}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/generate_candidates/{{scheme}}/{{shard}}.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=240,
+        gpu=0,
+    params:
+        samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
+        min_distance=config["generation"]["min_distance"],
+        max_atoms=config["generation"]["max_atoms"],
+        seed=config["seed"],
+        code=code_fingerprint("generate_candidates"),
+    message:
+        "Generating candidates with {wildcards.scheme}, shard {wildcards.shard}: {params.samples} samples"
+    script:
+        "../workflow_scripts/generate_candidates.py"
+
+
+rule predict_candidates:
+    input:
+        constraint=rules.train_constraint.output.model,
+        graphs=expand(
+            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.npz",
+            shard=numbered(len(shard_sizes())),
+            allow_missing=True,
+        ),
+    output:
+        f"{RESULTS}/candidates/{{scheme}}/predicted.csv",
+    log:
+        f"{LOGS}/predict_candidates/{{scheme}}.log",
+    benchmark:
+        f"{BENCHMARKS}/predict_candidates/{{scheme}}.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        code=code_fingerprint("predict_candidates"),
+    message:
+        "Predicting the formation energies of the candidates of {wildcards.scheme}"
+    script:
+        "../workflow_scripts/predict_candidates.py"
+
+
+rule select_candidates:
+    input:
+        crystals=expand(
+            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
+            shard=numbered(len(shard_sizes())),
+            allow_missing=True,
+        ),
+        samples=expand(
+            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
+            shard=numbered(len(shard_sizes())),
+            allow_missing=True,
+        ),
+    output:
+        crystals=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
+        counts=f"{RESULTS}/candidates/{{scheme}}/losses.csv",
+    log:
+        f"{LOGS}/select_candidates/{{scheme}}.log",
+    benchmark:
+        f"{BENCHMARKS}/select_candidates/{{scheme}}.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        limit=config["evaluation"]["relax_at_most"],
+        code=code_fingerprint("select_candidates"),
+    message:
+        "Choosing the candidates of {wildcards.scheme} to relax"
+    script:
+        "../workflow_scripts/select_candidates.py"

@@ -1,0 +1,63 @@
+# Relaxation of slices of a structure set: the database, the elements, the candidates; one engine for all.
+
+
+rule relax_database:
+    input:
+        f"{RESULTS}/database/substituted.extxyz",
+    output:
+        f"{RESULTS}/database/relaxed/{{batch}}.extxyz",
+    log:
+        f"{LOGS}/relax_database/{{batch}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relax_database/{{batch}}.tsv"
+    conda:
+        "../envs/relaxation.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=720,
+    params:
+        settings=relaxation_settings(),
+        n_batches=config["relaxation"]["batches"],
+        journal=f"{RESULTS}/database/journal",
+        code=code_fingerprint("relax_batch"),
+    message:
+        "Relaxing the database, batch {wildcards.batch} of {params.n_batches}"
+    script:
+        "../workflow_scripts/relax_batch.py"
+
+
+use rule relax_database as relax_reference with:
+    input:
+        f"{RESULTS}/database/references/{{element}}.extxyz",
+    output:
+        f"{RESULTS}/database/references/relaxed/{{element}}.extxyz",
+    log:
+        f"{LOGS}/relax_reference/{{element}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relax_reference/{{element}}.tsv"
+    params:
+        settings=relaxation_settings(),
+        n_batches=1,
+        journal=f"{RESULTS}/database/journal",
+        code=code_fingerprint("relax_batch"),
+    message:
+        "Relaxing the unary prototypes of {wildcards.element}"
+
+
+use rule relax_database as relax_candidates with:
+    input:
+        f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
+    output:
+        f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
+    log:
+        f"{LOGS}/relax_candidates/{{scheme}}/{{batch}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relax_candidates/{{scheme}}/{{batch}}.tsv"
+    params:
+        settings=relaxation_settings(),
+        n_batches=config["evaluation"]["batches"],
+        journal=f"{RESULTS}/candidates/journal",
+        code=code_fingerprint("relax_batch"),
+    message:
+        "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"

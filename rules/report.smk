@@ -1,0 +1,123 @@
+# Figures, the page, the structure files of the best candidates, and the short summary.
+
+FIGURES = (
+    "learning_curves",
+    "example_crystals",
+    "formation_energies",
+    "energy_histograms",
+    "constraint_parity",
+    "latent_map",
+    "gan_curves",
+    "losses_by_reason",
+)
+THRESHOLDS = {key: config["evaluation"][key] for key in ("stable", "meta_stable")}
+
+
+rule collect_losses:
+    input:
+        losses=expand(f"{RESULTS}/candidates/{{scheme}}/losses.csv", scheme=SCHEMES),
+        candidates=rules.summarise_candidates.output.candidates,
+        summary=rules.summarise_candidates.output.summary,
+    output:
+        f"{RESULTS}/candidates/losses.csv",
+    log:
+        f"{LOGS}/collect_losses.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_losses.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        schemes=SCHEMES,
+        code=code_fingerprint("collect_losses"),
+    message:
+        "Gathering why samples and candidates were lost"
+    script:
+        "../workflow_scripts/collect_losses.py"
+
+
+rule draw_figures:
+    input:
+        **{
+            f"generated_{scheme}": expand(
+                f"{RESULTS}/candidates/{scheme}/generated/{{shard}}.npz", shard=numbered(len(shard_sizes()))
+            )
+            for scheme in SCHEMES
+        },
+        **{f"history_{scheme}": f"{RESULTS}/models/gan/{scheme}/history.csv" for scheme in SCHEMES},
+        database=rules.collect_database.output.table,
+        crystals=rules.collect_database.output.crystals,
+        candidates=rules.summarise_candidates.output.candidates,
+        summary=rules.summarise_candidates.output.summary,
+        losses=rules.collect_losses.output[0],
+        graphs=rules.encode_crystals.output[0],
+        lattice_history=f"{RESULTS}/representation/lattice_history.csv",
+        sites_history=f"{RESULTS}/representation/sites_history.csv",
+        parity=rules.train_constraint.output.table,
+    output:
+        expand(f"{RESULTS}/report/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=("png", "pdf")),
+    log:
+        f"{LOGS}/draw_figures.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_figures.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        elements=ELEMENTS,
+        schemes=SCHEMES,
+        thresholds=THRESHOLDS,
+        constraint_term=config["gan"]["constraint_term"],
+        code=code_fingerprint("draw_figures"),
+    message:
+        "Drawing the figures"
+    script:
+        "../workflow_scripts/draw_figures.py"
+
+
+rule write_report:
+    input:
+        database=rules.collect_database.output.table,
+        references=rules.collect_references.output.table,
+        candidates=rules.summarise_candidates.output.candidates,
+        summary=rules.summarise_candidates.output.summary,
+        losses=rules.collect_losses.output[0],
+        reconstruction=rules.reconstruct_crystals.output.table,
+        parity=rules.train_constraint.output.table,
+        database_counts=rules.summarise_candidates.output.database,
+        placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
+        figures=expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
+    output:
+        page=f"{RESULTS}/report/index.html",
+        crystals=f"{RESULTS}/report/distinct_meta_stable.extxyz",
+        cif=directory(f"{RESULTS}/report/cif"),
+        summary=f"{RESULTS}/report/summary.txt",
+    log:
+        f"{LOGS}/write_report.log",
+    benchmark:
+        f"{BENCHMARKS}/write_report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        settings=config,
+        run=RUN,
+        elements=ELEMENTS,
+        engine=engine_in_words(),
+        thresholds=THRESHOLDS,
+        tables=["database", "references", "candidates", "summary", "losses", "reconstruction", "parity"],
+        code=code_fingerprint("write_report"),
+        template=file_fingerprint(f"{workflow.basedir}/workflow_scripts/ccdcgan/templates/report.html.j2"),
+    message:
+        "Writing the report"
+    script:
+        "../workflow_scripts/write_report.py"

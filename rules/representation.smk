@@ -1,0 +1,118 @@
+# Voxels to latents and back: both autoencoders, the crystal graphs, and how well crystals survive them.
+
+TRAINING_THREADS = workflow.cores or 1
+
+
+rule split_crystals:
+    input:
+        database=rules.collect_database.output.crystals,
+        prototypes=rules.build_prototypes.output.crystals,
+    output:
+        f"{RESULTS}/representation/split.csv",
+    log:
+        f"{LOGS}/split_crystals.log",
+    benchmark:
+        f"{BENCHMARKS}/split_crystals.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        fraction=config["representation"]["held_out"],
+        mode=config["representation"]["split"],
+        seed=config["seed"],
+        code=code_fingerprint("split_crystals"),
+    message:
+        "Setting {params.fraction} of the crystals aside, by {params.mode}"
+    script:
+        "../workflow_scripts/split_crystals.py"
+
+
+rule train_autoencoder:
+    input:
+        database=rules.collect_database.output.crystals,
+        prototypes=rules.build_prototypes.output.crystals,
+        split=rules.split_crystals.output[0],
+    output:
+        model=f"{RESULTS}/representation/{{network}}_autoencoder.keras",
+        history=f"{RESULTS}/representation/{{network}}_history.csv",
+    log:
+        f"{LOGS}/train_autoencoder/{{network}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_autoencoder/{{network}}.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: TRAINING_THREADS
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=0,
+    params:
+        settings=lambda wildcards: config["representation"][wildcards.network],
+        box=config["representation"]["box"],
+        precision=config["precision"],
+        seed=config["seed"],
+        checkpoint=f"{RESULTS}/representation/checkpoints/{{network}}.npz",
+        code=code_fingerprint("train_autoencoder"),
+    message:
+        "Training the {wildcards.network} autoencoder"
+    script:
+        "../workflow_scripts/train_autoencoder.py"
+
+
+rule encode_crystals:
+    input:
+        database=rules.collect_database.output.crystals,
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+    output:
+        f"{RESULTS}/representation/crystal_graphs.npz",
+    log:
+        f"{LOGS}/encode_crystals.log",
+    benchmark:
+        f"{BENCHMARKS}/encode_crystals.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        representation={key: config["representation"][key] for key in ("box", "sites", "lattice")},
+        elements=ELEMENTS,
+        code=code_fingerprint("encode_crystals"),
+    message:
+        "Writing every crystal of the database as a crystal graph"
+    script:
+        "../workflow_scripts/encode_crystals.py"
+
+
+rule reconstruct_crystals:
+    input:
+        database=rules.collect_database.output.crystals,
+        split=rules.split_crystals.output[0],
+        graphs=rules.encode_crystals.output[0],
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+    output:
+        table=f"{RESULTS}/representation/reconstruction.csv",
+        summary=f"{RESULTS}/representation/reconstruction_summary.csv",
+    log:
+        f"{LOGS}/reconstruct_crystals.log",
+    benchmark:
+        f"{BENCHMARKS}/reconstruct_crystals.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        max_atoms=config["prototypes"]["max_atoms"],
+        code=code_fingerprint("reconstruct_crystals"),
+    message:
+        "Reconstructing every crystal from its crystal graph"
+    script:
+        "../workflow_scripts/reconstruct_crystals.py"

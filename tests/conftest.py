@@ -1,0 +1,69 @@
+"""Fixtures shared by all tests: Snakemake on this workflow, and one complete toy run."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The workflow with its results in ``folder``, away from the checkout."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line that a user would type, results elsewhere."""
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        return [*snakemake, "--directory", str(self.folder), *map(str, arguments)]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake and return its outcome, stdout and stderr in one text; fail the test if it fails."""
+        done = subprocess.run(
+            self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"snakemake {' '.join(map(str, arguments))} failed:\n{done.stdout[-6000:]}")
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start Snakemake in a process group of its own, to be killed as a whole."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Return how many jobs of each rule a dry run plans; empty if there is nothing to be done."""
+        lines = self.run("--dry-run", "--quiet", "rules", *arguments).stdout.splitlines()
+        jobs = {}
+        for line in lines:
+            words = line.split()
+            if len(words) == 2 and words[1].isdigit() and words[0] != "total":
+                jobs[words[0]] = int(words[1])
+        return jobs
+
+
+TOY = ("--configfile", str(ROOT / "presets/toy.yaml"))
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Workflow:
+    """The workflow with an empty results folder of its own."""
+    return Workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """One complete run of the toy preset, shared by all tests that only look at it."""
+    workflow = Workflow(tmp_path_factory.mktemp("toy"))
+    done = workflow.run("--cores", str(min(os.cpu_count() or 1, 4)), *TOY)
+    (workflow.folder / "terminal.txt").write_text(done.stdout)
+    return workflow

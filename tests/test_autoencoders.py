@@ -1,0 +1,173 @@
+"""The autoencoders are the paper's, they learn, and a killed training loses nothing."""
+
+import numpy as np
+import pytest
+from ccdcgan.autoencoders import (
+    build_autoencoder,
+    load_autoencoder,
+    reconstruction_loss,
+    save_autoencoder,
+    train_autoencoder,
+)
+from ccdcgan.errors import InputError
+from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmetries, one_element_sets
+from ccdcgan.structures import compact_positions, lattice_from_parameters
+from ccdcgan.training import exclusive, load_checkpoint, precision_policy, save_checkpoint
+from ccdcgan.voxels import lattice_voxel, sites_voxel
+from pymatgen.core import Structure
+
+SETTINGS = {
+    **{"grid": 16, "sigma": 0.8, "latent": 16, "filters": 4, "activation": "linear", "loss": "weighted"},
+    **{"steps": 12, "batch": 4, "learning_rate": 3e-3, "beta_1": 0.9, "beta_2": 0.999, "l2": 1e-6},
+    **{"schedule": "cosine", "augment": True},
+}
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    cells = []
+    for a in np.linspace(4.5, 6.5, 8):
+        salt = Structure(
+            lattice_from_parameters(a * 0.7, a * 0.7, a, 80, 85, 100), ["Bi", "Se", "Se"],
+            [[0, 0, 0], [0.5, 0.5, 0.5], [0.1, 0.5, 0.0]],
+        )  # fmt: skip
+        cells.append(salt)
+    return cells
+
+
+@pytest.fixture(scope="module")
+def source(crystals):
+    points, mask, _ = one_element_sets(crystals, 15.0)
+    return SitesSource(points, mask, 16, 15.0, 0.8, Augmentation())
+
+
+@pytest.mark.parametrize(("grid", "latent", "parameters"), [(64, 200, 3_219_456), (32, 25, 1_261_568)])
+def test_the_networks_are_those_of_the_paper(grid, latent, parameters):
+    autoencoder = build_autoencoder(grid, 64, latent, "sigmoid")
+    assert autoencoder.model.count_params() == parameters
+    assert autoencoder.model.output_shape == (None, grid, grid, grid, 1)
+    assert autoencoder.latent == latent
+
+
+@pytest.mark.parametrize("grid", [16, 24, 32])
+def test_latents_lie_between_minus_one_and_one(grid):
+    autoencoder = build_autoencoder(grid, 4, 10)
+    voxels = np.random.default_rng(0).uniform(0, 50, (3, grid, grid, grid))
+    latents = autoencoder.encode(voxels, batch=2)
+    assert latents.shape == (3, 10)
+    assert np.abs(latents).max() <= 1
+    assert autoencoder.decode(latents, batch=2).shape == voxels.shape
+
+
+def test_a_wrong_grid_is_refused():
+    with pytest.raises(InputError, match="grid is 30"):
+        build_autoencoder(30)
+    with pytest.raises(InputError, match="loss is 'mse'"):
+        reconstruction_loss("mse")
+
+
+def test_training_voxels_are_the_crystal_s_voxels(crystals):
+    points, mask, owner = one_element_sets(crystals, 15.0)
+    assert len(points) == 16
+    assert list(owner[:2]) == [0, 0]
+    plain = SitesSource(points, mask, 16, 15.0, 0.8)
+    positions = compact_positions(crystals[0])
+    np.testing.assert_allclose(
+        plain.fixed(np.array([1]))[0, ..., 0], sites_voxel(positions[1:], 16, 15.0, 0.8), atol=1e-5
+    )
+    matrices = np.array([crystal.lattice.matrix for crystal in crystals])
+    np.testing.assert_allclose(
+        LatticeSource(matrices, 16, 1.0).fixed(np.array([3]))[0, ..., 0],
+        lattice_voxel(matrices[3], 16, 1.0),
+        atol=1e-5,
+    )
+
+
+def test_the_cube_has_48_symmetries():
+    matrices = cube_symmetries()
+    assert len(np.unique(matrices.reshape(48, 9), axis=0)) == 48
+    np.testing.assert_allclose(matrices @ matrices.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (48, 3, 3)))
+
+
+def test_a_draw_depends_on_seed_and_step_alone(source, crystals):
+    lattices = LatticeSource(np.array([crystal.lattice.matrix for crystal in crystals]), 16, 1.0, Augmentation())
+    for one in (source, lattices):
+        first = one.draw(1, 5, 4).numpy()
+        np.testing.assert_array_equal(first, one.draw(1, 5, 4).numpy())
+        assert not np.array_equal(first, one.draw(1, 6, 4).numpy())
+        assert not np.array_equal(first, one.draw(2, 5, 4).numpy())
+        assert first.shape == (4, 16, 16, 16, 1)
+        assert first.min() >= 0
+        assert 0.3 < first.max() < 1.5
+
+
+def train(folder, source, steps_per_call=5, stop_after=None, **changes):
+    return train_autoencoder(
+        SETTINGS | changes, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv",
+        seed=7, steps_per_call=steps_per_call, calls_per_checkpoint=1, stop_after=stop_after,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision):
+    def run(folder, stop_after=None):
+        return train_autoencoder(
+            SETTINGS, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv",
+            seed=7, policy=precision, steps_per_call=5, calls_per_checkpoint=1, stop_after=stop_after,
+        )  # fmt: skip
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "killed", stop_after=5)
+    with open(tmp_path / "killed" / "sites.csv", "a") as history:
+        history.write("10,1,1,1,1\n")  # a row of steps that were lost with the killed run
+    resumed = run(tmp_path / "killed")
+    for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    texts = [(tmp_path / folder / "sites.csv").read_text() for folder in ("whole", "killed")]
+    assert texts[0] == texts[1]
+    assert [line.split(",")[0] for line in texts[0].splitlines()] == ["step", "5", "10", "12"]
+
+
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path, source, caplog):
+    train(tmp_path, source, stop_after=5)
+    train(tmp_path, source, stop_after=5, learning_rate=1e-4)
+    assert "starts anew" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_not_used(tmp_path):
+    path = tmp_path / "damaged.npz"
+    save_checkpoint(path, 3, [np.ones(4)], "a")
+    path.write_bytes(path.read_bytes()[:50])
+    assert load_checkpoint(path, [], "a") == 0
+    assert load_checkpoint(tmp_path / "none.npz", [], "a") == 0
+
+
+@pytest.mark.parametrize("kind", ["sites", "lattice"])
+def test_a_small_training_beats_all_zeros(tmp_path, source, crystals, kind):
+    if kind == "lattice":
+        matrices = np.array([crystal.lattice.matrix for crystal in crystals])
+        source = LatticeSource(matrices, 16, 0.8, Augmentation())
+    changes = {"loss": "squared", "latent_noise": 0.05} if kind == "lattice" else {}
+    autoencoder = train(tmp_path, source, steps_per_call=50, steps=150, filters=8, latent=32, **changes)
+    last = (tmp_path / "sites.csv").read_text().splitlines()[-1].split(",")
+    assert float(last[3]) < 0.7 * float(last[4])
+    save_autoencoder(tmp_path / "sites.keras", autoencoder)
+    read = load_autoencoder(tmp_path / "sites.keras")
+    voxels = source.fixed(np.arange(3)).numpy()[..., 0]
+    np.testing.assert_allclose(read.encode(voxels), autoencoder.encode(voxels), atol=1e-6)
+    np.testing.assert_allclose(
+        read.decode(read.encode(voxels)), autoencoder.model(voxels[..., None]).numpy()[..., 0], atol=1e-5
+    )
+
+
+def test_precision_names():
+    assert precision_policy("float32") == "float32"
+    assert precision_policy("auto") in ("float32", "mixed_bfloat16")
+    with pytest.raises(InputError, match="float64"):
+        precision_policy("float64")
+
+
+def test_the_lock_is_free_again_after_use(tmp_path):
+    for _ in range(2):
+        with exclusive(tmp_path / "lock"):
+            pass

@@ -1,0 +1,76 @@
+"""A wrong configuration gets one sentence that names the key, what was found, what is allowed."""
+
+import copy
+
+import pytest
+import yaml
+from ccdcgan.errors import InputError
+from ccdcgan_workflow.configuration import check_configuration
+
+from tests.conftest import ROOT, Workflow
+
+SCHEMA = ROOT / "schemas/config.schema.yaml"
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def changed(path: str, value: object) -> dict:
+    """Return the default configuration with one key set."""
+    config = copy.deepcopy(DEFAULT)
+    *parents, last = path.split(".")
+    section = config
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    return config
+
+
+def test_default_configuration_passes():
+    check_configuration(DEFAULT, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("sytem", "Bi-Se", "config key sytem is unknown; did you mean system?"),
+        ("gan.step", 3, "config key gan.step is unknown; did you mean steps?"),
+        ("seed", "1", "config key seed is '1'; it must be of type integer."),
+        ("system", "Bi", "config key system is 'Bi'; it must name two or more elements, e.g. \"Bi-Se\"."),
+        ("system", "Bi-Xx", "Xx is no chemical element; did you mean Xe?"),
+        ("system", "Bi-Bi", "must name each element once"),
+        ("relaxation.fmax", -1, "config key relaxation.fmax is -1; it must be above 0."),
+        ("relaxation.mlip.models", ["chgnet"], "allowed are 7net-0, 7net-l3i5, 7net-mf-0."),
+        ("evaluation.stable", 0.2, "must not exceed evaluation.meta_stable, which is 0.15."),
+        ("gan.schemes", [], "config key gan.schemes is empty; it must name at least one of dcgan, ccdcgan."),
+        ("generation", 5, "config key generation is 5; it must be of type object."),
+    ],
+)
+def test_each_fault_gets_its_sentence(path, value, expected):
+    with pytest.raises(InputError) as caught:
+        check_configuration(changed(path, value), SCHEMA)
+    message = str(caught.value)
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_missing_key_is_named():
+    config = copy.deepcopy(DEFAULT)
+    del config["gan"]["noise"]
+    with pytest.raises(InputError, match="config key gan.noise is missing"):
+        check_configuration(config, SCHEMA)
+
+
+def test_every_key_is_described():
+    def undescribed(schema: dict, path: str) -> list[str]:
+        found = [] if schema.get("description") else [path]
+        for name, part in schema.get("properties", {}).items():
+            found += undescribed(part, f"{path}.{name}")
+        return found
+
+    assert undescribed(yaml.safe_load(SCHEMA.read_text()), "config") == []
+
+
+def test_snakemake_shows_the_sentence_before_it_plans(workflow: Workflow):
+    done = workflow.run("--dry-run", "--config", "sytem=V-O", check=False)
+    assert done.returncode != 0
+    assert "config key sytem is unknown; did you mean system?" in done.stdout
+    assert "Traceback" not in done.stdout

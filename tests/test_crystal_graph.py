@@ -1,0 +1,119 @@
+"""The crystal graph holds the latents, and only them."""
+
+import numpy as np
+import pytest
+from ccdcgan.autoencoders import build_autoencoder
+from ccdcgan.crystal_graph import (
+    assemble,
+    decode_crystals,
+    decode_graphs,
+    disassemble,
+    encode_crystals,
+    image_side,
+    load_graphs,
+    save_graphs,
+)
+from ccdcgan.errors import InputError
+from ccdcgan.reconstruction import COLUMNS, reconstruct, summarise
+from ccdcgan.splits import split_held_out
+from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
+from ccdcgan.voxels import Geometry
+from pymatgen.core import Lattice, Structure
+
+GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=1.0)
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(6.0), ["Bi", "Se"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    caesium = Structure(Lattice.cubic(3.7), ["Bi", "Se"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    long = Structure(lattice_from_parameters(4, 4, 18, 90, 90, 90), ["Bi", "Se"], [[0, 0, 0], [0, 0, 0.5]])
+    chain = Structure(long.lattice, ["Bi", "Se"] * 3, [[0, 0, z] for z in np.arange(6) / 6])
+    return [
+        Crystal(name, standard_cell(structure, primitive=name != "chain"), {"prototype": name})
+        for name, structure in (("salt", salt), ("chain", chain), ("caesium", caesium))
+    ]
+
+
+@pytest.fixture(scope="module")
+def autoencoders():
+    return build_autoencoder(16, 4, 6, seed=1), build_autoencoder(16, 4, 20, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("n_elements", "latent", "side"), [(2, 200, 28), (1, 200, 28), (3, 200, 32), (2, 8, 28), (5, 200, 36)]
+)
+def test_the_side_of_a_crystal_graph(n_elements, latent, side):
+    assert image_side(n_elements, latent) == side
+
+
+def test_a_crystal_graph_gives_its_latents_back():
+    rng = np.random.default_rng(0)
+    lattice = rng.uniform(-1, 1, (7, 25)).astype(np.float32)
+    sites = rng.uniform(-1, 1, (7, 3, 200)).astype(np.float32)
+    graphs = assemble(lattice, sites)
+    assert graphs.shape == (7, 32, 32, 1)
+    lattice_back, sites_back = disassemble(graphs, 3, 200, 25)
+    np.testing.assert_array_equal(lattice_back, lattice)
+    np.testing.assert_array_equal(sites_back, sites)
+    assert np.all(graphs.reshape(7, -1)[:, 25:200] == 0)
+    assert np.all(graphs.reshape(7, -1)[:, 800:] == 0)
+
+
+def test_a_lattice_latent_longer_than_its_row_is_refused():
+    with pytest.raises(InputError, match=r"lattice\.latent"):
+        assemble(np.zeros((1, 30)), np.zeros((1, 2, 20)))
+
+
+def test_crystal_graphs_survive_their_file_and_leave_out_what_does_not_fit(tmp_path, crystals, autoencoders):
+    graphs = encode_crystals(crystals, ("Bi", "Se"), *autoencoders, GEOMETRY)
+    assert list(graphs.ids) == ["salt", "caesium"]
+    assert graphs.graphs.shape == (2, 28, 28, 1)
+    assert np.abs(graphs.graphs).max() <= 1
+    save_graphs(tmp_path / "graphs.npz", graphs)
+    read = load_graphs(tmp_path / "graphs.npz")
+    np.testing.assert_array_equal(read.graphs, graphs.graphs)
+    assert list(read.ids) == list(graphs.ids)
+    assert (read.elements, read.latent_sites, read.latent_lattice, read.geometry) == (
+        ("Bi", "Se"), 20, 6, GEOMETRY,
+    )  # fmt: skip
+
+
+def test_decoding_in_chunks_changes_nothing(autoencoders):
+    graphs = np.random.default_rng(1).uniform(-1, 1, (5, 28, 28, 1)).astype(np.float32)
+    whole = list(decode_graphs(graphs, 2, *autoencoders))
+    parts = list(decode_graphs(graphs, 2, *autoencoders, chunk=2))
+    assert len(whole) == len(parts) == 5
+    for (lattice, sites), (lattice_part, sites_part) in zip(whole, parts, strict=True):
+        assert sites.shape == (2, 16, 16, 16)
+        np.testing.assert_allclose(lattice, lattice_part, atol=1e-5)
+        np.testing.assert_allclose(sites, sites_part, atol=1e-5)
+    reasons = {decoded.reason for decoded in decode_crystals(graphs, ("Bi", "Se"), *autoencoders, GEOMETRY)}
+    assert reasons <= {"bad_lattice", "missing_element", "too_many_atoms"}
+
+
+def test_reconstruction_counts_every_crystal(crystals, autoencoders):
+    graphs = encode_crystals(crystals, ("Bi", "Se"), *autoencoders, GEOMETRY)
+    table = reconstruct(crystals, graphs, *autoencoders, np.array([False, True, True]))
+    assert list(table.columns) == COLUMNS
+    assert list(table["id"]) == ["salt", "chain", "caesium"]
+    assert table["reason"][1] == "outside_box"
+    assert table["voxels_matched"].tolist() == [True, False, True]
+    summary = summarise(table).set_index("split")
+    assert summary.loc["held_out", "n"] == 2
+    assert summary.loc["held_out", "voxels_matched"] == 1
+    assert summary.loc["all", "voxels_matched_share"] == pytest.approx(2 / 3)
+    with pytest.raises(InputError, match="another order"):
+        reconstruct(crystals[::-1], graphs, *autoencoders, np.zeros(3, bool))
+
+
+def test_a_prototype_is_never_on_both_sides():
+    prototypes = [f"p{number % 17}" for number in range(200)]
+    held_out = split_held_out(prototypes, 0.2, "prototype", seed=3)
+    inside = {name for name, out in zip(prototypes, held_out, strict=True) if not out}
+    outside = {name for name, out in zip(prototypes, held_out, strict=True) if out}
+    assert outside
+    assert not inside & outside
+    assert 0.1 < held_out.mean() <= 0.2
+    assert split_held_out(prototypes, 0.2, "random", seed=3).sum() == 40
+    assert not np.array_equal(held_out, split_held_out(prototypes, 0.2, "prototype", seed=4))

@@ -1,0 +1,270 @@
+"""The lattice and the sites autoencoder (Long et al., Tables S1 and S2) and their training.
+
+Both are the same convolutional network over a cubic voxel: stride-2 4^3 convolutions down to 4^3 (four for a
+64^3 grid, three for 32^3), one more to the latent with tanh, and the mirror image of it back to the voxel.
+No biases, Glorot-uniform weights, LeakyReLU 0.2. The sites autoencoder sees one element at a time and is
+shared by all elements. Latents lie in [-1, 1].
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ccdcgan.errors import InputError
+from ccdcgan.files import fingerprint, save_model
+from ccdcgan.history import History
+from ccdcgan.progress import Progress
+from ccdcgan.training import load_checkpoint, save_checkpoint
+
+log = logging.getLogger(__name__)
+
+POSITIVE_WEIGHT = 100.0
+"""Extra weight of a voxel of value 1 in the weighted loss: 99.9 % of a sites voxel is empty."""
+RAMP = 1e4
+"""Slope of the authors' ramp clip(1e4 (p - 0.5), 0, 1) on the decoder's sigmoid output p."""
+HISTORY_COLUMNS = ("step", "loss", "loss_all_zero", "held_out_loss", "held_out_all_zero")
+
+
+class Source(Protocol):
+    """Where training voxels (batch, grid, grid, grid, 1) come from; see ``points``."""
+
+    size: int
+    grid: int
+
+    def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor: ...
+
+    def fixed(self, chosen: np.ndarray) -> tf.Tensor: ...
+
+
+@dataclass(frozen=True)
+class Autoencoder:
+    """encoder: voxel (n, grid, grid, grid, 1) -> latent (n, latent); decoder: the way back; model: both."""
+
+    encoder: keras.Model
+    decoder: keras.Model
+    model: keras.Model
+
+    @property
+    def latent(self) -> int:
+        """Length of the latent."""
+        return int(self.encoder.output_shape[-1])
+
+    def encode(self, voxels: np.ndarray, batch: int = 32) -> np.ndarray:
+        """Return latents (n, latent), float32, of voxels (n, grid, grid, grid)."""
+        return _in_batches(self.encoder, np.asarray(voxels, np.float32)[..., None], batch)
+
+    def decode(self, latents: np.ndarray, batch: int = 32) -> np.ndarray:
+        """Return voxels (n, grid, grid, grid), float32, of latents (n, latent)."""
+        return _in_batches(self.decoder, np.asarray(latents, np.float32), batch)[..., 0]
+
+
+def _in_batches(model: keras.Model, inputs: np.ndarray, batch: int) -> np.ndarray:
+    """Run a model over many inputs; the last batch is padded, so that one shape is compiled."""
+    outputs = []
+    for start in range(0, len(inputs), batch):
+        part = inputs[start : start + batch]
+        padding = [(0, batch - len(part))] + [(0, 0)] * (inputs.ndim - 1)
+        outputs.append(np.asarray(model.predict_on_batch(np.pad(part, padding)))[: len(part)])
+    if not outputs:
+        return np.empty((0, *model.output_shape[1:]), np.float32)
+    return np.concatenate(outputs).astype(np.float32)
+
+
+def build_autoencoder(
+    grid: int,
+    filters: int = 64,
+    latent: int = 200,
+    activation: str = "linear",
+    policy: str = "float32",
+    seed: int = 0,
+) -> Autoencoder:
+    """Return an untrained autoencoder of ``grid``^3 voxels; see the module's text for the layers.
+
+    activation: of the decoder's output, linear or sigmoid; policy: Keras dtype policy, weights and outputs
+    stay float32. A grid of 64 gives Table S1 (3,219,456 parameters with latent 200), 32 with latent 25 Table
+    S2 (1,261,568). Raises InputError if the grid cannot be halved often enough.
+    """
+    halvings = max(int(np.ceil(np.log2(grid / 4))), 1)
+    core = grid >> halvings
+    if grid < 8 or core << halvings != grid:
+        raise InputError(f"representation: grid is {grid}; it must be 8, 12, 16, 24, 32, 48 or 64.")
+    if activation not in ("linear", "sigmoid"):
+        raise InputError(f"representation: activation is {activation!r}; allowed are linear, sigmoid.")
+    seeds = iter(range(seed, seed + 1000))
+    dtype = keras.DTypePolicy(policy)
+
+    def settings() -> dict:
+        initializer = keras.initializers.GlorotUniform(seed=next(seeds))
+        return {"use_bias": False, "kernel_initializer": initializer, "dtype": dtype}
+
+    def leaky(tensor):
+        return keras.layers.LeakyReLU(negative_slope=0.2, dtype=dtype)(tensor)
+
+    layers = keras.layers
+    voxel = tensor = keras.Input((grid, grid, grid, 1), name="voxel")
+    for _ in range(halvings):
+        tensor = leaky(layers.Conv3D(filters, 4, strides=2, padding="same", **settings())(tensor))
+    tensor = layers.Conv3D(latent, core, padding="valid", **settings())(tensor)
+    tensor = layers.Reshape((latent,), dtype=dtype)(tensor)
+    encoder = keras.Model(voxel, layers.Activation("tanh", dtype="float32")(tensor), name="encoder")
+
+    code = keras.Input((latent,), name="latent")
+    tensor = layers.Reshape((1, 1, 1, latent), dtype=dtype)(code)
+    tensor = leaky(layers.Conv3DTranspose(filters, core, padding="valid", **settings())(tensor))
+    for _ in range(halvings - 1):
+        tensor = leaky(layers.Conv3DTranspose(filters, 4, strides=2, padding="same", **settings())(tensor))
+    tensor = layers.Conv3DTranspose(1, 4, strides=2, padding="same", **settings())(tensor)
+    decoder = keras.Model(code, layers.Activation(activation, dtype="float32")(tensor), name="decoder")
+    return Autoencoder(encoder, decoder, keras.Model(voxel, decoder(encoder(voxel)), name="autoencoder"))
+
+
+def save_autoencoder(path: str | Path, autoencoder: Autoencoder) -> None:
+    """Write encoder and decoder, with their weights, as one ``.keras`` file."""
+    save_model(path, autoencoder.model)
+
+
+def load_autoencoder(path: str | Path) -> Autoencoder:
+    """Read what :func:`save_autoencoder` wrote. Raises InputError if the file is none of it."""
+    try:
+        model = keras.models.load_model(path, compile=False)
+        return Autoencoder(model.get_layer("encoder"), model.get_layer("decoder"), model)
+    except ValueError as error:
+        raise InputError(f"{path} is no autoencoder of this workflow ({error}); delete it and run again.") from error
+
+
+def reconstruction_loss(name: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Return the loss(true voxels, decoder's output) -> mean over all voxels.
+
+    ``weighted``: squared error times (1 + 100 x), for sites voxels, which are nearly empty; ``squared``:
+    plain, for lattice voxels, whose metric is in the flanks and not at the top; ``ramp``: the authors'
+    squared error after clip(1e4 (p - 0.5), 0, 1) of a sigmoid output p. Raises InputError for others.
+    """
+    if name == "squared":
+        return lambda true, output: tf.reduce_mean((output - true) ** 2)
+    if name == "weighted":
+        return lambda true, output: tf.reduce_mean((1 + POSITIVE_WEIGHT * true) * (output - true) ** 2)
+    if name == "ramp":
+        return lambda true, output: tf.reduce_mean((tf.clip_by_value(RAMP * (output - 0.5), 0, 1) - true) ** 2)
+    raise InputError(f"representation: loss is {name!r}; allowed are weighted, squared, ramp.")
+
+
+def all_zero_loss(name: str, true: tf.Tensor) -> tf.Tensor:
+    """Return the loss of a decoder that sees nothing: zeros everywhere (after the ramp, if there is one)."""
+    return reconstruction_loss(name)(true, tf.zeros_like(true))
+
+
+def learning_rate(settings: dict) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Return the config's learning rate, constant or falling to 1 % along half a cosine."""
+    rate, steps, schedule = float(settings["learning_rate"]), int(settings["steps"]), settings["schedule"]
+    if schedule == "constant":
+        return rate
+    if schedule == "cosine":
+        warm_up = min(100, steps // 10)
+        return keras.optimizers.schedules.CosineDecay(
+            0.1 * rate, steps - warm_up, alpha=0.01, warmup_target=rate, warmup_steps=warm_up
+        )
+    raise InputError(f"representation: schedule is {schedule!r}; allowed are cosine, constant.")
+
+
+def train_autoencoder(
+    settings: dict,
+    source: Source,
+    held_out: Source | None,
+    *,
+    checkpoint: str | Path,
+    history_csv: str | Path,
+    seed: int,
+    policy: str = "float32",
+    label: str = "autoencoder",
+    identity: str = "",
+    steps_per_call: int = 20,
+    calls_per_checkpoint: int = 25,
+    stop_after: int | None = None,
+) -> Autoencoder:
+    """Train an autoencoder on voxels drawn from ``source`` and return it with float32 weights and arithmetic.
+
+    settings: the config's ``sites`` or ``lattice`` section; held_out: voxels never trained on, for the
+    history; checkpoint: .npz that a killed run goes on from, bit for bit; history_csv: written as it goes,
+    one row per checkpoint, losses beside those of an all-zero output; policy: Keras dtype policy while
+    training; identity: fingerprint of the data, checkpoints of another are not used; stop_after: stop at this
+    step as a killed run would (tests). The loss is that of Long et al., Eq. 3, divided by its all-zero value
+    on training voxels so that ``l2`` means the same for every grid and sigma. settings ``latent_noise``
+    (optional, 0): standard deviation of normal noise on the latents in training; the decoder then forgives a
+    generator its small errors.
+    """
+    if source.size == 0:
+        raise InputError(f"{label}: there is nothing to train on; is the database empty?")
+    shape = (int(settings["grid"]), int(settings["filters"]), int(settings["latent"]), settings["activation"])
+    autoencoder = build_autoencoder(*shape, policy, seed)
+    optimizer = keras.optimizers.Adam(
+        learning_rate(settings), beta_1=float(settings["beta_1"]), beta_2=float(settings["beta_2"])
+    )
+    weights = autoencoder.model.trainable_variables
+    optimizer.build(weights)
+    loss_of = reconstruction_loss(settings["loss"])
+    steps, batch, l2 = int(settings["steps"]), int(settings["batch"]), float(settings["l2"])
+    latent_noise = float(settings.get("latent_noise", 0.0))
+
+    sample = _spread(source.size, 64)
+    training_zero = float(all_zero_loss(settings["loss"], source.fixed(sample)))
+    held_out_parts = np.array_split(_spread(held_out.size, 128), 8) if held_out and held_out.size >= 8 else []
+
+    @tf.function
+    def train(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        total, zero = tf.constant(0.0), tf.constant(0.0)
+        for step in tf.range(first, first + count):
+            voxels = source.draw(seed, step, batch)
+            noise = tf.random.stateless_normal([batch, autoencoder.latent], [seed, -1 - step])
+            with tf.GradientTape() as tape:
+                latents = autoencoder.encoder(voxels, training=True) + latent_noise * noise
+                loss = loss_of(voxels, autoencoder.decoder(latents, training=True))
+                objective = loss / training_zero
+                if l2 > 0:
+                    objective += l2 * tf.add_n([tf.reduce_sum(weight**2) for weight in weights])
+            optimizer.apply(tape.gradient(objective, weights), weights)
+            total, zero = total + loss, zero + all_zero_loss(settings["loss"], voxels)
+        return total / tf.cast(count, tf.float32), zero / tf.cast(count, tf.float32)
+
+    @tf.function
+    def evaluate(voxels: tf.Tensor) -> tf.Tensor:
+        return loss_of(voxels, autoencoder.model(voxels, training=False))
+
+    def held_out_losses() -> tuple[float | str, float | str]:
+        voxels = [held_out.fixed(part) for part in held_out_parts]
+        if not voxels:
+            return "", ""
+        zeros = [float(all_zero_loss(settings["loss"], part)) for part in voxels]
+        return float(np.mean([float(evaluate(part)) for part in voxels])), float(np.mean(zeros))
+
+    identity = fingerprint([settings, seed, policy, identity, source.size])
+    variables = [*autoencoder.model.variables, *optimizer.variables]
+    done = load_checkpoint(checkpoint, variables, identity)
+    history = History(history_csv, HISTORY_COLUMNS, done)
+    progress = Progress(steps, label, done)
+    losses, span = [], steps_per_call * calls_per_checkpoint
+    while done < steps:
+        count = min(steps_per_call, steps - done, span - done % span)
+        losses.append([count, *(float(value) for value in train(tf.constant(done), tf.constant(count)))])
+        done += count
+        progress.advance(count, f"loss {losses[-1][1]:.3g} (all-zero {losses[-1][2]:.3g})")
+        if done % span == 0 or done == steps:
+            mean = np.average(losses, axis=0, weights=[row[0] for row in losses])
+            history.append([done, mean[1], mean[2], *held_out_losses()])
+            save_checkpoint(checkpoint, done, variables, identity)
+            losses = []
+        if stop_after is not None and done >= stop_after:
+            break
+    plain = build_autoencoder(*shape, "float32", seed)
+    plain.model.set_weights(autoencoder.model.get_weights())
+    return plain
+
+
+def _spread(size: int, most: int) -> np.ndarray:
+    """Return at most ``most`` indices spread evenly over ``size``."""
+    return np.unique(np.linspace(0, size - 1, min(size, most)).astype(int))

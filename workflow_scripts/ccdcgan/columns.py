@@ -1,0 +1,158 @@
+"""The columns of every table of a run, in one place: name, label, unit, meaning; and labels of the schemes.
+
+Figures and the report take their words from here, so that a quantity is called the same everywhere.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """name: as in the CSV file; label: for an axis or table; unit: "" if none; meaning: a sentence."""
+
+    name: str
+    label: str
+    unit: str
+    meaning: str
+
+    @property
+    def title(self) -> str:
+        """Label with the unit in brackets."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+def _by_name(columns: Iterable[Column]) -> Mapping[str, Column]:
+    return MappingProxyType({column.name: column for column in columns})
+
+
+COLUMNS = _by_name(
+    (
+        Column("id", "id", "", "Name of the crystal, unique in its set."),
+        Column("scheme", "scheme", "", "How the candidate was generated."),
+        Column("element", "element", "", "Chemical element."),
+        Column("formula", "formula", "", "Reduced formula."),
+        Column("prototype", "prototype", "", "Known crystal whose sites the system's elements were put on."),
+        Column("n_atoms", "atoms", "", "Number of atoms in the standard cell."),
+        Column("fraction", "fraction of the last element", "", "Atomic fraction of the system's last element."),
+        Column("energy_per_atom", "energy", "eV/atom", "Total energy from the engine."),
+        Column(
+            "formation_energy",
+            "formation energy",
+            "eV/atom",
+            "Energy relative to the lowest crystals of the pure elements, all from the same engine.",
+        ),
+        Column(
+            "predicted_formation_energy",
+            "predicted formation energy",
+            "eV/atom",
+            "Formation energy that the constraint reads off the crystal graph, before relaxation.",
+        ),
+        Column(
+            "predicted",
+            "predicted formation energy",
+            "eV/atom",
+            "Formation energy that the constraint reads off the crystal graph.",
+        ),
+        Column(
+            "e_above_hull",
+            "hull distance",
+            "eV/atom",
+            "Formation energy above the convex hull of the database; below zero: under that hull.",
+        ),
+        Column("status", "status", "", "ok, or failed."),
+        Column("reason", "reason", "", "Why a crystal was lost; empty if it was not."),
+        Column("distinct", "distinct", "", "Whether the relaxed crystal is not in the database and no repeat."),
+        Column(
+            "stability",
+            "stability",
+            "",
+            "stable or meta-stable: formation energy below zero and hull distance below the threshold.",
+        ),
+        Column("space_group", "space group", "", "Space group of the relaxed crystal."),
+        Column("split", "split", "", "train, or held_out: never trained on."),
+        Column("matched", "rebuilt", "", "Whether the crystal survived the way into a crystal graph and back."),
+        Column("step", "training step", "", "Number of updates of the weights."),
+    )
+)
+
+SCHEMES = MappingProxyType({"dcgan": "DCGAN", "dcgan+constraint": "DCGAN + constraint", "ccdcgan": "CCDCGAN"})
+"""Scheme -> how it is written in a figure or table, in the order of the paper's table."""
+
+SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
+"""Split -> how it is written."""
+
+REASONS = MappingProxyType(
+    {
+        "too_close": "two atoms too close",
+        "bad_lattice": "no sensible cell",
+        "missing_element": "an element is missing",
+        "too_many_atoms": "too many atoms",
+        "no_atoms": "no atoms",
+        "outside_box": "does not fit the box",
+        "not_matched": "another crystal came back",
+        "not_converged": "relaxation did not converge",
+        "wall_clock": "relaxation took too long",
+        "not_finite": "engine gave no finite number",
+        "too_dense": "cell too small for its atoms",
+        "too_sparse": "cell too large for its atoms",
+        "flat_cell": "cell nearly flat",
+        "no_standard_cell": "no standard cell",
+        "isolated_atom": "an atom without neighbours",
+        "screened": "predicted formation energy too high",
+    }
+)
+"""Reason -> plain words, where the name with spaces for its underscores would not do."""
+
+IMAGES = "candidates per image (success rate)"
+RELAXED = "relaxed per candidate sent to relaxation"
+NEGATIVE = "formation energy < 0 per relaxed"
+META_STABLE = "meta-stable per relaxed"
+STABLE = "stable per relaxed"
+DISTINCT = "distinct per relaxed"
+DISTINCT_META_STABLE_PER_IMAGE = "distinct meta-stable per image"
+DISTINCT_STABLE_PER_IMAGE = "distinct stable per image"
+DISTINCT_META_STABLE = "distinct meta-stable per relaxation"
+DISTINCT_STABLE = "distinct stable per relaxation"
+MEAN_ENERGY = "mean formation energy"
+"""Quantities of the summary, the paper's table."""
+
+
+def complete(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Return an empty table with the columns ``names``, absent ones added; any other table as it is."""
+    return frame if len(frame) else frame.reindex(columns=list(dict.fromkeys([*frame.columns, *names])))
+
+
+def is_true(values: pd.Series) -> pd.Series:
+    """Return a column of yes and no as bool; a missing value, of crystals that failed, is no."""
+    return values.map(lambda value: str(value) in ("True", "true", "1", "1.0")).astype(bool)
+
+
+def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct candidates that are meta-stable or stable."""
+    chosen = is_true(candidates["distinct"]) & candidates["stability"].isin(["stable", "meta-stable"])
+    return candidates[chosen]
+
+
+def title(name: str) -> str:
+    """Return label and unit of a column; a column not listed here is called by its name."""
+    return COLUMNS[name].title if name in COLUMNS else name.replace("_", " ")
+
+
+def scheme_label(scheme: str) -> str:
+    """Return how a scheme is written."""
+    return SCHEMES.get(scheme, scheme)
+
+
+def reason_label(reason: str) -> str:
+    """Return a loss's reason in plain words."""
+    return REASONS.get(reason, reason.replace("_", " "))
+
+
+def in_order(schemes: Iterable[str]) -> list[str]:
+    """Return the schemes once each, those of the paper first and in its order."""
+    present = list(dict.fromkeys(schemes))
+    return [name for name in SCHEMES if name in present] + [name for name in present if name not in SCHEMES]

@@ -1,0 +1,158 @@
+"""The constraint (network S5): formation energy per atom, eV/atom, from the crystal graph.
+
+It is trained on the relaxed structures' crystal graphs by mean squared error (Long et al., section on the
+constraint) for the configured number of steps; the held-out part is never trained on and decides nothing.
+Its error stands beside that of a guess, the training mean: a data set with little spread makes any error look
+small.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from ccdcgan.autoencoders import learning_rate
+from ccdcgan.errors import InputError
+from ccdcgan.files import fingerprint
+from ccdcgan.gan_networks import build_constraint, in_precision
+from ccdcgan.history import History
+from ccdcgan.progress import Progress
+from ccdcgan.seeds import derive_seed
+from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
+
+log = logging.getLogger(__name__)
+
+HISTORY_COLUMNS = ("step", "loss", "held_out_mae")
+PARITY_COLUMNS = ("id", "split", "formation_energy", "predicted")
+STEPS_PER_ROW = 100
+STEPS_PER_CHECKPOINT = 500
+
+
+def train_constraint(
+    graphs: np.ndarray,
+    energies: np.ndarray,
+    held_out: np.ndarray,
+    config: Mapping[str, Any],
+    seed: int,
+    *,
+    checkpoint: str | Path,
+    history: str | Path,
+    precision: str = "float32",
+    stop_after: int | None = None,
+) -> keras.Model:
+    """Train the constraint and return it: crystal graphs (batch, side, side, 1) to eV/atom (batch, 1).
+
+    graphs: (n, side, side, 1), float32; energies: formation energies (n,), eV/atom; held_out: (n,) of bool,
+    crystals left out of the training; config: the ``constraint`` section (``schedule`` constant or cosine,
+    default constant); checkpoint: .npz that a killed run goes on from, bit for bit; history: CSV of
+    HISTORY_COLUMNS every 100 steps, loss in (eV/atom)^2 with dropout, held_out_mae in eV/atom without;
+    stop_after: stop at this step as a killed run would (tests).
+
+    With ``output: linear`` the mean and standard deviation of the training energies are part of the model.
+    Raises InputError if the data do not fit together or the training diverges.
+    """
+    energies, held_out = np.asarray(energies, dtype=np.float32), np.asarray(held_out, dtype=bool)
+    _check(graphs, energies, held_out)
+    policy = precision_policy(precision)
+    set_determinism(seed)
+    train = ~held_out
+    mean, std = float(energies[train].mean()), max(float(energies[train].std()), 1e-3)
+    side, output = graphs.shape[1], config["output"]
+    plain = build_constraint(side, derive_seed(seed, "constraint", "weights"), output, mean, std)
+    model = in_precision(plain, policy)
+    settings = {"schedule": "constant", **config}
+    optimizer = keras.optimizers.Adam(
+        learning_rate(settings), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
+    )
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    weights = model.trainable_variables
+    optimizer.build(weights)
+    steps, batch = int(config["steps"]), int(config["batch"])
+    inputs, targets = tf.constant(graphs[train], tf.float32), tf.constant(energies[train])
+    batches_seed = derive_seed(seed, "constraint", "batches")
+    unit = std if output == "linear" else 1.0  # the loss is that of normalised energies
+
+    @tf.function
+    def run(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        total = tf.constant(0.0)
+        for step in tf.range(first, end):
+            chosen = tf.random.stateless_uniform([batch], [batches_seed, step], 0, inputs.shape[0], tf.int32)
+            true = tf.gather(targets, chosen)
+            with tf.GradientTape() as tape:
+                predicted = model(tf.gather(inputs, chosen), training=True)[:, 0]
+                loss = tf.reduce_mean(((predicted - true) / unit) ** 2)
+                scaled = optimizer.scale_loss(loss)
+            optimizer.apply(tape.gradient(scaled, weights), weights)
+            total += loss
+        return total * unit**2 / tf.cast(end - first, tf.float32)
+
+    digest = hashlib.sha256(b"".join(part.tobytes() for part in (graphs, energies, held_out))).hexdigest()
+    identity = fingerprint([settings, seed, policy, graphs.shape, digest])
+    variables = [*model.variables, *optimizer.variables]
+    done = load_checkpoint(checkpoint, variables, identity)
+    curve = History(history, HISTORY_COLUMNS, done)
+    progress = Progress(steps, "constraint", done)
+    while done < steps and (stop_after is None or done < stop_after):
+        end = min(STEPS_PER_ROW * (done // STEPS_PER_ROW + 1), steps)
+        loss = float(run(tf.constant(done), tf.constant(end)))
+        if not np.isfinite(loss):
+            raise InputError(f"the constraint diverged before step {end}; lower constraint.learning_rate.")
+        done = end
+        error = np.abs(predict(model, graphs[held_out]) - energies[held_out])
+        curve.append([done, loss, float(error.mean()) if len(error) else ""])
+        if done % STEPS_PER_CHECKPOINT == 0 or done == steps:
+            save_checkpoint(checkpoint, done, variables, identity)
+        progress.advance(done - progress.done, f"root mean square error {loss**0.5:.3f} eV/atom")
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndarray:
+    """Return predicted formation energies (n,), eV/atom, of crystal graphs (n, side, side, 1).
+
+    The last batch is padded: one shape is compiled, and a graph's energy does not depend on how many follow.
+    """
+    energies = []
+    for start in range(0, len(graphs), batch):
+        part = graphs[start : start + batch]
+        padded = np.pad(part, [(0, batch - len(part)), (0, 0), (0, 0), (0, 0)])
+        energies.append(np.asarray(model.predict_on_batch(padded), dtype=float)[: len(part), 0])
+    return np.concatenate(energies) if energies else np.empty(0)
+
+
+def parity(
+    model: keras.Model, ids: Sequence[str], graphs: np.ndarray, energies: np.ndarray, held_out: np.ndarray
+) -> pd.DataFrame:
+    """Return one row per crystal: id, split (train or held_out), formation_energy and predicted, eV/atom."""
+    return pd.DataFrame(
+        {
+            "id": np.asarray(ids, dtype=str),
+            "split": np.where(np.asarray(held_out, dtype=bool), "held_out", "train"),
+            "formation_energy": np.asarray(energies, dtype=float),
+            "predicted": predict(model, graphs),
+        },
+        columns=PARITY_COLUMNS,
+    )
+
+
+def _check(graphs: np.ndarray, energies: np.ndarray, held_out: np.ndarray) -> None:
+    """Raise InputError unless these are the data of one training."""
+    if not len(graphs) == len(energies) == len(held_out):
+        raise InputError(
+            f"there are {len(graphs)} crystal graphs, {len(energies)} formation energies and {len(held_out)} "
+            "marks of the held-out part; one of each per crystal is needed."
+        )
+    if np.count_nonzero(~held_out) < 2:
+        raise InputError(
+            f"the constraint has {np.count_nonzero(~held_out)} crystals to train on; at least 2 are needed: "
+            "take a larger database or lower constraint.held_out."
+        )
+    if not np.all(np.isfinite(energies)) or not np.all(np.isfinite(graphs)):
+        raise InputError("a formation energy or a crystal graph is not a number; leave failed crystals out.")

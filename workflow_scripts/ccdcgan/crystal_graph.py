@@ -1,0 +1,175 @@
+"""Crystals <-> crystal graphs: the latents of a crystal's voxels as one small square picture.
+
+Flattened, a crystal graph is the lattice latent padded with zeros to ``latent_sites``, then one sites latent
+per element of the system in a fixed order, then zeros (Long et al.: 28 x 28 for a binary with latents of 25
+and 200). All values lie in [-1, 1].
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ccdcgan.autoencoders import Autoencoder
+from ccdcgan.errors import InputError
+from ccdcgan.files import atomic_path
+from ccdcgan.structures import Crystal
+from ccdcgan.voxels import Decoded, Geometry, decode_crystal, encode_crystal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CrystalGraphs:
+    """Crystal graphs of a structure set, and what it takes to read them back.
+
+    ids: (n,) of the crystals; graphs: (n, side, side, 1), float32, in [-1, 1]; elements: in row order;
+    latent_sites, latent_lattice: lengths of the latents; geometry: of the voxels.
+    """
+
+    ids: np.ndarray
+    graphs: np.ndarray
+    elements: tuple[str, ...]
+    latent_sites: int
+    latent_lattice: int
+    geometry: Geometry
+
+
+def image_side(n_elements: int, latent_sites: int) -> int:
+    """Return the side of the crystal graph: the smallest multiple of 4 that holds all rows, at least 28."""
+    needed = int(np.ceil(np.sqrt((1 + n_elements) * latent_sites)))
+    return max(28, 4 * -(-needed // 4))
+
+
+def assemble(lattice_latents: np.ndarray, sites_latents: np.ndarray) -> np.ndarray:
+    """Return the crystal graphs (n, side, side, 1) of lattice latents (n, latent_lattice) and sites latents
+    (n, n_elements, latent_sites). Raises InputError if the lattice latent is the longer one."""
+    n, n_elements, latent_sites = sites_latents.shape
+    latent_lattice = lattice_latents.shape[1]
+    if latent_lattice > latent_sites:
+        raise InputError(
+            f"representation: lattice.latent is {latent_lattice}; it must not exceed sites.latent, {latent_sites}."
+        )
+    side = image_side(n_elements, latent_sites)
+    flat = np.zeros((n, side * side), np.float32)
+    flat[:, :latent_lattice] = lattice_latents
+    flat[:, latent_sites : (1 + n_elements) * latent_sites] = sites_latents.reshape(n, -1)
+    return flat.reshape(n, side, side, 1)
+
+
+def disassemble(
+    graphs: np.ndarray, n_elements: int, latent_sites: int, latent_lattice: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lattice latents (n, latent_lattice) and sites latents (n, n_elements, latent_sites)."""
+    flat = np.asarray(graphs, np.float32).reshape(len(graphs), -1)
+    sites = flat[:, latent_sites : (1 + n_elements) * latent_sites]
+    return flat[:, :latent_lattice], sites.reshape(len(graphs), n_elements, latent_sites)
+
+
+def encode_crystals(
+    crystals: Sequence[Crystal],
+    elements: Sequence[str],
+    lattice_autoencoder: Autoencoder,
+    sites_autoencoder: Autoencoder,
+    geometry: Geometry,
+    chunk: int = 64,
+) -> CrystalGraphs:
+    """Return the crystal graphs of crystals in their standard cell.
+
+    A crystal whose atoms do not fit the box of the sites voxel has none and is left out, with a line in the
+    log; compare ``ids``.
+    """
+    ids, graphs = [], []
+    for start in range(0, len(crystals), chunk):
+        lattices, sites = [], []
+        for crystal in crystals[start : start + chunk]:
+            encoded = encode_crystal(crystal.structure, elements, geometry)
+            if encoded is None:
+                log.warning("%s does not fit the %g angstrom box: no crystal graph", crystal.id, geometry.box)
+                continue
+            ids.append(crystal.id)
+            lattices.append(encoded[0])
+            sites.append(encoded[1])
+        if not lattices:
+            continue
+        sites_latents = sites_autoencoder.encode(np.concatenate(sites))
+        graphs.append(
+            assemble(
+                lattice_autoencoder.encode(np.stack(lattices)),
+                sites_latents.reshape(len(lattices), len(elements), -1),
+            )
+        )
+    side = image_side(len(elements), sites_autoencoder.latent)
+    return CrystalGraphs(
+        np.array(ids, dtype=str),
+        np.concatenate(graphs) if graphs else np.empty((0, side, side, 1), np.float32),
+        tuple(elements),
+        sites_autoencoder.latent,
+        lattice_autoencoder.latent,
+        geometry,
+    )
+
+
+def decode_graphs(
+    graphs: np.ndarray,
+    n_elements: int,
+    lattice_autoencoder: Autoencoder,
+    sites_autoencoder: Autoencoder,
+    chunk: int = 64,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, per crystal graph, its lattice voxel and its sites voxels (n_elements, grid, grid, grid)."""
+    for start in range(0, len(graphs), chunk):
+        lattice_latents, sites_latents = disassemble(
+            graphs[start : start + chunk], n_elements, sites_autoencoder.latent, lattice_autoencoder.latent
+        )
+        lattices = lattice_autoencoder.decode(lattice_latents)
+        sites = sites_autoencoder.decode(sites_latents.reshape(-1, sites_autoencoder.latent))
+        sites = sites.reshape(len(lattices), n_elements, *sites.shape[1:])
+        yield from zip(lattices, sites, strict=True)
+
+
+def decode_crystals(
+    graphs: np.ndarray,
+    elements: Sequence[str],
+    lattice_autoencoder: Autoencoder,
+    sites_autoencoder: Autoencoder,
+    geometry: Geometry,
+    max_atoms: int = 20,
+    min_distance: float = 0.0,
+) -> Iterator[Decoded]:
+    """Yield, per crystal graph, the crystal it describes or the reason why there is none."""
+    for lattice, sites in decode_graphs(graphs, len(elements), lattice_autoencoder, sites_autoencoder):
+        yield decode_crystal(lattice, sites, elements, geometry, max_atoms, min_distance)
+
+
+def save_graphs(path: str | Path, graphs: CrystalGraphs) -> None:
+    """Write crystal graphs as .npz."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            ids=np.asarray(graphs.ids, dtype=str),
+            graphs=graphs.graphs,
+            elements=np.array(graphs.elements, dtype=str),
+            latent_sites=np.int64(graphs.latent_sites),
+            latent_lattice=np.int64(graphs.latent_lattice),
+            geometry=np.str_(json.dumps(asdict(graphs.geometry))),
+        )
+
+
+def load_graphs(path: str | Path) -> CrystalGraphs:
+    """Read what :func:`save_graphs` wrote. Raises InputError if a part is missing."""
+    with np.load(path, allow_pickle=False) as stored:
+        try:
+            return CrystalGraphs(
+                stored["ids"],
+                stored["graphs"],
+                tuple(str(element) for element in stored["elements"]),
+                int(stored["latent_sites"]),
+                int(stored["latent_lattice"]),
+                Geometry(**json.loads(str(stored["geometry"]))),
+            )
+        except KeyError as error:
+            raise InputError(f"{path} holds no crystal graphs ({error}); delete it and run again.") from error

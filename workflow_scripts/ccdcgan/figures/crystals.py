@@ -1,0 +1,122 @@
+"""Example crystals beside their crystal graphs (Long et al., Fig. 1D)."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
+from ase.visualize.plot import plot_atoms
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ccdcgan.columns import complete
+from ccdcgan.figures.style import (
+    DARK_GREY,
+    ELEMENT_COLOURS,
+    empty_figure,
+    new_figure,
+    pretty_formula,
+    signed,
+    styled,
+)
+from ccdcgan.structures import Crystal, to_atoms
+
+MOST = 4
+"""Crystals in the figure."""
+
+
+def choose_examples(database: pd.DataFrame, ids: Sequence[str], most: int = MOST) -> list[str]:
+    """Return ids of crystals to show: for each composition the one nearest the hull, nearest first.
+
+    database: id, formula, e_above_hull; ids: crystals that have a crystal graph. Where there are fewer
+    compositions than ``most``, further crystals follow.
+    """
+    database = complete(database, "id", "formula", "e_above_hull")
+    rows = database[database["id"].isin(set(ids)) & database["e_above_hull"].notna()]
+    rows = rows.sort_values(["e_above_hull", "id"], kind="stable")
+    repeat = rows.duplicated("formula")
+    return [str(name) for name in pd.concat([rows[~repeat], rows[repeat]])["id"].head(most)]
+
+
+@styled
+def example_crystals(
+    crystals: Sequence[Crystal], graphs: np.ndarray, elements: Sequence[str], latent_sites: int | None = None
+) -> Figure:
+    """Draw up to four crystals, each beside its crystal graph.
+
+    crystals: to be drawn, in the order of graphs (n, side, side, 1) with values in [-1, 1]; elements: in
+    row order; latent_sites: length of a sites latent, to mark which part of a crystal graph is whose.
+    """
+    shown = list(zip(crystals, np.asarray(graphs), strict=True))[:MOST]
+    if not shown:
+        return empty_figure("no crystal has a crystal graph")
+    n_rows, n_pairs = -(-len(shown) // 2), min(len(shown), 2)
+    figure = new_figure(4.2 * n_pairs, 2.35 * n_rows + 0.35)
+    grid = figure.add_gridspec(n_rows, 2 * n_pairs, width_ratios=[1, 1] * n_pairs)
+    colours = {name: ELEMENT_COLOURS[i % len(ELEMENT_COLOURS)] for i, name in enumerate(elements)}
+    pictures = []
+    for number, (crystal, graph) in enumerate(shown):
+        row, pair = divmod(number, 2)
+        axes = figure.add_subplot(grid[row, 2 * pair])
+        _draw_crystal(axes, crystal, colours)
+        axes = figure.add_subplot(grid[row, 2 * pair + 1])
+        pictures.append(axes)
+        image = axes.imshow(graph[..., 0], cmap="PuOr", vmin=-1, vmax=1, interpolation="nearest")
+        axes.set(xlabel="column", ylabel="row")
+        axes.spines[:].set_visible(True)
+        if latent_sites:
+            _mark_parts(axes, graph.shape[0], ["cell", *elements], latent_sites)
+    figure.colorbar(image, ax=pictures, label="latent value (no unit)", shrink=0.7, pad=0.03, aspect=30)
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=7, mfc=colour, mec="black", mew=0.6, label=name)
+        for name, colour in colours.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handletextpad=0.1)
+    return figure
+
+
+def _draw_crystal(axes: Axes, crystal: Crystal, colours: dict[str, str]) -> None:
+    """Draw one cell, seen a little from above and aside, with the atoms on its faces repeated."""
+    atoms = _with_faces(to_atoms(crystal.structure))
+    symbols = atoms.get_chemical_symbols()
+    radii = [0.55 * covalent_radii[atomic_numbers[symbol]] for symbol in symbols]
+    plot_atoms(
+        atoms, axes, radii=radii, colors=[colours.get(symbol, DARK_GREY) for symbol in symbols],
+        rotation="-80x,-20y,6z", show_unit_cell=2,
+    )  # fmt: skip
+    axes.set_axis_off()
+    axes.set_anchor("N")  # titles stand in line
+    group = crystal.info.get("space_group", "")
+    name = pretty_formula(crystal.formula) + (f", {group}" if group else "")
+    energy = crystal.info.get("formation_energy", "")
+    text = f"{name}\n{signed(float(energy))} eV/atom" if energy != "" and np.isfinite(float(energy)) else name
+    axes.set_title(text, fontsize=9)
+
+
+def _with_faces(atoms: Atoms, tolerance: float = 0.02) -> Atoms:
+    """Return the cell's atoms and their images on opposite faces, edges and corners."""
+    scaled = atoms.get_scaled_positions(wrap=True)
+    scaled[scaled > 1 - tolerance] -= 1
+    symbols, positions = [], []
+    for symbol, position in zip(atoms.get_chemical_symbols(), scaled, strict=True):
+        shifts = [(0, 1) if abs(x) < tolerance else (0,) for x in position]
+        for shift in itertools.product(*shifts):
+            symbols.append(symbol)
+            positions.append(position + shift)
+    return Atoms(symbols, scaled_positions=positions, cell=atoms.cell, pbc=True)
+
+
+def _mark_parts(axes: Axes, side: int, names: Sequence[str], latent_sites: int) -> None:
+    """Draw lines between the parts of a crystal graph and name them at its right edge."""
+    for number, name in enumerate(names):
+        start, end = number * latent_sites, (number + 1) * latent_sites
+        row, column = divmod(end, side)
+        x = [side - 0.5, column - 0.5, column - 0.5, -0.5]
+        y = [row - 0.5, row - 0.5, row + 0.5, row + 0.5]
+        axes.plot(x, y, color="black", lw=0.8)
+        middle = (start + end) / 2 / side - 0.5
+        axes.text(side + 0.3, middle, name, fontsize=7, va="center", ha="left", rotation=90)
+    axes.set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))

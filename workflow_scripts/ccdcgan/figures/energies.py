@@ -1,0 +1,214 @@
+"""Formation energies of database and candidates: against composition with the hull, and as histograms."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ccdcgan.columns import SCHEMES, best_of, complete, scheme_label, title
+from ccdcgan.figures.style import (
+    BLACK,
+    DARK_GREY,
+    GREY,
+    empty_figure,
+    new_figure,
+    pretty_formula,
+    say_empty,
+    scheme_style,
+    signed,
+    styled,
+)
+
+THRESHOLDS: Mapping[str, float] = {"stable": 0.100, "meta_stable": 0.150}
+"""Hull distances (eV/atom) of Long et al. below which a crystal is stable, meta-stable."""
+_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
+ON_HULL = 1e-5
+"""Hull distance (eV/atom) up to which a crystal of the database counts as a vertex of the hull."""
+
+
+def _with_energy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have a formation energy."""
+    return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
+
+
+def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
+    """Return the compounds on the hull: id, formula, fraction, formation_energy, by fraction.
+
+    The pure elements, at zero, are not listed. Of several crystals of one formula the lowest is taken.
+    """
+    rows = _with_energy(complete(database, *_COLUMNS))
+    rows = rows[(rows["e_above_hull"] <= ON_HULL) & (rows["fraction"] > 0) & (rows["fraction"] < 1)]
+    # with three elements and more the fraction of the last one does not tell a pure element: its energy does
+    rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
+    columns = ["id", "formula", "fraction", "formation_energy"]
+    return rows.drop_duplicates("formula").sort_values("fraction")[columns].reset_index(drop=True)
+
+
+@styled
+def formation_energies(
+    database: pd.DataFrame,
+    candidates: pd.DataFrame,
+    elements: Sequence[str],
+    schemes: Sequence[str] = tuple(SCHEMES),
+    thresholds: Mapping[str, float] = THRESHOLDS,
+) -> Figure:
+    """Draw formation energies of the database and of each scheme's candidates (Long et al., Figs. 2B, 3B).
+
+    database: id, formula, fraction, formation_energy, e_above_hull; candidates: also scheme, distinct,
+    stability. Two elements: against composition, with the database's hull and the meta-stable limit above it;
+    more elements: against hull distance. A few high crystals may lie above the axis; the panel says how many.
+    """
+    binary = len(elements) == 2
+    database = complete(database, *_COLUMNS)
+    candidates = complete(candidates, *_COLUMNS, "scheme", "distinct", "stability")
+    known, relaxed = _with_energy(database), _with_energy(candidates)
+    if known.empty and relaxed.empty:
+        return empty_figure("nothing was relaxed, so there are no formation energies")
+    width = max(2.9 * len(schemes), 4.4)
+    figure = new_figure(width, 3.7)
+    panels = figure.subplots(1, max(len(schemes), 1), squeeze=False, sharex=True, sharey=True)[0]
+    limits = _energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
+    x = "fraction" if binary else "e_above_hull"
+    for axes, scheme in zip(panels, schemes, strict=False):
+        rows = relaxed[relaxed["scheme"] == scheme]
+        colour, marker = scheme_style(scheme)
+        axes.set_title(scheme_label(scheme))
+        _points(
+            axes,
+            known,
+            x,
+            color=GREY,
+            marker="o",
+            s=9,
+            alpha=0.7,
+            lw=0,
+            label=f"database (n = {len(known):,})",
+        )
+        _points(
+            axes,
+            rows,
+            x,
+            color=colour,
+            marker=marker,
+            s=13,
+            alpha=0.55,
+            lw=0,
+            label=f"candidates (n = {len(rows):,})",
+        )
+        best = best_of(rows)
+        _points(
+            axes, best, x, facecolor=colour, marker=marker, s=24, edgecolor=BLACK, lw=0.8, zorder=4,
+            label=f"distinct meta-stable (n = {len(best):,})",
+        )  # fmt: skip
+        if binary:
+            _draw_hull(axes, known, thresholds)
+        else:
+            label = f"hull distance < {thresholds['meta_stable']:.3f} eV/atom"
+            axes.axvspan(-100, thresholds["meta_stable"], color=GREY, alpha=0.15, lw=0, zorder=0, label=label)
+        axes.axhline(0, color=DARK_GREY, lw=0.6, zorder=0)
+        axes.set_ylim(limits)
+        if rows.empty:
+            axes.text(0.5, 0.985, "no candidate was relaxed", transform=axes.transAxes, ha="center", va="top")
+        _say_hidden(axes, pd.concat([known["formation_energy"], rows["formation_energy"]]), limits)
+        axes.set_xlabel(f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), handletextpad=0.2, labelspacing=0.3)
+    panels[0].set_ylabel(title("formation_energy"))
+    if binary:
+        panels[0].set_xlim(-0.04, 1.04)
+    else:
+        everything = pd.concat([known, relaxed])
+        shown = everything.loc[everything["formation_energy"] <= limits[1], "e_above_hull"]
+        panels[0].set_xlim(shown.min() - 0.05 if len(shown) else -0.05, shown.max() + 0.05 if len(shown) else 1)
+    return figure
+
+
+def _points(axes: Axes, rows: pd.DataFrame, x: str, **style: object) -> None:
+    axes.scatter(rows[x], rows["formation_energy"], rasterized=len(rows) > 3000, **style)
+
+
+def _energy_limits(energies: pd.Series) -> tuple[float, float]:
+    """Return limits of the energy axis: all that is low, and up to the 97th percentile of what is high."""
+    if energies.empty:
+        return -1.0, 1.0
+    low = min(float(energies.min()), 0.0)
+    high = max(float(np.percentile(energies, 97)), 0.1)
+    margin = 0.12 * (high - low)
+    return low - margin, high + margin
+
+
+def _say_hidden(axes: Axes, energies: pd.Series, limits: tuple[float, float]) -> None:
+    hidden = int((energies > limits[1]).sum())
+    if hidden:
+        axes.text(
+            0.985, 0.985, f"↑ {hidden:,} above the axis", transform=axes.transAxes, ha="right", va="top",
+            fontsize=7, color=DARK_GREY, bbox={"facecolor": "white", "alpha": 0.85, "lw": 0, "pad": 1.5},
+        )  # fmt: skip
+
+
+def _draw_hull(axes: Axes, database: pd.DataFrame, thresholds: Mapping[str, float]) -> None:
+    """Draw the hull through its vertices and the elements at zero, with the meta-stable limit above it."""
+    vertices = hull_vertices(database)
+    x = np.concatenate([[0.0], vertices["fraction"], [1.0]])
+    energy = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
+    axes.plot(x, energy, "-", color=BLACK, lw=1.1, marker="o", ms=3.5, label="hull of the database", zorder=3)
+    dense = np.linspace(0, 1, 201)
+    limit = np.interp(dense, x, energy) + thresholds["meta_stable"]
+    axes.plot(
+        dense, np.where(limit < 0, limit, np.nan), ls=(0, (4, 2)), color=BLACK, lw=0.8, zorder=3,
+        label=f"hull + {thresholds['meta_stable']:.3f} eV/atom",
+    )  # fmt: skip
+    lowest = int(np.argmin(energy))
+    for number, row in enumerate(vertices.itertuples(), start=1):
+        side = "center" if number == lowest else "right" if number < lowest else "left"
+        shift = {"center": (0, -5), "right": (-4, -3), "left": (4, -3)}[side]
+        axes.annotate(
+            pretty_formula(row.formula), (row.fraction, row.formation_energy), xytext=shift,
+            textcoords="offset points", ha=side, va="top", fontsize=8, zorder=5,
+        )  # fmt: skip
+
+
+@styled
+def energy_histograms(
+    database: pd.DataFrame, candidates: pd.DataFrame, schemes: Sequence[str] = tuple(SCHEMES)
+) -> Figure:
+    """Draw histograms of formation energies, database and each scheme (Long et al., Figs. S1, S2A, S2D, S2G).
+
+    Bars are shares of each set, so that sets of different sizes compare; the outermost bars hold all beyond.
+    """
+    database = complete(database, "formation_energy")
+    candidates = complete(candidates, "scheme", "formation_energy")
+    sets = {"Database": (_with_energy(database)["formation_energy"], GREY)}
+    for scheme in schemes:
+        rows = _with_energy(candidates[candidates["scheme"] == scheme])
+        sets[scheme_label(scheme)] = (rows["formation_energy"], scheme_style(scheme)[0])
+    everything = pd.concat([values for values, _ in sets.values()])
+    low, high = _energy_limits(everything)
+    width = max(round((high - low) / 40, 2), 0.01)
+    lowest = min(float(everything.min()), 0.0) if len(everything) else low
+    bins = width * np.arange(np.floor(lowest / width), np.ceil(high / width) + 1)
+    figure = new_figure(6.0, 1.15 * len(sets) + 0.6)
+    panels = figure.subplots(len(sets), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, (values, colour)) in zip(panels, sets.items(), strict=True):
+        if values.empty:
+            say_empty(axes, f"{name}: no formation energies")
+            axes.set_yticks([])
+            continue
+        weights = np.full(len(values), 100 / len(values))
+        axes.hist(np.clip(values, bins[0], bins[-1]), bins=bins, weights=weights, color=colour, ec="white", lw=0.3)
+        axes.axvline(0, color=DARK_GREY, lw=0.7)
+        axes.axvline(values.mean(), color=BLACK, ls="--", lw=1.1)
+        axes.text(
+            0.99, 0.95,
+            f"{name} (n = {len(values):,})\nmean {signed(values.mean())} eV/atom (dashed)\n"
+            f"{(values < 0).sum():,} below zero ({(values < 0).mean():.1%})",
+            transform=axes.transAxes, ha="right", va="top", fontsize=8, linespacing=1.3,
+        )  # fmt: skip
+        axes.set_ylim(top=1.1 * axes.get_ylim()[1])
+    figure.supylabel(f"share of the set per {width:.2f} eV/atom (%)", fontsize=9)
+    panels[-1].set_xlabel(title("formation_energy"))
+    hidden = int((everything > bins[-1]).sum())
+    if hidden:
+        panels[-1].set_xlabel(f"{title('formation_energy')}; the last bar holds all above {bins[-1]:.2f}")
+    return figure

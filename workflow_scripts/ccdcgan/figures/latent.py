@@ -1,0 +1,77 @@
+"""Where in the space of crystal graphs the database and the schemes lie (Long et al., Fig. 2C)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.linalg import eigh
+
+from ccdcgan.columns import scheme_label
+from ccdcgan.figures.style import GREY, empty_figure, new_figure, scheme_style, styled
+
+
+def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean (side^2,), the first two principal axes (2, side^2) and their shares of the variance (2,).
+
+    graphs: crystal graphs (n, side, side, 1). The largest entry of an axis is positive, so the result has one
+    sign everywhere. Fewer than three crystal graphs have no such axes: the first two latents are taken.
+    """
+    flat = np.asarray(graphs, float).reshape(len(graphs), -1)
+    mean = flat.mean(axis=0)
+    flat = flat - mean
+    if flat.shape[0] < 3 or not flat.any():
+        return mean, np.eye(2, flat.shape[1]), np.zeros(2)
+    # the smaller of the two matrices has the same eigenvalues, and only its two largest are needed
+    few = flat.shape[0] < flat.shape[1]
+    matrix = flat @ flat.T if few else flat.T @ flat
+    last = len(matrix) - 1
+    values, vectors = eigh(matrix, subset_by_index=[last - 1, last])
+    axes = (flat.T @ vectors if few else vectors).T[::-1]
+    lengths = np.linalg.norm(axes, axis=1, keepdims=True)
+    axes = axes / np.where(lengths > 0, lengths, 1)
+    axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(axis=1)] < 0, -1, 1)[:, None]
+    return mean, axes, values[::-1] / (flat**2).sum()
+
+
+@styled
+def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Figure:
+    """Draw crystal graphs in the plane of the database's first two principal components, one panel a scheme.
+
+    database: (n, side, side, 1); generated: scheme -> (m, side, side, 1). Without a database the components
+    are those of everything generated.
+    """
+    filled = [np.asarray(graphs) for graphs in generated.values() if len(graphs)]
+    basis, owner = (database, "database's") if len(database) else (None, "generated crystal graphs'")
+    if basis is None and filled:
+        basis = np.concatenate(filled)
+    if basis is None:
+        return empty_figure("no crystal graphs")
+    n_panels = max(len(generated), 1)
+    figure = new_figure(max(2.7 * n_panels, 4.0), 3.1)
+    panels = figure.subplots(1, n_panels, squeeze=False, sharex=True, sharey=True)[0]
+    mean, components, shares = principal_axes(basis)
+
+    def project(graphs: np.ndarray) -> np.ndarray:
+        return (np.asarray(graphs, float).reshape(len(graphs), -1) - mean) @ components.T
+
+    for axes in panels:
+        points = project(database) if len(database) else np.empty((0, 2))
+        axes.scatter(
+            *points.T, s=7, color=GREY, lw=0, alpha=0.7, label=f"database (n = {len(points):,})",
+            rasterized=len(points) > 3000,
+        )  # fmt: skip
+        axes.set_xlabel(f"component 1 (no unit)\n{shares[0]:.0%} of the {owner} variance")
+    for axes, (scheme, graphs) in zip(panels, generated.items(), strict=False):
+        colour, marker = scheme_style(scheme)
+        axes.set_title(scheme_label(scheme))
+        if not len(graphs):
+            axes.text(0.5, 0.97, "no candidates", transform=axes.transAxes, ha="center", va="top")
+            continue
+        axes.scatter(
+            *project(graphs).T, s=9, color=colour, marker=marker, lw=0, alpha=0.55,
+            label=f"candidates (n = {len(graphs):,})", rasterized=len(graphs) > 3000,
+        )  # fmt: skip
+    panels[0].set_ylabel(f"component 2 (no unit)\n{shares[1]:.0%} of the {owner} variance")
+    for axes in panels:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), markerscale=1.6, handletextpad=0.1)
+    return figure

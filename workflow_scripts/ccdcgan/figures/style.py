@@ -1,0 +1,117 @@
+"""What all figures share: colours, markers, fonts, empty panels, and how they are saved."""
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ccdcgan.files import atomic_path
+
+P = ParamSpec("P")
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+"""The palette of Okabe and Ito."""
+GREY = "#9A9A9A"
+DARK_GREY = "#4D4D4D"
+ELEMENT_COLOURS = (PURPLE, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION)
+SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
+
+_SCHEME_STYLES = {"dcgan": (BLUE, "^"), "dcgan+constraint": (ORANGE, "s"), "ccdcgan": (GREEN, "D")}
+_OTHER_STYLES = ((VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"))
+
+DPI = 170
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.4,
+    "axes.unicode_minus": True,
+    "pdf.fonttype": 42,
+    "savefig.dpi": DPI,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Run a drawing function under the project's style, whatever style the caller's program has."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE}):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure (inches) no window system knows; it is forgotten with its last reference."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def scheme_style(scheme: str) -> tuple[str, str]:
+    """Return colour and marker of a scheme."""
+    if scheme in _SCHEME_STYLES:
+        return _SCHEME_STYLES[scheme]
+    return _OTHER_STYLES[sum(scheme.encode()) % len(_OTHER_STYLES)]
+
+
+def pretty_formula(formula: str) -> str:
+    """Return a formula with its numbers as subscripts, in matplotlib's math text."""
+    return re.sub(r"(\d+(?:\.\d+)?)", r"$_{\1}$", str(formula).replace("$", r"\$"))
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """Return a number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def count_ticks(axis: Axis, log: bool = False) -> None:
+    """Write the ticks of an axis of counts as 1,000, few enough not to touch."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    if not log:
+        axis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def empty_figure(text: str) -> Figure:
+    """Return a figure that only says why nothing is drawn."""
+    figure = new_figure(5.0, 1.2)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    say_empty(axes, text)
+    return figure
+
+
+def say_empty(axes: Axes, text: str) -> None:
+    """Write in the middle of a panel why nothing is drawn in it."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=DARK_GREY, wrap=True)
+
+
+def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
+    """Write ``stem``.png and ``stem``.pdf and return their paths; the same figure gives the same bytes."""
+    stem = Path(stem)
+    paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE}):
+        for path, metadata in zip(paths, ({"Software": None}, {"CreationDate": None}), strict=True):
+            with atomic_path(path) as temporary:
+                figure.savefig(temporary, format=path.suffix[1:], dpi=DPI, metadata=metadata)
+    return paths

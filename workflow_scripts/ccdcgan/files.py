@@ -1,0 +1,80 @@
+"""Files that are whole or absent: written to a temporary name, flushed to disk, then renamed."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+TEXT_COLUMNS = {
+    *("id", "parent", "prototype", "formula", "space_group", "status", "reason", "detail"),
+    *("repeats", "scheme", "stability", "outcome", "unit"),
+}
+"""Columns of tables that hold text: an empty field is an empty text, and an id of digits stays text."""
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` with the same ending; rename it to ``path`` on success.
+
+    On an exception the temporary file is removed and ``path`` stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{''.join(path.suffixes[-1:])}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Write a table without its index; empty text and missing numbers become empty fields."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table written by :func:`write_csv`; missing text is ``""``, missing numbers are NaN."""
+    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    for column in TEXT_COLUMNS.intersection(frame):
+        frame[column] = frame[column].fillna("")
+    return frame
+
+
+def fingerprint(data: Any) -> str:
+    """Return 16 hexadecimal digits that identify JSON-serialisable ``data`` whatever its key order."""
+    canonical = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write named arrays (numbers or fixed-width text, never objects) as one compressed .npz."""
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Read what :func:`write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def save_model(path: str | Path, model: Any) -> None:
+    """Save a Keras model as one ``.keras`` file."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)

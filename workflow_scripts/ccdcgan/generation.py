@@ -1,0 +1,120 @@
+"""From noise to crystals: generated crystal graphs, decoded one by one, with the reason for every loss.
+
+A sample is one noise vector; a candidate is a sample whose crystal graph decodes to a crystal that passes the
+distance rule. Samples are made in shards, each with its own seed, so a shard is the same whoever else runs.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+from pymatgen.core import Structure
+
+from ccdcgan.autoencoders import Autoencoder
+from ccdcgan.constraint import predict
+from ccdcgan.crystal_graph import decode_crystals
+from ccdcgan.progress import Progress
+from ccdcgan.seeds import derive_seed
+from ccdcgan.structures import Crystal
+from ccdcgan.voxels import Decoded, Geometry
+
+log = logging.getLogger(__name__)
+
+SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance")
+BATCH = 64
+"""Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The candidates of one shard, and one row per sample.
+
+    candidates: as decoded, in order of their samples; graphs: their crystal graphs (n_candidates, side, side,
+    1); samples: SAMPLE_COLUMNS, one row per sample: sample (number in the shard), status (ok, failed), reason
+    ("" or bad_lattice, missing_element, too_many_atoms, too_close), formula, n_atoms, min_distance (least
+    distance between two atoms or images, angstrom). The last three are empty where nothing was decoded; a
+    too_close crystal has them, though it is no candidate.
+    """
+
+    candidates: list[Crystal]
+    samples: pd.DataFrame
+    graphs: np.ndarray
+
+
+def generate_shard(
+    generator: keras.Model,
+    lattice_autoencoder: Autoencoder,
+    sites_autoencoder: Autoencoder,
+    elements: Sequence[str],
+    geometry: Geometry,
+    *,
+    scheme: str,
+    shard: int,
+    n_samples: int,
+    seed: int,
+    min_distance: float,
+    max_atoms: int,
+) -> Shard:
+    """Generate ``n_samples`` crystal graphs and decode them.
+
+    elements: of the system, in the order of the crystal graph's rows; scheme, shard: name the candidates
+    ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise; min_distance: angstrom; max_atoms:
+    most atoms in the cell. The noise of a sample depends on (seed, scheme, shard) and its number alone.
+    """
+    rng = np.random.default_rng(derive_seed(seed, "generation", scheme, shard))
+    side = generator.output_shape[1]
+    candidates, rows, graphs = [], [], [np.empty((0, side, side, 1), np.float32)]
+    progress = Progress(n_samples, f"{scheme} shard {shard}")
+    for start in range(0, n_samples, BATCH):
+        # always a whole batch, so that one shape is compiled and a sample does not depend on n_samples
+        noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
+        generated = np.asarray(generator.predict_on_batch(noise))[: n_samples - start]
+        kept = []
+        decoded = decode_crystals(generated, elements, lattice_autoencoder, sites_autoencoder, geometry, max_atoms)
+        for number, crystal in enumerate(decoded):
+            name = f"{scheme}-{shard:04d}-{start + number:06d}"
+            row = _sample_row(start + number, crystal, min_distance)
+            rows.append(row)
+            if row["status"] == "ok":
+                candidates.append(
+                    Crystal(
+                        name,
+                        crystal.structure,
+                        {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": ""},
+                    )
+                )
+                kept.append(number)
+        graphs.append(generated[kept])
+        progress.advance(len(generated), f"{len(candidates)} candidates")
+    samples = pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
+    return Shard(candidates, samples, np.concatenate(graphs))
+
+
+def screen(graphs: np.ndarray, constraint: keras.Model, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the predicted formation energies (n,), eV/atom, of candidates, and which of them stay, (n,).
+
+    The scheme DCGAN + constraint (Long et al.) keeps candidates of ``dcgan`` whose predicted formation energy
+    is at most ``threshold`` eV/atom. graphs: (n, side, side, 1).
+    """
+    energies = predict(constraint, graphs)
+    return energies, energies <= threshold
+
+
+def _sample_row(sample: int, decoded: Decoded, min_distance: float) -> dict:
+    """Return the row of one sample; the distance rule is applied here, so that the distance is known."""
+    row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}
+    if decoded.structure is None:
+        return row
+    distance = _shortest_distance(decoded.structure)
+    row |= {"formula": decoded.structure.composition.reduced_formula, "n_atoms": len(decoded.structure)}
+    row["min_distance"] = distance
+    return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"})
+
+
+def _shortest_distance(structure: Structure) -> float:
+    """Return the least distance (angstrom) between two atoms or images, in a cell reduced or not."""
+    reach = 1.001 * min(structure.lattice.abc)  # an atom's own image is never farther than this
+    return float(structure.get_neighbor_list(reach)[3].min())

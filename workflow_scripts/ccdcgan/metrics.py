@@ -1,0 +1,223 @@
+"""The paper's table (Long et al., Results): every ratio with its numerator and its denominator."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ccdcgan import columns
+from ccdcgan.structures import Crystal
+from ccdcgan.uniqueness import Uniqueness
+
+
+def classify(formation_energies: pd.Series, hull_distances: pd.Series, thresholds: Mapping[str, float]) -> pd.Series:
+    """Label each crystal "stable", "meta-stable" or "unstable"; "" where it has no energy.
+
+    Stable: E_f < 0 and hull distance below ``thresholds["stable"]`` (eV/atom); meta-stable: the same with
+    ``thresholds["meta_stable"]``. As in the paper every stable crystal counts as meta-stable too when counted.
+    """
+    labels = np.where(
+        (formation_energies < 0) & (hull_distances < thresholds["stable"]),
+        "stable",
+        np.where((formation_energies < 0) & (hull_distances < thresholds["meta_stable"]), "meta-stable", "unstable"),
+    )
+    return pd.Series(np.where(formation_energies.notna(), labels, ""), index=formation_energies.index)
+
+
+def find_repeats(
+    candidates: Sequence[Crystal], database: Sequence[Crystal], uniqueness: Uniqueness
+) -> tuple[list[str], list[bool]]:
+    """Say for each candidate which crystal it repeats (id, "" for none), and whether it is new to the database.
+
+    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, lowest energy first, so the
+    result does not depend on their order; the others get "" and False.
+    """
+    relaxed = sorted(
+        (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),
+        key=lambda i: (candidates[i].info["formation_energy"], candidates[i].id),
+    )
+    verdicts = uniqueness.first_of_kind(
+        [candidates[i].structure for i in relaxed], [crystal.structure for crystal in database]
+    )
+    repeats, novel = [""] * len(candidates), [False] * len(candidates)
+    for i, verdict in zip(relaxed, verdicts, strict=True):
+        kind, k = verdict or ("", 0)
+        novel[i] = kind != "known"
+        if kind:
+            repeats[i] = database[k].id if kind == "known" else candidates[relaxed[k]].id
+    return repeats, novel
+
+
+def distinct_among(candidates: pd.DataFrame) -> pd.Series:
+    """Mark one candidate, the lowest in energy, of every kind that is not in the database.
+
+    candidates: any selection of placed candidates with ``repeats`` and ``novel`` of :func:`find_repeats`,
+    ``status`` and ``formation_energy``. Works on selections,
+    because candidates of one kind name the same representative.
+    """
+    kinds = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"])
+    new = (candidates["status"] == "ok") & candidates["novel"]
+    order = candidates.assign(kind=kinds)[new].sort_values(["formation_energy", "id"])
+    chosen = order.drop_duplicates("kind").index
+    return pd.Series(candidates.index.isin(chosen), index=candidates.index)
+
+
+def summarise(
+    candidates: pd.DataFrame, n_images: int, n_candidates: int, n_images_relaxed: int
+) -> list[dict[str, Any]]:
+    """Return the paper's rows for one scheme.
+
+    candidates: the candidates that were sent to relaxation, with status, formation_energy, e_above_hull,
+    distinct, stability. n_images: crystal graphs generated; n_candidates: those that became candidates;
+    n_images_relaxed: the images behind the relaxed candidates (fewer than n_images where a limit on the
+    number of relaxations applies), the denominator of everything per image.
+    """
+    n_sent = len(candidates)
+    relaxed = candidates[candidates["status"] == "ok"]
+    n_relaxed = len(relaxed)
+    meta = relaxed["stability"].isin(["stable", "meta-stable"])
+    stable = relaxed["stability"] == "stable"
+    distinct = relaxed["distinct"].astype(bool)
+    negative = relaxed["formation_energy"] < 0
+
+    def row(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
+        value = numerator / denominator if denominator else np.nan
+        return {
+            "quantity": quantity,
+            "numerator": int(numerator),
+            "denominator": int(denominator),
+            "value": value,
+            "unit": "",
+        }
+
+    mean = float(relaxed["formation_energy"].mean()) if n_relaxed else np.nan
+    return [
+        row(columns.IMAGES, n_candidates, n_images),
+        row(columns.RELAXED, n_relaxed, n_sent),
+        row(columns.NEGATIVE, negative.sum(), n_relaxed),
+        row(columns.META_STABLE, meta.sum(), n_relaxed),
+        row(columns.STABLE, stable.sum(), n_relaxed),
+        row(columns.DISTINCT, distinct.sum(), n_relaxed),
+        row(columns.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
+        row(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
+        row(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
+        row(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
+        {
+            "quantity": columns.MEAN_ENERGY,
+            "numerator": np.nan,
+            "denominator": n_relaxed,
+            "value": mean,
+            "unit": "eV/atom",
+        },
+    ]
+
+
+def screened(scheme: str) -> str | None:
+    """Return the name of the scheme that screens ``scheme``'s candidates with the constraint, if there is one."""
+    return "dcgan+constraint" if scheme == "dcgan" else None
+
+
+def evaluate_scheme(
+    scheme: str,
+    placed: pd.DataFrame,
+    predicted: pd.DataFrame,
+    losses: pd.DataFrame,
+    screen: float,
+    thresholds: Mapping[str, float],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return candidates and table rows of one scheme, and of the scheme that screens it.
+
+    placed: candidates sent to relaxation; predicted: id and predicted_formation_energy (eV/atom) of all
+    candidates; losses: counts of ``selection.select``; screen: highest predicted formation energy that the
+    screening scheme keeps (eV/atom; 0.3 in the paper).
+    """
+    placed = placed.merge(predicted, on="id", how="left", validate="one_to_one")
+    n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
+    selections = {scheme: (placed, len(predicted))}
+    if screened(scheme):
+        kept = placed["predicted_formation_energy"] <= screen
+        n_kept = int((predicted["predicted_formation_energy"] <= screen).sum())
+        selections[screened(scheme)] = (placed[kept], n_kept)
+    tables, rows = [], []
+    for name, (table, n_candidates) in selections.items():
+        table = table.assign(
+            scheme=name,
+            distinct=distinct_among(table),
+            stability=classify(table["formation_energy"], table["e_above_hull"], thresholds),
+        )
+        tables.append(table)
+        summary = pd.DataFrame(summarise(table, n_images, n_candidates, n_images_relaxed))
+        rows.append(summary.assign(scheme=name))
+    return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)
+
+
+def database_counts(
+    prototypes: pd.DataFrame,
+    substituted: pd.DataFrame,
+    database: pd.DataFrame,
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Return the database's counts: stage, outcome, count; what was dropped at each step, and why."""
+    rows: list[dict[str, Any]] = []
+    for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
+        kept = int((table["status"] == "ok").sum())
+        rows += [{"stage": stage, "outcome": "found", "count": len(table)}]
+        rows += [{"stage": stage, "outcome": "kept", "count": kept}]
+        dropped = table.loc[table["status"] != "ok", "reason"].value_counts().sort_index()
+        rows += [{"stage": stage, "outcome": reason, "count": int(n)} for reason, n in dropped.items()]
+    relaxed = database[database["status"] == "ok"]
+    stability = classify(relaxed["formation_energy"], relaxed["e_above_hull"], thresholds)
+    counts = {
+        "formation energy < 0": (relaxed["formation_energy"] < 0).sum(),
+        "meta-stable": stability.isin(["stable", "meta-stable"]).sum(),
+        "stable": (stability == "stable").sum(),
+        "on the hull": (relaxed["e_above_hull"] < 1e-6).sum(),
+    }
+    rows += [{"stage": "database", "outcome": name, "count": int(n)} for name, n in counts.items()]
+    return pd.DataFrame(rows)
+
+
+def losses_by_reason(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], n_screened: int) -> pd.DataFrame:
+    """Return how many samples and candidates each scheme lost for each reason: scheme, reason, count.
+
+    candidates: evaluated candidates of all schemes; counts: per trained scheme those of ``selection.select``;
+    n_screened: candidates that the screening scheme refused.
+    """
+    rows: list[dict[str, Any]] = []
+    for scheme, table in counts.items():
+        names = [name for name in (scheme, screened(scheme)) if name]
+        lost = table[table["reason"] != ""]
+        rows += [
+            {"scheme": name, "reason": row.reason, "count": int(row.count_)}
+            for name in names
+            for row in lost.rename(columns={"count": "count_"}).itertuples()
+        ]
+        if screened(scheme) and n_screened:
+            rows.append({"scheme": screened(scheme), "reason": "screened", "count": n_screened})
+    failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
+    rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]
+    return pd.DataFrame(rows, columns=["scheme", "reason", "count"])
+
+
+def parity_metrics(parity: pd.DataFrame) -> pd.DataFrame:
+    """Return how well the constraint predicts each split: split, n, r2, mae, baseline_mae (eV/atom).
+
+    parity: id, split, formation_energy, predicted; rows with a missing number are left out. ``baseline_mae``
+    is that of answering the training energies' mean. R2 is NaN for fewer than two different energies.
+    """
+    names = ["formation_energy", "predicted"]
+    parity = columns.complete(parity, "split", *names).dropna(subset=names)
+    pairs = {split: parity.loc[parity["split"] == split, names].to_numpy(dtype=float).T for split in columns.SPLITS}
+    training = pairs["train"][0]
+    guess = training.mean() if len(training) else np.nan
+    rows = []
+    for split, (true, predicted) in pairs.items():
+        row = {"split": split, "n": len(true), "r2": np.nan, "mae": np.nan, "baseline_mae": np.nan}
+        if len(true):
+            total = float(((true - true.mean()) ** 2).sum())
+            row["r2"] = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
+            row["mae"] = float(np.abs(predicted - true).mean())
+            row["baseline_mae"] = float(np.abs(true - guess).mean())
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,260 @@
+"""The tables of the report: what is in them and how their cells are written."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup, escape
+
+from ccdcgan import columns
+from ccdcgan.columns import best_of, complete, in_order, is_true, reason_label, scheme_label, title
+from ccdcgan.figures.energies import hull_vertices
+from ccdcgan.metrics import parity_metrics
+
+_RATIOS = (
+    (columns.IMAGES, (2397, 13000), (1998, 13000), (3106, 13000)),
+    (columns.NEGATIVE, (2183, 2397), (1887, 1998), (2918, 3106)),
+    (columns.META_STABLE, (1110, 2397), (1028, 1998), (1417, 3106)),
+    (columns.STABLE, (21, 2397), (8, 1998), (21, 3106)),
+    (columns.DISTINCT, (313, 2397), (151, 1998), (373, 3106)),
+    (columns.DISTINCT_META_STABLE_PER_IMAGE, (47, 13000), (35, 13000), (90, 13000)),
+    (columns.DISTINCT_STABLE_PER_IMAGE, (6, 13000), (2, 13000), (5, 13000)),
+    (columns.DISTINCT_META_STABLE, (47, 2397), (35, 1998), (90, 3106)),
+    (columns.DISTINCT_STABLE, (6, 2397), (2, 1998), (5, 3106)),
+)
+PAPER: Mapping[tuple[str, str], tuple[int, int]] = {
+    (quantity, scheme): ratio
+    for quantity, *ratios in _RATIOS
+    for scheme, ratio in zip(columns.SCHEMES, ratios, strict=True)
+}
+"""(quantity, scheme) -> numerator and denominator for Bi-Se of Long et al., Results."""
+PAPER_MEANS: Mapping[str, float] = {"dcgan": -0.0788, "dcgan+constraint": -0.0868, "ccdcgan": -0.0895}
+"""Scheme -> mean formation energy (eV/atom) for Bi-Se of Long et al., Results."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """caption; heads: one a column; rows of cells, text or Markup; numeric: columns set flush right; empty:
+    what is said in place of a table without rows."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numeric: frozenset[int] = frozenset()
+    empty: str = "none."
+
+
+def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct meta-stable candidates, nearest to the hull first.
+
+    A candidate of several schemes (DCGAN + constraint keeps some of DCGAN's) is listed once, ``scheme``
+    naming all of them.
+    """
+    names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy")
+    rows = best_of(complete(candidates, *names))
+    if rows.empty:
+        return rows
+    owners = rows.groupby(["id", "formula"])["scheme"].agg(_all_schemes)
+    rows = rows.drop_duplicates(["id", "formula"]).drop(columns="scheme").join(owners, on=["id", "formula"])
+    return rows.sort_values(["e_above_hull", "id"], kind="stable").reset_index(drop=True)
+
+
+def _all_schemes(schemes: pd.Series) -> str:
+    return ", ".join(scheme_label(scheme) for scheme in in_order(schemes))
+
+
+def words(name: str) -> str:
+    """Return a name with spaces for its underscores."""
+    return str(name).replace("_", " ")
+
+
+def formula_html(formula: str) -> Markup:
+    """Return a formula with its numbers as subscripts."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", str(formula))  # numbers stand at odd places
+    marked = [Markup("<sub>{}</sub>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)]
+    return Markup("").join(marked)
+
+
+def text(value: object) -> str:
+    """Return a cell's text, a dash for a missing or empty one."""
+    return "–" if value is None or value == "" or pd.isna(value) else str(value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with a true minus sign, a dash for a missing one."""
+    if value is None or pd.isna(value):
+        return "–"
+    return f"{float(value):.{digits}f}".replace("-", "−")
+
+
+def ratio(numerator: int, denominator: int) -> str:
+    """Return numerator / denominator and, unless nothing is divided by, their ratio in percent."""
+    share = f" ({percent(numerator / denominator)})" if denominator else ""
+    return f"{int(numerator):,} / {int(denominator):,}{share}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with two digits after the point where it is small."""
+    return f"{100 * share:.{2 if 0 < share < 0.05 else 1}f} %"
+
+
+def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) -> Table:
+    """Return the paper's table, one column a scheme; ``paper``: with the values of Long et al. below."""
+    entries = {(row.quantity, row.scheme): row for row in summary.itertuples()}
+    rows = []
+    for quantity in dict.fromkeys(summary["quantity"]):
+        cells = []
+        for scheme in schemes:
+            row = entries.get((quantity, scheme))
+            if row is None:
+                cells.append("–")
+            elif pd.isna(row.numerator):
+                unit = f" {row.unit}" if isinstance(row.unit, str) and row.unit else ""
+                count = "" if pd.isna(row.denominator) else f", n = {int(row.denominator):,}"
+                cells.append("–" if pd.isna(row.value) else f"{number(row.value, 4)}{unit}{count}")
+            else:
+                cells.append(ratio(row.numerator, row.denominator))
+            if paper and (quantity, scheme) in PAPER:
+                cells[-1] = _with_paper(cells[-1], ratio(*PAPER[quantity, scheme]))
+            elif paper and quantity == columns.MEAN_ENERGY and scheme in PAPER_MEANS:
+                cells[-1] = _with_paper(cells[-1], f"{number(PAPER_MEANS[scheme], 4)} eV/atom")
+        rows.append([words(quantity), *cells])
+    heads = ("quantity", *map(scheme_label, schemes))
+    numeric = frozenset(range(1, len(heads)))
+    return Table("What each scheme achieved", heads, rows, numeric, "no scheme was evaluated.")
+
+
+def _with_paper(cell: str, value: str) -> Markup:
+    return Markup("{} <small>paper: {}</small>").format(cell, value)
+
+
+def best_table(best: pd.DataFrame, cif_paths: Mapping[str, str]) -> Table:
+    """Return the table of the candidates in ``best``; ``cif_paths``: id -> path of its CIF from the page."""
+    rows = []
+    for row in best.to_dict("records"):
+        name = str(row["id"])
+        link = Markup('<a href="{}">CIF</a>').format(_relative(cif_paths[name])) if name in cif_paths else "–"
+        energies = (number(row["e_above_hull"]), number(row["formation_energy"]))
+        described = (
+            text(row.get("space_group")),
+            *energies,
+            str(row["stability"]),
+            str(row["scheme"]),
+        )
+        rows.append((formula_html(row["formula"]), *described, name, link))
+    names = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "scheme", "id")
+    caption = "Distinct meta-stable candidates, nearest to the hull first"
+    return Table(caption, (*map(title, names), "file"), rows, frozenset({2, 3}))
+
+
+def _relative(path: str) -> str:
+    """Return a link that stays beside the report, whatever characters the path has."""
+    link = quote(path)
+    return link if link.startswith(("./", "../")) else "./" + link.lstrip("/")
+
+
+def losses_table(losses: pd.DataFrame, schemes: Sequence[str]) -> Table:
+    """Return how many crystals each scheme lost for each reason, the commonest first."""
+    lost = losses[losses["scheme"].isin(schemes) & (losses["reason"] != "")]
+    table = lost.pivot_table(index="reason", columns="scheme", values="count", aggfunc="sum", fill_value=0)
+    table = table.reindex(columns=list(schemes), fill_value=0)
+    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    rows = [
+        (reason_label(reason), *(f"{int(n):,}" for n in row))
+        for reason, row in zip(table.index, table.values, strict=True)
+    ]
+    if rows:
+        rows.append(("all", *(f"{int(n):,}" for n in table.sum())))
+    heads = ("reason", *map(scheme_label, schemes))
+    return Table("Lost, by reason", heads, rows, frozenset(range(1, len(heads))), "nothing was lost.")
+
+
+def database_table(database: pd.DataFrame, thresholds: Mapping[str, float]) -> Table:
+    """Return how many crystals of the database relaxed and how many of those are stable."""
+    relaxed = database[database["status"] == "ok"]
+    negative = relaxed["formation_energy"] < 0
+    n, counts = (
+        len(relaxed),
+        [("relaxed", len(relaxed), len(database)), ("formation energy < 0", negative.sum(), len(relaxed))],
+    )
+    for name, key in (("meta-stable", "meta_stable"), ("stable", "stable")):
+        counts.append((name, (negative & (relaxed["e_above_hull"] < thresholds[key])).sum(), n))
+    rows = [(name, ratio(numerator, denominator)) for name, numerator, denominator in counts]
+    rows = rows if len(database) else []
+    return Table("Crystals of the database", ("crystals", "number"), rows, frozenset({1}), "it is empty.")
+
+
+def hull_table(database: pd.DataFrame, elements: Sequence[str]) -> Table:
+    """Return the compounds on the database's hull."""
+    heads = ("formula", f"atomic fraction of {elements[-1]}", title("formation_energy"), "id")
+    rows = [
+        (formula_html(row.formula), number(row.fraction), number(row.formation_energy), str(row.id))
+        for row in hull_vertices(database).itertuples()
+    ]
+    return Table("Compounds on the convex hull of the database", heads, rows, frozenset({1, 2}))
+
+
+def references_table(references: pd.DataFrame) -> Table:
+    """Return the elemental references."""
+    names = ("element", "prototype", "energy_per_atom", "id")
+    rows = [
+        (str(row.element), str(row.prototype), number(row.energy_per_atom, 4), str(row.id))
+        for row in references.itertuples()
+    ]
+    return Table(
+        "Lowest crystals of the elements, the zero of formation energies",
+        [title(n) for n in names],
+        rows,
+        frozenset({2}),
+    )
+
+
+def reasons_table(caption: str, frame: pd.DataFrame) -> Table:
+    """Return how often each reason occurs in a table of crystals, the commonest first."""
+    reasons = frame["reason"].fillna("")
+    counts = reasons[reasons != ""].value_counts(sort=True)
+    rows = [(reason_label(reason), f"{count:,}") for reason, count in counts.items()]
+    return Table(caption, ("reason", "number"), rows, frozenset({1}))
+
+
+def reconstruction_table(reconstruction: pd.DataFrame) -> Table:
+    """Return how many crystals of each split survive the way to a crystal graph and back."""
+    rows = []
+    for split, name in (*columns.SPLITS.items(), (None, "all")):
+        part = reconstruction if split is None else reconstruction[reconstruction["split"] == split]
+        if part.empty:
+            rows.append((name, "no crystals", "–", "–"))
+            continue
+        voxels = is_true(part["voxels_matched"]).sum() if "voxels_matched" in part else None
+        rms = part["rms"].median() if "rms" in part else math.nan
+        through = "–" if voxels is None else ratio(voxels, len(part))
+        rows.append((name, ratio(is_true(part["matched"]).sum(), len(part)), through, number(rms)))
+    heads = ("split", "rebuilt from crystal graphs", "rebuilt from voxels alone", "median rms (no unit)")
+    rows = rows if len(reconstruction) else []
+    return Table("Crystals rebuilt", heads, rows, frozenset({1, 2, 3}), "no crystal was encoded.")
+
+
+def constraint_table(parity: pd.DataFrame) -> Table:
+    """Return the constraint's errors on each split."""
+    rows = [
+        (
+            columns.SPLITS[row.split],
+            f"{row.n:,}",
+            number(row.r2),
+            number(row.mae, 4),
+            number(row.baseline_mae, 4),
+        )
+        for row in parity_metrics(parity).itertuples()
+    ]
+    heads = ("split", "crystals", "R²", "MAE (eV/atom)", "MAE of the training mean (eV/atom)")
+    rows = rows if len(parity) else []
+    return Table(
+        "How well the constraint predicts formation energies",
+        heads,
+        rows,
+        frozenset({1, 2, 3, 4}),
+        "not trained.",
+    )

@@ -1,0 +1,71 @@
+"""What the autoencoders learn from: the database's training crystals, and prototypes of any chemistry.
+
+A sites voxel is a set of blobs and a lattice voxel a cell, whatever the elements, so every prototype that is not
+held out adds to the data of both.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pymatgen.core import Structure
+
+from ccdcgan.points import NO_AUGMENTATION, Augmentation, LatticeSource, SitesSource, one_element_sets
+from ccdcgan.structures import Crystal, shortest_distance
+
+
+def training_sources(
+    network: str,
+    settings: dict[str, Any],
+    box: float,
+    crystals: Sequence[Crystal],
+    prototypes: Sequence[Crystal],
+    split: pd.DataFrame,
+) -> tuple[SitesSource | LatticeSource, SitesSource | LatticeSource]:
+    """Return the training and the held-out source of one network, ``sites`` or ``lattice``.
+
+    settings: the network's config section; box: angstrom; crystals: the database's relaxed crystals;
+    prototypes: those it was made from, rescaled here to the database's densities; split: table of
+    ``splits.split_training``.
+    """
+    sides = {(row.set, row.id): row.split for row in split.itertuples()}
+    train = [crystal.structure for crystal in crystals if sides["database", crystal.id] == "train"]
+    held_out = [crystal.structure for crystal in crystals if sides["database", crystal.id] == "held_out"]
+    closest = min(shortest_distance(structure) for structure in train)
+    volume = float(np.median([structure.volume / len(structure) for structure in train]))
+    train += [
+        _rescaled(crystal.structure, volume, closest)
+        for crystal in prototypes
+        if sides["prototypes", crystal.id] == "train"
+    ]
+    augmentation = _augmentation(network) if settings["augment"] else NO_AUGMENTATION
+    if network == "lattice":
+        matrices = [np.array([structure.lattice.matrix for structure in part]) for part in (train, held_out)]
+        return (
+            LatticeSource(matrices[0], settings["grid"], settings["sigma"], augmentation),
+            LatticeSource(matrices[1].reshape(-1, 3, 3), settings["grid"], settings["sigma"]),
+        )
+    most = max(len(structure) for structure in train + held_out)
+    sets = [one_element_sets(part, box, most)[:2] for part in (train, held_out)]
+    return (
+        SitesSource(*sets[0], settings["grid"], box, settings["sigma"], augmentation),
+        SitesSource(*sets[1], settings["grid"], box, settings["sigma"]),
+    )
+
+
+def _rescaled(structure: Structure, volume_per_atom: float, closest: float) -> Structure:
+    """Return the crystal at a volume (angstrom^3/atom), or larger, so that no two atoms are nearer than ``closest``."""
+    scaled = structure.copy()
+    scaled.scale_lattice(volume_per_atom * len(structure))
+    distance = shortest_distance(scaled)
+    if distance < closest:
+        scaled.scale_lattice(scaled.volume * (closest / distance) ** 3)
+    return scaled
+
+
+def _augmentation(network: str) -> Augmentation:
+    """Return how a network's training samples are varied; a cell has no symmetry of the cube and no atoms."""
+    if network == "lattice":
+        return Augmentation(scale=0.1, strain=0.05, displacement=0.0, symmetries=False)
+    return Augmentation()

@@ -1,0 +1,59 @@
+"""Which crystals are held out of training: by prototype, or at random."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ccdcgan.errors import InputError
+from ccdcgan.seeds import derive_seed
+from ccdcgan.structures import Crystal
+
+
+def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: int) -> np.ndarray:
+    """Return which crystals are held out, (n,) of bool.
+
+    prototypes: name of every crystal's prototype; fraction: share of crystals to hold out; mode: ``prototype``
+    keeps all crystals of one prototype on one side, ``random`` draws crystals. In prototype mode a name's
+    turn depends on the name and the seed alone. Raises InputError for another mode.
+    """
+    n, wanted = len(prototypes), round(fraction * len(prototypes))
+    held_out = np.zeros(n, dtype=bool)
+    if mode == "random":
+        held_out[np.random.default_rng(seed).permutation(n)[:wanted]] = True
+        return held_out
+    if mode != "prototype":
+        raise InputError(f"representation.split is {mode!r}; allowed are prototype, random.")
+    names = np.asarray(prototypes, dtype=str)
+    for name in sorted(set(names), key=lambda name: (derive_seed(seed, name), name)):
+        members = names == name
+        if held_out.sum() + members.sum() <= wanted:
+            held_out |= members
+    return held_out
+
+
+def split_training(
+    crystals: Sequence[Crystal], prototypes: Sequence[Crystal], fraction: float, mode: str, seed: int
+) -> pd.DataFrame:
+    """Split the database's crystals and, in the same way, the prototypes that autoencoders train on too.
+
+    Returns one row per crystal: set (database, prototypes), id, prototype, split (train, held_out). With
+    ``prototype`` mode a prototype is held out with its crystals, so that none of them is seen in training.
+    """
+    names = [crystal.info["prototype"] for crystal in crystals]
+    held_out = split_held_out(names, fraction, mode, derive_seed(seed, "split"))
+    kept_away = {name for name, out in zip(names, held_out, strict=True) if out} if mode == "prototype" else set()
+    rows = [
+        {"set": "database", "id": crystal.id, "prototype": name, "split": "held_out" if out else "train"}
+        for crystal, name, out in zip(crystals, names, held_out, strict=True)
+    ]
+    rows += [
+        {
+            "set": "prototypes",
+            "id": crystal.id,
+            "prototype": crystal.id,
+            "split": "held_out" if crystal.id in kept_away else "train",
+        }
+        for crystal in prototypes
+    ]
+    return pd.DataFrame(rows, columns=["set", "id", "prototype", "split"])

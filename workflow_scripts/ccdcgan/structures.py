@@ -1,0 +1,165 @@
+"""Structure sets as extended XYZ, and the one standard cell and frame of every crystal."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+import spglib
+from ase import Atoms
+from pymatgen.core import Lattice, Structure
+
+from ccdcgan.errors import InputError
+from ccdcgan.files import atomic_path
+
+SYMPREC = 0.01
+"""Distance (angstrom) within which two positions count as symmetric when the primitive cell is sought."""
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """One crystal of a structure set.
+
+    id: unique in its set; structure: cell and sites (angstrom); info: flat provenance and results
+    (``parent``, ``prototype``, ``stage``, ``status``, ``reason``, energies), values str, int, float or bool.
+    """
+
+    id: str
+    structure: Structure
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def updated(self, **info: Any) -> "Crystal":
+        """Return a copy with ``info`` entries added or replaced."""
+        return replace(self, info={**self.info, **info})
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula."""
+        return self.structure.composition.reduced_formula
+
+
+def to_atoms(structure: Structure) -> Atoms:
+    """Return the same crystal as ASE atoms, without site properties."""
+    return Atoms(
+        numbers=[site.specie.Z for site in structure],
+        cell=structure.lattice.matrix,
+        positions=structure.cart_coords,
+        pbc=True,
+    )
+
+
+def from_atoms(atoms: Atoms) -> Structure:
+    """Return the same crystal as a pymatgen structure, sites as they stand."""
+    return Structure(
+        Lattice(atoms.cell.array), atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
+    )
+
+
+def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
+    """Write a structure set as extended XYZ, one frame per crystal in order; an empty set is an empty file."""
+    frames = []
+    for crystal in crystals:
+        atoms = to_atoms(crystal.structure)
+        info = {key: _plain(value) for key, value in crystal.info.items()}
+        atoms.info = {"id": crystal.id} | {key: value for key, value in info.items() if value != ""}
+        frames.append(atoms)
+    with atomic_path(path) as temporary:
+        if frames:
+            ase.io.write(temporary, frames, format="extxyz")
+        else:
+            temporary.touch()
+
+
+def read_set(path: str | Path) -> list[Crystal]:
+    """Read a structure set written by :func:`write_set`.
+
+    Raises InputError if the file is no extended XYZ or a frame has no ``id``.
+    """
+    path = Path(path)
+    if path.stat().st_size == 0:
+        return []
+    try:
+        frames = ase.io.read(path, index=":", format="extxyz")
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as extended XYZ ({error}); delete it and run again.") from error
+    crystals = []
+    for number, atoms in enumerate(frames):
+        if "id" not in atoms.info:
+            raise InputError(f"{path}: frame {number} has no id; every crystal of a set needs one.")
+        info = {"reason": ""} | {key: _plain(value) for key, value in atoms.info.items() if key != "id"}
+        if atoms.calc is not None:  # ASE moves energies it knows by name into a calculator
+            info |= {key: float(value) for key, value in atoms.calc.results.items() if np.ndim(value) == 0}
+        crystals.append(Crystal(str(atoms.info["id"]), from_atoms(atoms), info))
+    return crystals
+
+
+def _plain(value: Any) -> Any:
+    """Return numpy scalars as Python's own and None as an empty text.
+
+    Extended XYZ has no empty text: :func:`write_set` leaves such entries out.
+    """
+    if value is None:
+        return ""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def standard_cell(structure: Structure, primitive: bool = True, symprec: float = SYMPREC) -> Structure:
+    """Bring a crystal to its primitive, Niggli-reduced, right-handed cell with a along x and b in the xy plane.
+
+    Only proper rotations are used, so the crystal keeps its hand. Raises InputError if no cell is found,
+    which happens for cells with next to no volume.
+    """
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    found = spglib.find_primitive(cell, symprec=symprec) if primitive else None
+    lattice, frac_coords, numbers = found if found is not None else cell
+    cart_coords = np.asarray(frac_coords) @ np.asarray(lattice)
+    reduced = spglib.niggli_reduce(lattice)
+    if reduced is None:
+        raise InputError(f"no Niggli cell for {structure.composition.formula}: its cell is degenerate.")
+    if np.linalg.det(reduced) < 0:
+        reduced = -reduced
+    frac_coords = cart_coords @ np.linalg.inv(reduced)
+    a, b, c, alpha, beta, gamma = Lattice(reduced).parameters
+    frame = lattice_from_parameters(a, b, c, alpha, beta, gamma)
+    return Structure(frame, numbers, frac_coords, to_unit_cell=True)
+
+
+def lattice_from_parameters(a: float, b: float, c: float, alpha: float, beta: float, gamma: float) -> Lattice:
+    """Return the right-handed lattice with a along x and b in the xy plane, y component positive."""
+    cos_alpha, cos_beta, cos_gamma = np.cos(np.radians([alpha, beta, gamma]))
+    sin_gamma = np.sqrt(1 - cos_gamma**2)
+    c_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
+    c_z = np.sqrt(max(1 - cos_beta**2 - c_y**2, 0.0))
+    return Lattice([[a, 0, 0], [b * cos_gamma, b * sin_gamma, 0], [c * cos_beta, c * c_y, c * c_z]])
+
+
+def compact_positions(structure: Structure) -> np.ndarray:
+    """Return Cartesian positions (n_atoms, 3), angstrom, of one compact basis with its centroid at the origin.
+
+    Around each atom in turn the nearest image of every other one is taken; the gathering with the smallest
+    sum of squared distances from its centroid wins, so no basis is torn apart by the cell's faces
+    (a basis in fractional coordinates from 0 to 1 can span more than the voxel's box).
+    """
+    images = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+    frac = structure.frac_coords
+    offsets = frac[None, :, :] - frac[:, None, :]
+    offsets -= np.round(offsets)
+    cart = (offsets[:, :, None, :] + images[None, None]) @ structure.lattice.matrix
+    nearest = np.argmin(np.round((cart**2).sum(-1), 6), axis=2)
+    gathered = np.take_along_axis(cart, nearest[:, :, None, None], axis=2)[:, :, 0, :]
+    gathered -= gathered.mean(axis=1, keepdims=True)
+    spread = np.round((gathered**2).sum((1, 2)), 6)
+    return gathered[int(np.argmin(spread))]
+
+
+def shortest_distance(structure: Structure) -> float:
+    """Return the shortest distance (angstrom) between two atoms, images of one atom included.
+
+    The cell must be reduced, as every standard cell is: then the shortest lattice vector is a cell edge.
+    """
+    distances = structure.distance_matrix[np.triu_indices(len(structure), k=1)]
+    return float(min(*structure.lattice.abc, *distances))

@@ -1,0 +1,98 @@
+"""Put a system's elements on prototypes, rescale the volume, keep each distinct crystal once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
+from pymatgen.core import Element, Structure
+from scipy.constants import Avogadro
+
+from ccdcgan.errors import InputError
+from ccdcgan.structures import Crystal, shortest_distance, standard_cell
+from ccdcgan.uniqueness import Uniqueness
+
+USUAL_BOND = 2.5
+"""Shortest distance (angstrom) given to a crystal before its bonds are sought, whatever its prototype's scale."""
+
+
+VOLUME_RANGE = (0.6, 1.6)
+"""Smallest and largest volume of a crystal relative to the sum of its elements' own atomic volumes."""
+
+CUBIC_ANGSTROM_PER_CM3_PER_MOL = 1e24 / Avogadro
+
+
+def substitute(
+    prototypes: Sequence[Crystal],
+    elements: Sequence[str],
+    n_elements: range,
+    max_length: float,
+    uniqueness: Uniqueness,
+) -> tuple[list[Crystal], pd.DataFrame]:
+    """Make every assignment of ``elements`` to the species of each prototype; keep the distinct crystals.
+
+    n_elements: how many species a prototype may have; a prototype with k of them takes every ordered choice of
+    k elements. Each crystal is rescaled to an estimated volume, brought to its standard cell, and dropped with
+    a reason if a cell length exceeds ``max_length`` (angstrom) or it repeats an earlier one. Returns the kept
+    crystals, and a table with one row per crystal made.
+    """
+    made: list[Crystal] = []
+    rows: list[dict[str, Any]] = []
+    for prototype in prototypes:
+        species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
+        if len(species) not in n_elements:
+            continue
+        for chosen in permutations(elements, len(species)):
+            name = f"{prototype.id}-{'-'.join(chosen)}"
+            structure = prototype.structure.copy()
+            structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
+            row = {"id": name, "prototype": prototype.id, "formula": structure.composition.reduced_formula}
+            try:
+                structure = standard_cell(structure)
+                structure.scale_lattice(estimate_volume(structure))
+            except InputError as error:
+                rows.append(row | {"status": "failed", "reason": "no_standard_cell", "detail": str(error)})
+                continue
+            longest = max(structure.lattice.abc)
+            row |= {"n_atoms": len(structure), "volume_per_atom": structure.volume / len(structure)}
+            if longest > max_length:
+                detail = f"{longest:.2f} angstrom, at most {max_length:g}"
+                rows.append(row | {"status": "failed", "reason": "too_long", "detail": detail})
+                continue
+            info = {"prototype": prototype.id, "parent": prototype.id, "stage": "substituted"}
+            made.append(Crystal(name, structure, info | {"status": "ok", "reason": ""}))
+            rows.append(row | {"status": "ok", "reason": "", "detail": ""})
+    verdicts = uniqueness.first_of_kind([crystal.structure for crystal in made])
+    repeats = {
+        crystal.id: made[verdict[1]].id for crystal, verdict in zip(made, verdicts, strict=True) if verdict is not None
+    }
+    for row in rows:
+        if row["id"] in repeats:
+            row |= {"status": "failed", "reason": "duplicate", "detail": f"same as {repeats[row['id']]}"}
+    return [crystal for crystal in made if crystal.id not in repeats], pd.DataFrame(rows)
+
+
+def estimate_volume(structure: Structure) -> float:
+    """Return a sensible cell volume (angstrom^3) for the geometry of ``structure`` with its elements.
+
+    pymatgen's data-mined bond lengths (Chu et al., Comput. Mater. Sci. 146, 184 (2018)): the volume at which
+    the shortest bond, relative to what its two elements prefer, is as long as they prefer; the prototype's own
+    volume, which may be that of a hydride, plays no part. Molecular prototypes, all short bonds and voids, would
+    come out many times too large, so the result is kept within :data:`VOLUME_RANGE` of the elements' own volumes.
+    """
+    scaled = structure.copy()
+    scaled.scale_lattice(structure.volume * (USUAL_BOND / shortest_distance(structure)) ** 3)
+    volume = DLSVolumePredictor(min_scaling=None, max_scaling=None).predict(scaled)
+    own = sum(float(site.specie.molar_volume) for site in structure) * CUBIC_ANGSTROM_PER_CM3_PER_MOL
+    return float(np.clip(volume, VOLUME_RANGE[0] * own, VOLUME_RANGE[1] * own))
+
+
+def describe_drops(table: pd.DataFrame, what: str) -> str:
+    """Return one line: how many were found, how many are kept, and the others by reason."""
+    dropped = Counter(table.loc[table["status"] != "ok", "reason"]) if len(table) else Counter()
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(dropped.items()))
+    kept = len(table) - sum(dropped.values())
+    return f"{what}: {len(table)} found, {kept} kept" + (f"; dropped: {reasons}" if reasons else "")

@@ -1,0 +1,64 @@
+"""Elemental references, formation energies and distances to the convex hull, in eV/atom."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition, Element
+
+from ccdcgan.errors import InputError
+from ccdcgan.structures import Crystal
+
+
+def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
+    """Return the lowest relaxed unary crystal of each element: element, id, prototype, energy_per_atom (eV).
+
+    Raises InputError if an element has none: without it no formation energy exists.
+    """
+    rows = []
+    for element in elements:
+        relaxed = [
+            crystal
+            for crystal in crystals
+            if crystal.formula == Composition(element).reduced_formula and crystal.info["status"] == "ok"
+        ]
+        if not relaxed:
+            raise InputError(
+                f"no unary prototype of {element} could be relaxed, so formation energies have no zero; "
+                "look into the relaxed references for the reasons, and add a source with that element."
+            )
+        lowest = min(relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
+        rows.append(
+            {
+                "element": element,
+                "id": lowest.id,
+                "prototype": lowest.info["prototype"],
+                "energy_per_atom": lowest.info["energy_per_atom"],
+                "n_relaxed": len(relaxed),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def formation_energy(composition: Composition, energy_per_atom: float, references: Mapping[str, float]) -> float:
+    """Return E - sum_i x_i mu_i in eV/atom; ``references`` maps an element to mu (eV/atom)."""
+    return energy_per_atom - sum(
+        fraction * references[element.symbol] for element, fraction in composition.fractional_composition.items()
+    )
+
+
+def convex_hull(
+    compositions: Sequence[Composition], formation_energies: Sequence[float], elements: Sequence[str]
+) -> PhaseDiagram:
+    """Return the phase diagram of compounds with the given formation energies (eV/atom) and of the elements."""
+    entries = [PDEntry(Composition(element), 0.0) for element in elements]
+    entries += [
+        PDEntry(composition, energy * composition.num_atoms)
+        for composition, energy in zip(compositions, formation_energies, strict=True)
+    ]
+    return PhaseDiagram(entries, elements=[Element(element) for element in elements])
+
+
+def hull_distance(hull: PhaseDiagram, composition: Composition, energy: float) -> float:
+    """Return the distance (eV/atom) of a formation energy to ``hull``; negative below a hull it is not part of."""
+    return energy - hull.get_hull_energy_per_atom(composition)

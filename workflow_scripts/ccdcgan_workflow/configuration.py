@@ -1,0 +1,113 @@
+"""Check a configuration before the DAG is built: one sentence that names the key, what was found, what is allowed."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+from ase.data import atomic_numbers
+from ccdcgan.errors import InputError
+
+
+def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None:
+    """Check ``config`` against the JSON schema (a YAML file) and against what a schema cannot say.
+
+    Raises InputError with one sentence about the first key at fault.
+    """
+    schema = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
+    if errors:
+        raise InputError(_sentence(errors[0]))
+    _check_system(config["system"])
+    _check_relations(config)
+
+
+def elements_of(system: str) -> list[str]:
+    """Return the element symbols of a chemical system, e.g. ``["Bi", "Se"]`` of "Bi-Se"."""
+    return system.split("-")
+
+
+def _sentence(error: jsonschema.ValidationError) -> str:
+    """Return a schema error as one sentence a user can act on."""
+    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    found, schema = error.instance, error.schema
+    match error.validator:
+        case "additionalProperties":
+            unknown = sorted(set(found) - set(schema["properties"]))[0]
+            full = unknown if not error.absolute_path else f"{key}.{unknown}"
+            near = difflib.get_close_matches(unknown, schema["properties"], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(schema['properties'])}."
+            return f"config key {full} is unknown; {hint}"
+        case "required":
+            missing = next(name for name in error.validator_value if name not in found)
+            full = missing if not error.absolute_path else f"{key}.{missing}"
+            return f"config key {full} is missing; config.yaml shows it with its default."
+        case "type":
+            allowed = error.validator_value
+            allowed = " or ".join(allowed) if isinstance(allowed, list) else allowed
+            return f"config key {key} is {found!r}; it must be of type {allowed}."
+        case "enum":
+            return f"config key {key} is {found!r}; allowed are {', '.join(map(str, error.validator_value))}."
+        case "pattern":
+            return f"config key {key} is {found!r}; it must be {schema.get('description', error.validator_value)}."
+        case "minItems":
+            return f"config key {key} is empty; it must name at least one of {', '.join(schema['items']['enum'])}."
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            low = schema.get("minimum", schema.get("exclusiveMinimum"))
+            high = schema.get("maximum", schema.get("exclusiveMaximum"))
+            low_text = "" if low is None else f"{'above' if 'exclusiveMinimum' in schema else 'at least'} {low:g}"
+            high_text = "" if high is None else f"{'below' if 'exclusiveMaximum' in schema else 'at most'} {high:g}"
+            return f"config key {key} is {found!r}; it must be {' and '.join(filter(None, (low_text, high_text)))}."
+        case _:
+            return f"config key {key} is {found!r}: {error.message}."
+
+
+def _check_system(system: str) -> None:
+    elements = elements_of(system)
+    for element in elements:
+        if element not in atomic_numbers or element == "X":
+            known = [symbol for symbol in atomic_numbers if symbol != "X"]
+            near = difflib.get_close_matches(element, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else 'write symbols such as "Bi-Se".'
+            raise InputError(f"config key system is {system!r}, but {element} is no chemical element; {hint}")
+    if len(elements) < 2:
+        raise InputError(f'config key system is {system!r}; it must name two or more elements, e.g. "Bi-Se".')
+    if len(set(elements)) < len(elements):
+        raise InputError(f"config key system is {system!r}; it must name each element once.")
+
+
+def _check_relations(config: dict[str, Any]) -> None:
+    """Check ranges that span two keys."""
+    guards, evaluation = config["relaxation"]["guards"], config["evaluation"]
+    pairs = [
+        (
+            "relaxation.guards.min_volume",
+            guards["min_volume"],
+            "relaxation.guards.max_volume",
+            guards["max_volume"],
+        ),
+        (
+            "relaxation.guards.min_angle",
+            guards["min_angle"],
+            "relaxation.guards.max_angle",
+            guards["max_angle"],
+        ),
+        ("evaluation.stable", evaluation["stable"], "evaluation.meta_stable", evaluation["meta_stable"]),
+    ]
+    for low_key, low, high_key, high in pairs:
+        if low > high:
+            raise InputError(f"config key {low_key} is {low:g}; it must not exceed {high_key}, which is {high:g}.")
+    if config["prototypes"]["max_length"] > config["representation"]["box"]:
+        raise InputError(
+            f"config key prototypes.max_length is {config['prototypes']['max_length']:g} angstrom; it must not "
+            f"exceed representation.box, which is {config['representation']['box']:g}."
+        )
+    for network in ("sites", "lattice"):
+        latent = config["representation"][network]["latent"]
+        if latent > config["representation"]["sites"]["latent"]:
+            raise InputError(
+                f"config key representation.{network}.latent is {latent}; it must not exceed "
+                f"representation.sites.latent, which is {config['representation']['sites']['latent']}."
+            )

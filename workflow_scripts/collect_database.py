@@ -1,0 +1,32 @@
+"""Gather the relaxed batches and give every crystal its formation energy and hull distance."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.database")
+
+with job(snakemake):
+    from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.errors import InputError
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.structures import read_set, write_set
+
+    elements = snakemake.params.elements
+    references = read_csv(snakemake.input.references).set_index("element")["energy_per_atom"].to_dict()
+    crystals = gather([read_set(path) for path in snakemake.input.batches])
+    crystals = with_formation_energies(crystals, references)
+    n_relaxed = sum(crystal.info["status"] == "ok" for crystal in crystals)
+    if not n_relaxed:
+        reasons = sorted({crystal.info["reason"] for crystal in crystals})
+        raise InputError(
+            f"none of the {len(crystals)} substituted crystals could be relaxed ({', '.join(reasons)}); look into "
+            "the logs of relax_database, and at relaxation.guards and relaxation.max_steps in the configuration."
+        )
+    hull = hull_of(crystals, elements)
+    crystals = with_hull_distances(crystals, hull)
+    stable = sorted(entry.composition.reduced_formula for entry in hull.stable_entries)
+    log.info("%d of %d crystals relaxed; on the hull: %s", n_relaxed, len(crystals), ", ".join(stable))
+    write_set(snakemake.output.crystals, crystals)
+    write_csv(snakemake.output.table, to_table(crystals, elements))

@@ -1,0 +1,19 @@
+"""Choose the lowest relaxed unary crystal of each element."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.thermodynamics")
+
+with job(snakemake):
+    from ccdcgan.files import write_csv
+    from ccdcgan.structures import read_set, write_set
+    from ccdcgan.thermodynamics import lowest_references
+
+    crystals = [crystal for path in snakemake.input for crystal in read_set(path)]
+    references = lowest_references(crystals, snakemake.params.elements)
+    for row in references.itertuples():
+        log.info("%s: %.4f eV/atom (%s)", row.element, row.energy_per_atom, row.prototype)
+    write_set(snakemake.output.crystals, crystals)
+    write_csv(snakemake.output.table, references)

@@ -1,0 +1,46 @@
+"""Draw every figure as PNG and PDF."""
+
+from pathlib import Path
+
+from ccdcgan_workflow.jobs import job
+
+with job(snakemake):
+    import numpy as np
+    from ccdcgan import figures
+    from ccdcgan.files import read_arrays, read_csv
+    from ccdcgan.structures import read_set
+
+    inputs, params = snakemake.input, snakemake.params
+    database, candidates, summary = (read_csv(path) for path in (inputs.database, inputs.candidates, inputs.summary))
+    known = read_arrays(inputs.graphs)
+    generated = {
+        scheme: np.concatenate([read_arrays(path)["graphs"] for path in inputs[f"generated_{scheme}"]])
+        for scheme in params.schemes
+    }
+    crystals = {crystal.id: crystal for crystal in read_set(inputs.crystals)}
+    rows = {name: row for row, name in enumerate(known["ids"].tolist())}
+    examples = figures.choose_examples(database, list(rows))
+    schemes = list(dict.fromkeys(summary["scheme"]))
+    drawn = {
+        "learning_curves": figures.learning_curves(read_csv(inputs.lattice_history), read_csv(inputs.sites_history)),
+        "example_crystals": figures.example_crystals(
+            [crystals[name] for name in examples],
+            known["graphs"][[rows[name] for name in examples]],
+            params.elements,
+            int(known["latent_sites"]),
+        ),
+        "formation_energies": figures.formation_energies(
+            database, candidates, params.elements, schemes, params.thresholds
+        ),
+        "energy_histograms": figures.energy_histograms(database, candidates, schemes),
+        "constraint_parity": figures.constraint_parity(read_csv(inputs.parity)),
+        "latent_map": figures.latent_map(known["graphs"], generated),
+        "gan_curves": figures.gan_curves(
+            {scheme: read_csv(inputs[f"history_{scheme}"]) for scheme in params.schemes},
+            params.constraint_term,
+        ),
+        "losses_by_reason": figures.losses_by_reason(summary, read_csv(inputs.losses), schemes),
+    }
+    for path in snakemake.output:
+        if path.endswith(".png"):
+            figures.save_figure(drawn[Path(path).stem], Path(path).with_suffix(""))

@@ -1,0 +1,25 @@
+"""Write every relaxed crystal of the database as a crystal graph."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.crystal_graph")
+
+with job(snakemake):
+    from ccdcgan.autoencoders import load_autoencoder
+    from ccdcgan.crystal_graph import encode_crystals, save_graphs
+    from ccdcgan.structures import read_set
+    from ccdcgan.voxels import Geometry
+
+    inputs, params = snakemake.input, snakemake.params
+    crystals = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
+    graphs = encode_crystals(
+        crystals,
+        params.elements,
+        load_autoencoder(inputs.lattice),
+        load_autoencoder(inputs.sites),
+        Geometry.from_config(params.representation),
+    )
+    log.info("%d of %d crystals have a crystal graph", len(graphs.ids), len(crystals))
+    save_graphs(snakemake.output[0], graphs)

@@ -1,0 +1,31 @@
+"""Place relaxed candidates on the database's hull and say which are distinct."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.evaluation")
+
+with job(snakemake):
+    from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.metrics import find_repeats
+    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.structures import read_set, write_set
+    from ccdcgan.uniqueness import Uniqueness
+
+    inputs, elements = snakemake.input, snakemake.params.elements
+    references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
+    candidates = with_formation_energies(gather([read_set(path) for path in inputs.batches]), references)
+    database = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
+    candidates = with_hull_distances(candidates, hull_of(database, elements))
+    repeats, novel = find_repeats(candidates, database, Uniqueness(snakemake.params.matcher))
+    table = to_table(candidates, elements).assign(repeats=repeats, novel=novel)
+    log.info(
+        "%d relaxed of %d, %d new to the database",
+        (table["status"] == "ok").sum(),
+        len(table),
+        table["novel"].sum(),
+    )
+    write_set(snakemake.output.crystals, candidates)
+    write_csv(snakemake.output.table, table)

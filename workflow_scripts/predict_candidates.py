@@ -1,0 +1,16 @@
+"""Predict every candidate's formation energy with the constraint network."""
+
+from ccdcgan_workflow.jobs import job
+
+with job(snakemake):
+    import keras
+    import numpy as np
+    import pandas as pd
+    from ccdcgan.constraint import predict
+    from ccdcgan.files import read_arrays, write_csv
+
+    model = keras.models.load_model(snakemake.input.constraint, compile=False)
+    shards = [read_arrays(path) for path in snakemake.input.graphs]
+    predicted = predict(model, np.concatenate([shard["graphs"] for shard in shards]))
+    ids = np.concatenate([shard["ids"] for shard in shards])
+    write_csv(snakemake.output[0], pd.DataFrame({"id": ids, "predicted_formation_energy": predicted}))

@@ -1,0 +1,35 @@
+"""Read every crystal back from its crystal graph and say whether it is the same."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.reconstruction")
+
+with job(snakemake):
+    from ccdcgan.autoencoders import load_autoencoder
+    from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.reconstruction import reconstruct, summarise
+    from ccdcgan.structures import read_set
+
+    inputs, output = snakemake.input, snakemake.output
+    crystals = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
+    split = read_csv(inputs.split)
+    split = split[split["set"] == "database"].set_index("id")["split"].loc[[crystal.id for crystal in crystals]]
+    table = reconstruct(
+        crystals,
+        load_graphs(inputs.graphs),
+        load_autoencoder(inputs.lattice),
+        load_autoencoder(inputs.sites),
+        (split == "held_out").to_numpy(),
+        snakemake.params.max_atoms,
+    )
+    summary = summarise(table)
+    for row in summary.itertuples():
+        log.info(
+            "%s: %d of %d crystals come back, %d from the voxels alone",
+            *(row.split, row.matched, row.n, row.voxels_matched),
+        )
+    write_csv(output.table, table)
+    write_csv(output.summary, summary)

@@ -1,0 +1,28 @@
+"""Relax one slice of a structure set; what an earlier attempt finished is taken from the journal."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.relaxation")
+
+with job(snakemake):
+    from ccdcgan.relaxation.batches import relax_batch, slice_of
+    from ccdcgan.structures import read_set, write_set
+
+    params, wildcards = snakemake.params, dict(snakemake.wildcards)
+    batch = wildcards.get("batch", "000")
+    name = "-".join(wildcards.values())
+    crystals = slice_of(read_set(snakemake.input[0]), int(batch), params.n_batches)
+    journal = Path(params.journal)
+    relaxed = relax_batch(crystals, params.settings, journal, name, journal / "work" / name, params.code)
+    reasons = Counter(crystal.info["reason"] for crystal in relaxed if crystal.info["status"] != "ok")
+    log.info(
+        "%d crystals, %d relaxed%s",
+        len(relaxed),
+        len(relaxed) - reasons.total(),
+        "".join(f", {count} {reason}" for reason, count in sorted(reasons.items())),
+    )
+    write_set(snakemake.output[0], relaxed)

@@ -1,0 +1,24 @@
+"""Set crystals aside that no autoencoder is trained on; a prototype goes the way of its crystals."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.split")
+
+with job(snakemake):
+    from ccdcgan.files import write_csv
+    from ccdcgan.splits import split_training
+    from ccdcgan.structures import read_set
+
+    params = snakemake.params
+    table = split_training(
+        [crystal for crystal in read_set(snakemake.input.database) if crystal.info["status"] == "ok"],
+        read_set(snakemake.input.prototypes),
+        params.fraction,
+        params.mode,
+        params.seed,
+    )
+    counts = table.groupby(["set", "split"]).size()
+    log.info("; ".join(f"{name} {split}: {count}" for (name, split), count in counts.items()))
+    write_csv(snakemake.output[0], table)
