@@ -1,0 +1,157 @@
+"""Engines: what relaxes a crystal. A configuration in, a maker out.
+
+Every engine is a jobflow maker with ``.make(structure)``, a job (or flow) for any jobflow manager, and
+``.relax(structure)``, which returns a :class:`~ccdcgan.relaxation.stages.Relaxation` at once. All of them
+also have ``.label`` (their name in tables) and ``.check_elements(elements)``, which raises InputError.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobflow import Flow, Job, Maker, job
+from pymatgen.core import Structure
+
+from ccdcgan.errors import InputError
+from ccdcgan.relaxation.guards import Guards
+from ccdcgan.relaxation.stages import Relaxation, Stage, optimizer_class, relax_in_stages
+
+PACKAGES = {"mlip": ("sevenn", "torch", "ase"), "vasp": ("atomate2", "custodian"), "ase": ("ase",)}
+"""The engines, and the packages whose versions are part of what they return."""
+
+ENGINES = tuple(PACKAGES)
+CALCULATORS = ("emt", "lj")
+
+
+class Engine(Protocol):
+    """What every engine can do."""
+
+    label: str
+
+    def check_elements(self, elements: set[str]) -> None:
+        """Raise InputError naming an element this engine cannot relax."""
+
+    def relax(self, structure: Structure) -> Relaxation:
+        """Relax one crystal now."""
+
+    def make(self, structure: Structure) -> Job | Flow:
+        """Return the job or flow that relaxes one crystal."""
+
+
+@dataclass
+class AseRelaxMaker(Maker):
+    """Relax crystals with one of ASE's own toy potentials: for tests, never for results.
+
+    calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with
+    epsilon 1 eV and sigma 2.5 angstrom for every element); the rest as in ``MlipRelaxMaker``.
+    """
+
+    name: str = "ase relax"
+    calculator: str = "emt"
+    fmax: float = 0.05
+    max_steps: int = 250
+    wall_clock: float = 600.0
+    optimizer: str = "BFGS"
+    guards: Guards = field(default_factory=Guards)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run before anything does; raises InputError."""
+        if self.calculator not in CALCULATORS:
+            raise InputError(
+                f"relaxation.ase.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
+            )
+        optimizer_class(self.optimizer)
+
+    @property
+    def label(self) -> str:
+        """The calculator's name, as tables name this engine."""
+        return self.calculator
+
+    def check_elements(self, elements: set[str]) -> None:
+        """Raise InputError naming the first element the calculator does not know."""
+        from ase.calculators.emt import parameters
+
+        if self.calculator == "emt":
+            for element in sorted(elements - set(parameters)):
+                raise InputError(
+                    f"relaxation.ase.calculator emt knows no {element}, only {', '.join(parameters)}; "
+                    "it is for tests: choose the engine mlip or vasp."
+                )
+
+    def relax(self, structure: Structure) -> Relaxation:
+        """Relax one crystal in this process; raises InputError for an element without parameters."""
+        from ase.calculators.emt import EMT
+        from ase.calculators.lj import LennardJones
+
+        self.check_elements({element.symbol for element in structure.composition})
+        calculator = EMT() if self.calculator == "emt" else LennardJones(epsilon=1.0, sigma=2.5, rc=7.5)
+        return relax_in_stages(
+            structure,
+            [Stage(self.calculator, calculator)],
+            self.guards,
+            self.optimizer,
+            self.fmax,
+            self.max_steps,
+            self.wall_clock,
+        )
+
+    @job
+    def make(self, structure: Structure) -> Relaxation:
+        """Return a jobflow job that relaxes ``structure``; its output is a :class:`Relaxation`."""
+        return self.relax(structure)
+
+
+def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -> Engine:
+    """Return the engine that the configuration's ``relaxation`` section asks for.
+
+    work_dir: where engines that write files (vasp) get a folder per crystal; the current folder if None.
+    Raises InputError for an unknown engine, model, optimiser or guard, and for anything the engine needs
+    and this machine lacks.
+    """
+    engine = config.get("engine")
+    guards = Guards.from_config(config.get("guards", {}))
+    if engine == "vasp":
+        from ccdcgan.relaxation.vasp import VaspRelaxMaker
+
+        return VaspRelaxMaker(
+            fmax=config["fmax"], guards=guards, work_dir=str(work_dir or Path.cwd()), **config.get("vasp", {})
+        )
+    if engine not in ENGINES:
+        raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
+    shared = {key: config[key] for key in ("fmax", "max_steps", "wall_clock", "optimizer")} | {"guards": guards}
+    if engine == "mlip":
+        from ccdcgan.relaxation.mlip import MlipRelaxMaker
+
+        return MlipRelaxMaker(**shared, **config.get("mlip", {}))
+    return AseRelaxMaker(**shared, **config.get("ase", {}))
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return everything that decides what an engine returns, for journals and provenance.
+
+    Engine, the versions of its packages, models, settings, optimiser and guards. Left out is what changes
+    nothing but time: device, command, polling and the wall clock, which journals treat on their own.
+    """
+    engine = config.get("engine")
+    if engine not in ENGINES:
+        raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
+    timing = ("device", "command", "custodian_poll")
+    settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
+    shared = ("fmax",) if engine == "vasp" else ("fmax", "max_steps", "optimizer")
+    return {
+        "engine": engine,
+        "versions": {package: _version(package) for package in PACKAGES[engine]},
+        **settings,
+        **{key: config[key] for key in shared},
+        "guards": vars(Guards.from_config(config.get("guards", {}))),
+    }
+
+
+def _version(package: str) -> str:
+    """Return the installed version, "" if the package is absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

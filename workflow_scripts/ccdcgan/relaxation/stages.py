@@ -1,0 +1,132 @@
+"""The relaxation every ASE calculator shares: cell and positions, in stages, under the guards.
+
+Forces in eV/angstrom, energies in eV/atom, times in seconds.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase.calculators.calculator import Calculator
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS, FIRE, LBFGS
+from monty.json import MSONable
+from pymatgen.core import Structure
+from threadpoolctl import threadpool_limits
+
+from ccdcgan.errors import InputError
+from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
+from ccdcgan.structures import from_atoms, to_atoms
+
+OPTIMIZERS = {"BFGS": BFGS, "FIRE": FIRE, "LBFGS": LBFGS}
+
+
+@dataclass(frozen=True)
+class Relaxation(MSONable):
+    """What an engine returns for one crystal, relaxed or not.
+
+    structure: where the relaxation ended; energy_per_atom: eV/atom, NaN if none was computed; fmax: largest
+    force, eV/angstrom, the cell's generalised force included where the engine has one; n_steps: of all
+    stages; status: "ok" or "failed"; reason: "" or a short name; detail: a sentence; stages: one dict per
+    stage with its model, n_steps, energy_per_atom, fmax and whether it converged.
+    """
+
+    structure: Structure
+    energy_per_atom: float = float("nan")
+    fmax: float = float("nan")
+    n_steps: int = 0
+    status: str = "ok"
+    reason: str = ""
+    detail: str = ""
+    stages: list = field(default_factory=list)
+
+
+def failed(structure: Structure, reason: str, detail: str, **results) -> Relaxation:
+    """Return a failed relaxation with its reason and a sentence."""
+    return Relaxation(structure, status="failed", reason=reason, detail=detail, **results)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One calculator and the model's name, as reports call it."""
+
+    model: str
+    calculator: Calculator
+
+
+def optimizer_class(name: str) -> type:
+    """Return ASE's optimiser called ``name``; raises InputError for an unknown one."""
+    if name not in OPTIMIZERS:
+        raise InputError(f"relaxation.optimizer is {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    return OPTIMIZERS[name]
+
+
+def relax_in_stages(
+    structure: Structure,
+    stages: Sequence[Stage],
+    guards: Guards,
+    optimizer: str = "BFGS",
+    fmax: float = 0.05,
+    max_steps: int = 250,
+    wall_clock: float = 600.0,
+) -> Relaxation:
+    """Relax cell and positions, each stage from where the last one stopped; the last one's energy counts.
+
+    A stage ends once no force is above ``fmax`` (eV/angstrom). An early stage may run out of its
+    ``max_steps``; only the last one has to converge. The guards hold before, at every step of every stage,
+    and after. Reasons beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at
+    after each step) and ``not_converged``.
+    """
+    reason = check_structure(structure, guards)
+    if reason:
+        return failed(structure, reason, "The crystal was refused before its relaxation.")
+    atoms = to_atoms(structure)
+    deadline = time.monotonic() + wall_clock
+    reports: list[dict] = []
+    converged = False
+    # One thread: the algebra of the cell is 3 x 3, where threads of several processes only spin.
+    with threadpool_limits(1):
+        for stage in stages:
+            atoms.calc = stage.calculator
+            # A new filter per stage: its deformation starts from the cell the last stage left.
+            cell_and_positions = FrechetCellFilter(atoms)
+            steps = optimizer_class(optimizer)(cell_and_positions, logfile=None)
+            for finished in steps.irun(fmax=fmax, steps=max_steps):
+                converged = bool(finished)
+                energy_per_atom = float(atoms.get_potential_energy()) / len(atoms)
+                force = float(np.linalg.norm(cell_and_positions.get_forces(), axis=1).max())
+                reason = check_step(energy_per_atom, force, guards)
+                reason = reason or check_cell(atoms.cell.array, len(atoms), guards)
+                if not reason and not converged and time.monotonic() > deadline:
+                    reason = "wall_clock"
+                if reason:
+                    break
+            reports.append(
+                {
+                    "model": stage.model,
+                    "n_steps": steps.nsteps,
+                    "energy_per_atom": energy_per_atom,
+                    "fmax": force,
+                    "converged": converged,
+                }
+            )
+            if reason:
+                break
+    relaxed = from_atoms(atoms)
+    results = {
+        "energy_per_atom": energy_per_atom,
+        "fmax": force,
+        "n_steps": sum(report["n_steps"] for report in reports),
+        "stages": reports,
+    }
+    where = f"{reports[-1]['model']}, step {reports[-1]['n_steps']}"
+    numbers = f"{energy_per_atom:.3f} eV/atom, largest force {force:.3f} eV/angstrom"
+    if reason:
+        return failed(relaxed, reason, f"Stopped at {where}: {numbers}.", **results)
+    reason = check_structure(relaxed, guards)
+    if reason:
+        return failed(relaxed, reason, f"Refused after its last step, {where}: {numbers}.", **results)
+    if not converged:
+        return failed(relaxed, "not_converged", f"Out of steps at {where}: {numbers}.", **results)
+    return Relaxation(relaxed, **results)
