@@ -1,6 +1,7 @@
 # Configuration check, paths and small helpers shared by all rules.
 
 import sys
+import time
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
@@ -22,6 +23,7 @@ RESULTS = f"results/{RUN}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 SCHEMES = config["gan"]["schemes"]
+STARTED = time.time()
 
 
 wildcard_constraints:
@@ -87,7 +89,7 @@ def take_lock():
 def show_summary():
     """Print the short summary of a finished run, if this one made it."""
     summary = Path(RESULTS) / "report/summary.txt"
-    if summary.exists():
+    if summary.exists() and summary.stat().st_mtime >= STARTED:
         print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from pymatgen.core import Structure
+
 from ccdcgan.autoencoders import (
     build_autoencoder,
     load_autoencoder,
@@ -14,7 +16,6 @@ from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmet
 from ccdcgan.structures import compact_positions, lattice_from_parameters
 from ccdcgan.training import exclusive, load_checkpoint, precision_policy, save_checkpoint
 from ccdcgan.voxels import lattice_voxel, sites_voxel
-from pymatgen.core import Structure
 
 SETTINGS = {
     **{"grid": 16, "sigma": 0.8, "latent": 16, "filters": 4, "activation": "linear", "loss": "weighted"},

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import yaml
+
 from ccdcgan.errors import InputError
 from ccdcgan_workflow.configuration import check_configuration
-
 from tests.conftest import ROOT, Workflow
 
 SCHEMA = ROOT / "schemas/config.schema.yaml"

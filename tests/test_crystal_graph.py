@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from pymatgen.core import Lattice, Structure
+
 from ccdcgan.autoencoders import build_autoencoder
 from ccdcgan.crystal_graph import (
     assemble,
@@ -17,8 +19,8 @@ from ccdcgan.errors import InputError
 from ccdcgan.reconstruction import COLUMNS, reconstruct, summarise
 from ccdcgan.splits import split_held_out
 from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
-from ccdcgan.voxels import Geometry
-from pymatgen.core import Lattice, Structure
+from ccdcgan.voxels import Geometry, lattice_voxel
+from tests.crystals import rock_salt, zinc_blende
 
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=1.0)
 
@@ -117,3 +119,16 @@ def test_a_prototype_is_never_on_both_sides():
     assert 0.1 < held_out.mean() <= 0.2
     assert split_held_out(prototypes, 0.2, "random", seed=3).sum() == 40
     assert not np.array_equal(held_out, split_held_out(prototypes, 0.2, "prototype", seed=4))
+
+
+def test_every_pixel_fills_its_range_and_the_latents_come_back(autoencoders):
+    crystals = [Crystal(str(i), standard_cell(structure)) for i, structure in enumerate((rock_salt(), zinc_blende()))]
+    graphs = encode_crystals(crystals, ("Bi", "Se"), *autoencoders, GEOMETRY)
+    largest = np.abs(graphs.graphs).max(axis=0).ravel()
+    used = (1 + 2) * graphs.latent_sites
+    assert np.allclose(largest[largest > 0], 1)
+    assert (largest[used:] == 0).all()
+    assert np.abs(graphs.latents).max() <= 1
+    lattice, _ = disassemble(graphs.latents, 2, graphs.latent_sites, graphs.latent_lattice)
+    voxel = lattice_voxel(crystals[0].structure.lattice.matrix, GEOMETRY.lattice_grid, GEOMETRY.lattice_sigma)
+    assert np.allclose(lattice[0], autoencoders[0].encode(voxel[None])[0], atol=1e-5)

@@ -14,6 +14,11 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.calculators.calculator import Calculator, all_changes
+from hypothesis import given
+from hypothesis import strategies as st
+from jobflow import run_locally
+from pymatgen.core import Lattice, Structure
+
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation import engines, mlip
 from ccdcgan.relaxation.batches import gather, relax_batch, slice_of
@@ -22,10 +27,6 @@ from ccdcgan.relaxation.guards import Guards, check_step, check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
 from ccdcgan.relaxation.stages import Stage, relax_in_stages
 from ccdcgan.structures import Crystal, from_atoms, read_set, write_set
-from hypothesis import given
-from hypothesis import strategies as st
-from jobflow import run_locally
-from pymatgen.core import Lattice, Structure
 
 GUARDS = Guards()
 

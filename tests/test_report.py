@@ -6,14 +6,15 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from pymatgen.core import Lattice, Structure
+
 from ccdcgan import columns, figures
 from ccdcgan.errors import InputError
 from ccdcgan.metrics import parity_metrics, summarise
 from ccdcgan.report import FIGURES, render_report
 from ccdcgan.report_tables import PAPER, best_candidates
 from ccdcgan.structures import Crystal
-from matplotlib.figure import Figure
-from pymatgen.core import Lattice, Structure
 
 ELEMENTS = ("Bi", "Se")
 FORMULAS = {0.2: "Bi4Se", 0.5: "BiSe", 0.6: "Bi2Se3", 0.75: "BiSe3"}

@@ -4,6 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
+
 from ccdcgan.reconstruction import matches
 from ccdcgan.structures import lattice_from_parameters, standard_cell
 from ccdcgan.voxels import (
@@ -17,9 +21,6 @@ from ccdcgan.voxels import (
     sites_voxel,
     sites_voxels,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pymatgen.core import Lattice, Structure
 
 BOX = 15.0
 GEOMETRIES = [

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ccdcgan.structures import read_set
 
+from ccdcgan.structures import read_set
 from tests.conftest import ROOT, TOY, Workflow
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))

@@ -6,6 +6,7 @@ from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
     import numpy as np
+
     from ccdcgan import figures
     from ccdcgan.files import read_arrays, read_csv
     from ccdcgan.structures import read_set

@@ -9,6 +9,7 @@ log = logging.getLogger("ccdcgan.generation")
 with job(snakemake):
     import keras
     import numpy as np
+
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.files import write_arrays, write_csv
@@ -16,13 +17,11 @@ with job(snakemake):
     from ccdcgan.structures import write_set
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
-    known = load_graphs(inputs.graphs)
     shard = generate_shard(
         keras.models.load_model(inputs.generator, compile=False),
         load_autoencoder(inputs.lattice),
         load_autoencoder(inputs.sites),
-        known.elements,
-        known.geometry,
+        load_graphs(inputs.graphs),
         scheme=snakemake.wildcards.scheme,
         shard=int(snakemake.wildcards.shard),
         n_samples=params.samples,

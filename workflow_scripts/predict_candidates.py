@@ -6,6 +6,7 @@ with job(snakemake):
     import keras
     import numpy as np
     import pandas as pd
+
     from ccdcgan.constraint import predict
     from ccdcgan.files import read_arrays, write_csv
 

@@ -8,6 +8,7 @@ log = logging.getLogger("ccdcgan.evaluation")
 
 with job(snakemake):
     import pandas as pd
+
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import database_counts, evaluate_scheme
 

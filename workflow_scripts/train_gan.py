@@ -6,6 +6,7 @@ from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
     import keras
+
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.files import save_model, write_text
     from ccdcgan.gan import train_gan

@@ -2,7 +2,8 @@
 
 Flattened, a crystal graph is the lattice latent padded with zeros to ``latent_sites``, then one sites latent
 per element of the system in a fixed order, then zeros (Long et al.: 28 x 28 for a binary with latents of 25
-and 200). All values lie in [-1, 1].
+and 200). Every pixel is then divided by its largest absolute value over the database, so that all values lie in
+[-1, 1] and fill it: latents by themselves use a small part of it, which a generator learns badly.
 """
 
 import json
@@ -26,16 +27,23 @@ log = logging.getLogger(__name__)
 class CrystalGraphs:
     """Crystal graphs of a structure set, and what it takes to read them back.
 
-    ids: (n,) of the crystals; graphs: (n, side, side, 1), float32, in [-1, 1]; elements: in row order;
+    ids: (n,) of the crystals; graphs: (n, side, side, 1), float32, in [-1, 1]; scale: (side, side, 1), float32,
+    what every pixel was divided by, so that ``graphs * scale`` are latents again; elements: in row order;
     latent_sites, latent_lattice: lengths of the latents; geometry: of the voxels.
     """
 
     ids: np.ndarray
     graphs: np.ndarray
+    scale: np.ndarray
     elements: tuple[str, ...]
     latent_sites: int
     latent_lattice: int
     geometry: Geometry
+
+    @property
+    def latents(self) -> np.ndarray:
+        """The crystal graphs (n, side, side, 1) before the division by ``scale``."""
+        return self.graphs * self.scale
 
 
 def image_side(n_elements: int, latent_sites: int) -> int:
@@ -103,9 +111,13 @@ def encode_crystals(
             )
         )
     side = image_side(len(elements), sites_autoencoder.latent)
+    latents = np.concatenate(graphs) if graphs else np.empty((0, side, side, 1), np.float32)
+    largest = np.abs(latents).max(axis=0, initial=0.0)
+    scale = np.where(largest > 0, largest, 1.0).astype(np.float32)
     return CrystalGraphs(
         np.array(ids, dtype=str),
-        np.concatenate(graphs) if graphs else np.empty((0, side, side, 1), np.float32),
+        latents / scale,
+        scale,
         tuple(elements),
         sites_autoencoder.latent,
         lattice_autoencoder.latent,
@@ -120,7 +132,10 @@ def decode_graphs(
     sites_autoencoder: Autoencoder,
     chunk: int = 64,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield, per crystal graph, its lattice voxel and its sites voxels (n_elements, grid, grid, grid)."""
+    """Yield the lattice voxel and the sites voxels (n_elements, grid, grid, grid) of each crystal graph.
+
+    graphs: (n, side, side, 1), undivided, as :attr:`CrystalGraphs.latents`.
+    """
     for start in range(0, len(graphs), chunk):
         lattice_latents, sites_latents = disassemble(
             graphs[start : start + chunk], n_elements, sites_autoencoder.latent, lattice_autoencoder.latent
@@ -140,7 +155,10 @@ def decode_crystals(
     max_atoms: int = 20,
     min_distance: float = 0.0,
 ) -> Iterator[Decoded]:
-    """Yield, per crystal graph, the crystal it describes or the reason why there is none."""
+    """Yield the crystal that each crystal graph describes, or the reason why there is none.
+
+    graphs: (n, side, side, 1), undivided, as :attr:`CrystalGraphs.latents`.
+    """
     for lattice, sites in decode_graphs(graphs, len(elements), lattice_autoencoder, sites_autoencoder):
         yield decode_crystal(lattice, sites, elements, geometry, max_atoms, min_distance)
 
@@ -152,6 +170,7 @@ def save_graphs(path: str | Path, graphs: CrystalGraphs) -> None:
             temporary,
             ids=np.asarray(graphs.ids, dtype=str),
             graphs=graphs.graphs,
+            scale=graphs.scale,
             elements=np.array(graphs.elements, dtype=str),
             latent_sites=np.int64(graphs.latent_sites),
             latent_lattice=np.int64(graphs.latent_lattice),
@@ -166,6 +185,7 @@ def load_graphs(path: str | Path) -> CrystalGraphs:
             return CrystalGraphs(
                 stored["ids"],
                 stored["graphs"],
+                stored["scale"],
                 tuple(str(element) for element in stored["elements"]),
                 int(stored["latent_sites"]),
                 int(stored["latent_lattice"]),

@@ -5,7 +5,6 @@ distance rule. Samples are made in shards, each with its own seed, so a shard is
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -14,12 +13,11 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.constraint import predict
-from ccdcgan.crystal_graph import decode_crystals
+from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
-from ccdcgan.voxels import Decoded, Geometry
+from ccdcgan.voxels import Decoded
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +46,7 @@ def generate_shard(
     generator: keras.Model,
     lattice_autoencoder: Autoencoder,
     sites_autoencoder: Autoencoder,
-    elements: Sequence[str],
-    geometry: Geometry,
+    known: CrystalGraphs,
     *,
     scheme: str,
     shard: int,
@@ -60,9 +57,9 @@ def generate_shard(
 ) -> Shard:
     """Generate ``n_samples`` crystal graphs and decode them.
 
-    elements: of the system, in the order of the crystal graph's rows; scheme, shard: name the candidates
-    ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise; min_distance: angstrom; max_atoms:
-    most atoms in the cell. The noise of a sample depends on (seed, scheme, shard) and its number alone.
+    known: the crystal graphs the generator learned from, which say how to read new ones; scheme, shard: name
+    the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise; min_distance: angstrom;
+    max_atoms: most atoms in the cell. The noise of a sample depends on (seed, scheme, shard) and its number alone.
     """
     rng = np.random.default_rng(derive_seed(seed, "generation", scheme, shard))
     side = generator.output_shape[1]
@@ -73,7 +70,14 @@ def generate_shard(
         noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
         generated = np.asarray(generator.predict_on_batch(noise))[: n_samples - start]
         kept = []
-        decoded = decode_crystals(generated, elements, lattice_autoencoder, sites_autoencoder, geometry, max_atoms)
+        decoded = decode_crystals(
+            generated * known.scale,
+            known.elements,
+            lattice_autoencoder,
+            sites_autoencoder,
+            known.geometry,
+            max_atoms,
+        )
         for number, crystal in enumerate(decoded):
             name = f"{scheme}-{shard:04d}-{start + number:06d}"
             row = _sample_row(start + number, crystal, min_distance)
@@ -91,16 +95,6 @@ def generate_shard(
         progress.advance(len(generated), f"{len(candidates)} candidates")
     samples = pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
     return Shard(candidates, samples, np.concatenate(graphs))
-
-
-def screen(graphs: np.ndarray, constraint: keras.Model, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the predicted formation energies (n,), eV/atom, of candidates, and which of them stay, (n,).
-
-    The scheme DCGAN + constraint (Long et al.) keeps candidates of ``dcgan`` whose predicted formation energy
-    is at most ``threshold`` eV/atom. graphs: (n, side, side, 1).
-    """
-    energies = predict(constraint, graphs)
-    return energies, energies <= threshold
 
 
 def _sample_row(sample: int, decoded: Decoded, min_distance: float) -> dict:

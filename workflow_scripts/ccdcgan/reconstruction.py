@@ -54,7 +54,7 @@ def reconstruct(
     lattice_all_zero (the same for zeros).
     """
     row_of = {name: row for row, name in enumerate(graphs.ids)}
-    decoded = decode_graphs(graphs.graphs, len(graphs.elements), lattice_autoencoder, sites_autoencoder)
+    decoded = decode_graphs(graphs.latents, len(graphs.elements), lattice_autoencoder, sites_autoencoder)
     order = [crystal for crystal in crystals if crystal.id in row_of]
     if [row_of[crystal.id] for crystal in order] != list(range(len(graphs.ids))):
         raise InputError("crystal graphs and crystals are not of one database, or in another order; run again.")

@@ -7,6 +7,7 @@ from typing import Any
 import jsonschema
 import yaml
 from ase.data import atomic_numbers
+
 from ccdcgan.errors import InputError
 
 

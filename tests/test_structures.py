@@ -1,0 +1,87 @@
+"""A crystal in any setting comes to one standard cell, and structure sets read back as written."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import SymmOp
+
+from ccdcgan.errors import InputError
+from ccdcgan.structures import (
+    Crystal,
+    compact_positions,
+    read_set,
+    shortest_distance,
+    standard_cell,
+    write_set,
+)
+from tests.crystals import REAL, bi2se3
+
+
+@pytest.mark.parametrize("name", REAL)
+@settings(max_examples=12, deadline=None)
+@given(
+    axis=st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1),
+    angle=st.floats(0, 360),
+    shift=st.tuples(*[st.floats(0, 1)] * 3),
+    supercell=st.sampled_from([(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]),
+)
+def test_any_setting_comes_to_one_standard_cell(name, axis, angle, shift, supercell):
+    expected = standard_cell(REAL[name]())
+    moved = REAL[name]() * supercell
+    moved.translate_sites(range(len(moved)), shift)
+    moved.apply_operation(SymmOp.from_axis_angle_and_translation(axis, angle))
+    found = standard_cell(moved)
+    assert np.allclose(found.lattice.parameters, expected.lattice.parameters, atol=1e-3)
+    assert np.allclose(found.lattice.matrix, np.tril(found.lattice.matrix), atol=1e-9)  # a along x, b in xy
+    assert np.linalg.det(found.lattice.matrix) > 0
+    assert StructureMatcher(scale=False).fit(found, moved)
+
+
+def test_primitive_bi2se3_is_gathered_within_the_box():
+    structure = standard_cell(bi2se3())
+    assert len(structure) == 5
+    positions = compact_positions(structure)
+    assert np.allclose(positions.mean(axis=0), 0, atol=1e-9)
+    assert np.abs(positions).max() < 7.5
+    fractions = (positions - positions[0]) @ np.linalg.inv(structure.lattice.matrix)
+    expected = structure.frac_coords - structure.frac_coords[0]
+    assert np.allclose(np.round(fractions - expected), fractions - expected, atol=1e-6)  # images, nothing else
+
+
+def test_shortest_distance_counts_images():
+    one_atom = standard_cell(bi2se3())
+    one_atom.remove_sites(range(1, len(one_atom)))
+    assert shortest_distance(one_atom) == pytest.approx(min(one_atom.lattice.abc))
+    assert shortest_distance(standard_cell(bi2se3())) == pytest.approx(2.86, abs=0.1)
+
+
+def test_set_reads_back_as_written(tmp_path):
+    info = {
+        "parent": "aflow-x",
+        "status": "failed",
+        "reason": "",
+        "energy_per_atom": -3.25,
+        "n_steps": 7,
+        "novel": True,
+    }
+    crystals = [Crystal("a-0123", bi2se3(), info), Crystal("b", bi2se3(), info | {"reason": "too_close"})]
+    write_set(tmp_path / "set.extxyz", crystals)
+    read = read_set(tmp_path / "set.extxyz")
+    assert [crystal.id for crystal in read] == ["a-0123", "b"]
+    assert read[0].info == info
+    assert read[1].info["reason"] == "too_close"
+    assert np.allclose(read[0].structure.cart_coords, bi2se3().cart_coords, atol=1e-7)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_empty_set(tmp_path):
+    write_set(tmp_path / "empty.extxyz", [])
+    assert read_set(tmp_path / "empty.extxyz") == []
+
+
+def test_damaged_set_is_named(tmp_path):
+    (tmp_path / "bad.extxyz").write_text("three\nnot a set\n")
+    with pytest.raises(InputError, match=r"bad\.extxyz cannot be read"):
+        read_set(tmp_path / "bad.extxyz")
