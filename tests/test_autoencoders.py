@@ -12,9 +12,10 @@ from ccdcgan.autoencoders import (
     train_autoencoder,
 )
 from ccdcgan.errors import InputError
+from ccdcgan.files import exclusive
 from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmetries, one_element_sets
 from ccdcgan.structures import compact_positions, lattice_from_parameters
-from ccdcgan.training import exclusive, load_checkpoint, precision_policy, save_checkpoint
+from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint
 from ccdcgan.voxels import lattice_voxel, sites_voxel
 
 SETTINGS = {

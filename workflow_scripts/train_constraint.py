@@ -10,11 +10,10 @@ log = logging.getLogger("ccdcgan.constraint")
 with job(snakemake):
     from ccdcgan.constraint import parity, train_constraint
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.files import read_csv, save_model, write_csv, write_text
+    from ccdcgan.files import exclusive, read_csv, save_model, write_csv, write_text
     from ccdcgan.metrics import parity_metrics
     from ccdcgan.seeds import derive_seed
     from ccdcgan.splits import split_held_out
-    from ccdcgan.training import exclusive
 
     params, output = snakemake.params, snakemake.output
     graphs = load_graphs(snakemake.input.graphs)

@@ -8,10 +8,9 @@ with job(snakemake):
     import keras
 
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.files import save_model, write_text
+    from ccdcgan.files import exclusive, save_model, write_text
     from ccdcgan.gan import train_gan
     from ccdcgan.seeds import derive_seed
-    from ccdcgan.training import exclusive
 
     params, scheme = snakemake.params, snakemake.wildcards.scheme
     constraint = snakemake.input.get("constraint")

@@ -1,7 +1,9 @@
-"""Files that are whole or absent: written to a temporary name, flushed to disk, then renamed."""
+"""Files that are whole or absent: written to a temporary name, flushed to disk, then renamed; and their locks."""
 
+import fcntl
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = {
     *("id", "parent", "prototype", "formula", "space_group", "status", "reason", "detail"),
@@ -78,3 +82,23 @@ def save_model(path: str | Path, model: Any) -> None:
     """Save a Keras model as one ``.keras`` file."""
     with atomic_path(path) as temporary:
         model.save(temporary)
+
+
+@contextmanager
+def exclusive(path: str | Path) -> Iterator[None]:
+    """Hold the lock file ``path``; wait while another process of this machine holds it.
+
+    The child of a killed run may still be at work: without the lock its successor would write the same
+    journal or checkpoint. The lock goes with the process, however it ends; the empty file stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another process holds %s: waiting until it ends", path)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:  # some network file systems have no locks
+            log.warning("%s cannot be locked (%s): going on without", path, error)
+        yield

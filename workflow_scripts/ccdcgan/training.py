@@ -1,13 +1,11 @@
-"""What every training shares: whole checkpoints, one training at a time, numerical precision, repeatability.
+"""What every training shares: whole checkpoints, numerical precision, repeatability.
 
 A training is a function of its seed and its step only. A run that was killed goes on from its checkpoint and
 ends with the same bits as one that was not.
 """
 
-import fcntl
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +88,3 @@ def set_determinism(seed: int) -> None:
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-
-
-@contextmanager
-def exclusive(path: str | Path) -> Iterator[None]:
-    """Hold the lock file ``path``; wait while another process of this machine holds it.
-
-    The child of a killed run may still be training: without the lock its successor would write the same
-    checkpoint. The lock goes with the process, the empty file stays.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("another process holds %s: waiting until it ends", path)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have no locks
-            log.warning("%s cannot be locked (%s): going on without", path, error)
-        yield

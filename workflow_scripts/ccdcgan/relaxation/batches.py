@@ -5,7 +5,6 @@ A journal is looked up by what was relaxed and how, not by batch: the same cryst
 find their results again.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -20,7 +19,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint
+from ccdcgan.files import exclusive, fingerprint
 from ccdcgan.progress import Progress
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.relaxation.stages import failed
@@ -79,7 +78,7 @@ def relax_batch(
     journal_dir.mkdir(parents=True, exist_ok=True)
     engine = make_engine(config, work_dir)
     identified = identity(config)
-    with _locked(journal_dir / f"{batch}.lock", batch):
+    with exclusive(journal_dir / f"{batch}.lock"):
         records = _read_journals(journal_dir)
         keys = [
             "" if crystal.info.get("status") == "failed" else _key(crystal, identified, code) for crystal in crystals
@@ -202,15 +201,3 @@ def _appending(path: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
             os.fsync(handle.fileno())
 
         yield append
-
-
-@contextmanager
-def _locked(path: Path, batch: str) -> Iterator[None]:
-    """Hold the batch's lock; the system lets go of it when a process ends, however it ends."""
-    with open(path, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s is being relaxed by another process, perhaps one left over; waiting for it", batch)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

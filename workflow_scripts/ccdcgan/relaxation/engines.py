@@ -6,17 +6,17 @@ also have ``.label`` (their name in tables) and ``.check_elements(elements)``, w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from jobflow import Flow, Job, Maker, job
+from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation.guards import Guards
-from ccdcgan.relaxation.stages import Relaxation, Stage, optimizer_class, relax_in_stages
+from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, optimizer_class
 
 PACKAGES = {"mlip": ("sevenn", "torch", "ase"), "vasp": ("atomate2", "custodian"), "ase": ("ase",)}
 """The engines, and the packages whose versions are part of what they return."""
@@ -41,20 +41,15 @@ class Engine(Protocol):
 
 
 @dataclass
-class AseRelaxMaker(Maker):
+class AseRelaxMaker(StagedRelaxMaker):
     """Relax crystals with one of ASE's own toy potentials: for tests, never for results.
 
     calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with
-    epsilon 1 eV and sigma 2.5 angstrom for every element); the rest as in ``MlipRelaxMaker``.
+    epsilon 1 eV and sigma 2.5 angstrom for every element).
     """
 
     name: str = "ase relax"
     calculator: str = "emt"
-    fmax: float = 0.05
-    max_steps: int = 250
-    wall_clock: float = 600.0
-    optimizer: str = "BFGS"
-    guards: Guards = field(default_factory=Guards)
 
     def __post_init__(self) -> None:
         """Refuse what cannot run before anything does; raises InputError."""
@@ -80,27 +75,13 @@ class AseRelaxMaker(Maker):
                     "it is for tests: choose the engine mlip or vasp."
                 )
 
-    def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal in this process; raises InputError for an element without parameters."""
+    def stages(self) -> list[Stage]:
+        """Return the one stage there is."""
         from ase.calculators.emt import EMT
         from ase.calculators.lj import LennardJones
 
-        self.check_elements({element.symbol for element in structure.composition})
         calculator = EMT() if self.calculator == "emt" else LennardJones(epsilon=1.0, sigma=2.5, rc=7.5)
-        return relax_in_stages(
-            structure,
-            [Stage(self.calculator, calculator)],
-            self.guards,
-            self.optimizer,
-            self.fmax,
-            self.max_steps,
-            self.wall_clock,
-        )
-
-    @job
-    def make(self, structure: Structure) -> Relaxation:
-        """Return a jobflow job that relaxes ``structure``; its output is a :class:`Relaxation`."""
-        return self.relax(structure)
+        return [Stage(self.calculator, calculator)]
 
 
 def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -> Engine:

@@ -9,12 +9,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobflow import Maker, job
-from pymatgen.core import Structure
-
 from ccdcgan.errors import InputError
-from ccdcgan.relaxation.guards import Guards
-from ccdcgan.relaxation.stages import Relaxation, Stage, optimizer_class, relax_in_stages
+from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
 
 WEIGHTS = {
     "7net-0": "SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",
@@ -81,7 +77,7 @@ def load_calculator(model: str, device: str):
 
 
 @dataclass
-class MlipRelaxMaker(Maker):
+class MlipRelaxMaker(StagedRelaxMaker):
     """Relax crystals with machine-learned potentials.
 
     ``MlipRelaxMaker().make(structure)`` is a jobflow job; ``.relax(structure)`` does the same at once, in
@@ -89,19 +85,12 @@ class MlipRelaxMaker(Maker):
 
     >>> MlipRelaxMaker(models=["7net-0"]).relax(structure).energy_per_atom
 
-    models: relaxed through in this order, the last one's energy counts; fmax: eV/angstrom, of every stage
-    (ending an early one coarsely saves no time and strands crystals near saddle points); max_steps: per
-    stage; wall_clock: seconds per crystal.
+    models: relaxed through in this order, the last one's energy counts; device: auto, cpu or cuda.
     """
 
     name: str = "mlip relax"
     models: list[str] = field(default_factory=lambda: ["7net-0", "7net-l3i5"])
     device: str = "auto"
-    fmax: float = 0.05
-    max_steps: int = 250
-    wall_clock: float = 600.0
-    optimizer: str = "BFGS"
-    guards: Guards = field(default_factory=Guards)
 
     def __post_init__(self) -> None:
         """Refuse what cannot run before anything does; raises InputError."""
@@ -129,15 +118,6 @@ class MlipRelaxMaker(Maker):
                         f"choose another of {', '.join(WEIGHTS)}, or the engine vasp."
                     )
 
-    def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal in this process; raises InputError for an element a model does not know."""
-        self.check_elements({element.symbol for element in structure.composition})
-        stages = [Stage(model, load_calculator(model, self.device)) for model in self.models]
-        return relax_in_stages(
-            structure, stages, self.guards, self.optimizer, self.fmax, self.max_steps, self.wall_clock
-        )
-
-    @job
-    def make(self, structure: Structure) -> Relaxation:
-        """Return a jobflow job that relaxes ``structure``; its output is a :class:`Relaxation`."""
-        return self.relax(structure)
+    def stages(self) -> list[Stage]:
+        """Return one stage per model."""
+        return [Stage(model, load_calculator(model, self.device)) for model in self.models]

@@ -11,6 +11,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE, LBFGS
+from jobflow import Maker, job
 from monty.json import MSONable
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
@@ -130,3 +131,39 @@ def relax_in_stages(
     if not converged:
         return failed(relaxed, "not_converged", f"Out of steps at {where}: {numbers}.", **results)
     return Relaxation(relaxed, **results)
+
+
+@dataclass
+class StagedRelaxMaker(Maker):
+    """What makers over ASE calculators share; each says which ``stages`` it goes through.
+
+    fmax: eV/angstrom, of every stage (ending an early one coarsely saves no time and strands crystals near
+    saddle points); max_steps: per stage; wall_clock: seconds per crystal.
+    """
+
+    name: str = "relax"
+    fmax: float = 0.05
+    max_steps: int = 250
+    wall_clock: float = 600.0
+    optimizer: str = "BFGS"
+    guards: Guards = field(default_factory=Guards)
+
+    def check_elements(self, elements: set[str]) -> None:
+        """Raise InputError naming the first element this engine does not know."""
+        raise NotImplementedError
+
+    def stages(self) -> list[Stage]:
+        """Return the calculators to go through, the last one's energy counts."""
+        raise NotImplementedError
+
+    def relax(self, structure: Structure) -> Relaxation:
+        """Relax one crystal in this process; raises InputError for an element the engine does not know."""
+        self.check_elements({element.symbol for element in structure.composition})
+        return relax_in_stages(
+            structure, self.stages(), self.guards, self.optimizer, self.fmax, self.max_steps, self.wall_clock
+        )
+
+    @job
+    def make(self, structure: Structure) -> Relaxation:
+        """Return a jobflow job that relaxes ``structure``; its output is a :class:`Relaxation`."""
+        return self.relax(structure)
