@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from snakemake.exceptions import WorkflowError
 
 from ccdcgan.errors import InputError
-from ccdcgan_workflow.configuration import check_configuration, elements_of
+from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order
 from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
 from ccdcgan_workflow.locks import lock_run
 
@@ -16,6 +16,9 @@ try:
     check_configuration(config, Path(workflow.basedir) / "schemas/config.schema.yaml")
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# Snakemake compares parameters as text: where in which file a key stands must not matter
+config = in_one_order(config)
 
 ELEMENTS = elements_of(config["system"])
 RUN = config["run"] or config["system"]

@@ -42,7 +42,7 @@ class Workflow:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return how many jobs of each rule a dry run plans; empty if there is nothing to be done."""
-        lines = self.run("--dry-run", "--quiet", "rules", *arguments).stdout.splitlines()
+        lines = self.run("--dry-run", "--quiet=rules", *arguments).stdout.splitlines()
         jobs = {}
         for line in lines:
             words = line.split()

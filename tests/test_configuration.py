@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ccdcgan.errors import InputError
-from ccdcgan_workflow.configuration import check_configuration
+from ccdcgan_workflow.configuration import check_configuration, in_one_order
 from tests.conftest import ROOT, Workflow
 
 SCHEMA = ROOT / "schemas/config.schema.yaml"
@@ -74,3 +74,9 @@ def test_snakemake_shows_the_sentence_before_it_plans(workflow: Workflow):
     assert done.returncode != 0
     assert "config key sytem is unknown; did you mean system?" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_the_order_of_keys_does_not_matter():
+    shuffled = {key: DEFAULT[key] for key in reversed(DEFAULT)}
+    assert str(in_one_order(shuffled)) == str(in_one_order(DEFAULT))
+    assert in_one_order(shuffled) == DEFAULT

@@ -45,12 +45,12 @@ def copy_until(workflow: Workflow, finished: Workflow, *parts: str) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_relaxation_goes_on(workflow: Workflow, toy_run: Workflow, sign):
-    process = workflow.start("--cores", "1", *TOY, DATABASE)
+    process = workflow.start("--cores", "1", DATABASE, *TOY)
     wait_for(lambda: journal_lines(workflow) >= 5)
     stop(process, sign)
     before = journal_lines(workflow)
     assert not (workflow.folder / DATABASE).exists()
-    workflow.run("--cores", "2", *TOY, DATABASE)
+    workflow.run("--cores", "2", DATABASE, *TOY)
     assert (workflow.folder / DATABASE).read_bytes() == (toy_run.folder / DATABASE).read_bytes()
     assert before > 0
     assert journal_lines(workflow) == journal_lines(toy_run)  # nothing finished was relaxed again
@@ -63,7 +63,7 @@ def test_interrupted_training_goes_on(workflow: Workflow, toy_run: Workflow, sig
     checkpoint = workflow.folder / "results/toy/representation/checkpoints/sites.npz"
     override = workflow.folder / "slower.yaml"
     override.write_text("representation: {sites: {steps: 3000}}")  # long enough to be interrupted
-    arguments = ("--cores", "1", *TOY, str(override), history)
+    arguments = (history, "--cores", "1", *TOY, str(override))
     process = workflow.start(*arguments)
     wait_for(checkpoint.exists)
     stop(process, sign)
@@ -74,7 +74,7 @@ def test_interrupted_training_goes_on(workflow: Workflow, toy_run: Workflow, sig
     model = Path(workflow.folder / "results/toy/representation/sites_autoencoder.keras")
     weights = load_weights(model)
     checkpoint.unlink()
-    workflow.run(*arguments, "--force")
+    workflow.run("--force", *arguments)
     assert (workflow.folder / history).read_bytes() == resumed
     assert load_weights(model) == weights
 
@@ -87,17 +87,17 @@ def load_weights(model: Path) -> list[bytes]:
 
 
 def test_two_runs_at_once_are_refused(workflow: Workflow):
-    process = workflow.start("--cores", "1", *TOY, DATABASE)
+    process = workflow.start("--cores", "1", DATABASE, *TOY)
     try:
         wait_for((workflow.folder / "results/toy/.lock").exists)
         wait_for(lambda: (workflow.folder / "results/toy/.lock").read_text().isdigit())
-        second = workflow.run("--cores", "1", *TOY, DATABASE, check=False)
+        second = workflow.run("--cores", "1", DATABASE, *TOY, check=False)
         assert second.returncode != 0
         assert f"is being worked on by process {process.pid}" in second.stdout
         assert process.poll() is None
     finally:
         stop(process, signal.SIGKILL)
-    workflow.run("--cores", "1", *TOY, "results/toy/database/prototypes.csv")  # the lock went with the process
+    workflow.run("results/toy/database/prototypes.csv", "--cores", "1", *TOY)  # the lock went with the process
 
 
 def test_unreadable_file_is_skipped_and_counted(workflow: Workflow):
@@ -108,7 +108,7 @@ def test_unreadable_file_is_skipped_and_counted(workflow: Workflow):
     (folder / "broken.cif").write_text("data_\n_cell_length_a what\n")
     override = workflow.folder / "files.yaml"
     override.write_text("{prototypes: {sources: [files], files: {folder: mine}}}")
-    done = workflow.run("--cores", "1", *TOY, str(override), "results/toy/database/substituted.csv")
+    done = workflow.run("results/toy/database/substituted.csv", "--cores", "1", *TOY, str(override))
     assert "file-broken.cif is skipped" in done.stdout
     assert "3 found, 2 kept; dropped: 1 unreadable" in done.stdout
     table = pd.read_csv(workflow.folder / "results/toy/database/prototypes.csv").set_index("id")
@@ -119,7 +119,7 @@ def test_no_prototypes_end_with_a_sentence(workflow: Workflow):
     (workflow.folder / "empty").mkdir()
     override = workflow.folder / "files.yaml"
     override.write_text("{prototypes: {sources: [files], files: {folder: empty}}}")
-    done = workflow.run("--cores", "1", *TOY, str(override), DATABASE, check=False)
+    done = workflow.run(DATABASE, "--cores", "1", *TOY, str(override), check=False)
     assert done.returncode != 0
     assert "prototypes.files.folder: empty holds no CIF" in done.stdout
     assert "Finished results are kept" in done.stdout
@@ -129,7 +129,7 @@ def test_no_prototypes_end_with_a_sentence(workflow: Workflow):
 def test_engine_that_cannot_start_loses_nothing(workflow: Workflow):
     override = workflow.folder / "engine.yaml"
     override.write_text("{system: Bi-Se, prototypes: {limit: 3}}")  # EMT knows neither element
-    done = workflow.run("--cores", "1", *TOY, str(override), DATABASE, check=False)
+    done = workflow.run(DATABASE, "--cores", "1", *TOY, str(override), check=False)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     assert "Bi" in done.stdout and "emt" in done.stdout

@@ -30,6 +30,13 @@ def elements_of(system: str) -> list[str]:
     return system.split("-")
 
 
+def in_one_order(value: Any) -> Any:
+    """Return a configuration with the keys of every section sorted."""
+    if isinstance(value, dict):
+        return {key: in_one_order(value[key]) for key in sorted(value)}
+    return value
+
+
 def _sentence(error: jsonschema.ValidationError) -> str:
     """Return a schema error as one sentence a user can act on."""
     key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
