@@ -133,7 +133,7 @@ def test_engine_that_cannot_start_loses_nothing(workflow: Workflow):
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     assert "Bi" in done.stdout and "emt" in done.stdout
-    assert (workflow.folder / "results/toy/database/substituted.csv").exists()
+    assert (workflow.folder / "results/toy/database/prototypes.csv").exists()
 
 
 def test_a_scheme_without_candidates_is_reported(workflow: Workflow, toy_run: Workflow):
