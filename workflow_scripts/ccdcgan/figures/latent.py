@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scipy.linalg import eigh
 
 from ccdcgan.columns import scheme_label
-from ccdcgan.figures.style import GREY, empty_figure, new_figure, scheme_style, styled
+from ccdcgan.figures.style import DARK_GREY, empty_figure, new_figure, scheme_style, styled
 
 
 def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,8 +57,8 @@ def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Fig
     for axes in panels:
         points = project(database) if len(database) else np.empty((0, 2))
         axes.scatter(
-            *points.T, s=7, color=GREY, lw=0, alpha=0.7, label=f"database (n = {len(points):,})",
-            rasterized=len(points) > 3000,
+            *points.T, s=9, color=DARK_GREY, lw=0, alpha=0.85, label=f"database (n = {len(points):,})",
+            rasterized=len(points) > 3000, zorder=3,  # the database is the smaller set: above the cloud
         )  # fmt: skip
         axes.set_xlabel(f"component 1 (no unit)\n{shares[0]:.0%} of the {owner} variance")
     for axes, (scheme, graphs) in zip(panels, generated.items(), strict=False):
