@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pymatgen.io.cif import CifWriter
 
+from ccdcgan import columns
 from ccdcgan.columns import SCHEMES, scheme_label
 from ccdcgan.files import write_text
 from ccdcgan.report_tables import best_candidates
@@ -47,9 +48,9 @@ def short_summary(
     if unreadable:
         lines.append(f"{unreadable} prototype files could not be read; prototypes.csv names them and says why.")
     wanted = {
-        "candidates per image (success rate)": "candidates of {denominator} samples",
-        "relaxed per candidate sent to relaxation": "relaxed of {denominator} sent",
-        "distinct meta-stable per relaxation": "distinct and meta-stable",
+        columns.IMAGES: "candidates of {denominator} samples",
+        columns.RELAXED: "relaxed of {denominator} sent",
+        columns.DISTINCT_META_STABLE: "distinct and meta-stable",
     }
     for scheme in [name for name in SCHEMES if name in set(summary["scheme"])]:
         rows = summary[summary["scheme"] == scheme].set_index("quantity")
