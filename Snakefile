@@ -45,7 +45,7 @@ rule representation:
 rule models:
     input:
         rules.train_constraint.output,
-        expand(rules.train_gan.output, scheme=SCHEMES, allow_missing=True),
+        expand(rules.train_generator.output, scheme=TRAINED, allow_missing=True),
 
 
 rule candidates:

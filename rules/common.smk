@@ -1,5 +1,6 @@
 # Configuration check, paths and small helpers shared by all rules.
 
+import re
 import sys
 import time
 
@@ -8,6 +9,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 from snakemake.exceptions import WorkflowError
 
 from ccdcgan.errors import InputError
+from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
+from ccdcgan.schemes import can_be_chosen, trained
 from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order
 from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
 from ccdcgan_workflow.locks import lock_run
@@ -25,7 +28,8 @@ RUN = config["run"] or config["system"]
 RESULTS = f"results/{RUN}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-SCHEMES = config["gan"]["schemes"]
+SCHEMES = config["schemes"]
+TRAINED = trained(SCHEMES)
 STARTED = time.time()
 
 
@@ -33,7 +37,7 @@ wildcard_constraints:
     element="[A-Z][a-z]?",
     batch=r"\d+",
     shard=r"\d+",
-    scheme="|".join(SCHEMES),
+    scheme="|".join(re.escape(name) for name in can_be_chosen()),
     network="sites|lattice",
 
 
@@ -56,17 +60,18 @@ def shard_sizes():
     return [size] * full + ([rest] if rest else [])
 
 
-def gan_settings(wildcards):
-    """The scheme's settings; without a constraint its weight is none of the scheme's business."""
-    settings = {key: value for key, value in config["gan"].items() if key != "schemes"}
-    if wildcards.scheme == "dcgan":
-        settings |= {"constraint_weight": 0.0, "constraint_term": "mean"}
+def generator_settings(wildcards):
+    """The settings of the scheme's family; without a constraint its weight is none of the scheme's business."""
+    scheme = ALL_SCHEMES[wildcards.scheme]
+    settings = config[scheme.family]
+    if not scheme.constrained:
+        settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
     return settings
 
 
-def gan_constraint(wildcards):
-    """The constraint network, for the scheme that is pulled by it."""
-    return [] if wildcards.scheme == "dcgan" else f"{RESULTS}/models/constraint.keras"
+def generator_constraint(wildcards):
+    """The constraint network, for the schemes that are pulled by it."""
+    return f"{RESULTS}/models/constraint.keras" if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
 def engine_in_words():

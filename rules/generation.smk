@@ -3,7 +3,7 @@
 
 rule generate_candidates:
     input:
-        generator=f"{RESULTS}/models/gan/{{scheme}}/generator.keras",
+        generator=f"{RESULTS}/models/{{scheme}}/generator.keras",
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",

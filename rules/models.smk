@@ -1,4 +1,4 @@
-# The constraint network and the GAN of each scheme.
+# The constraint network and the generator of each scheme.
 
 
 rule train_constraint:
@@ -33,17 +33,17 @@ rule train_constraint:
         "../workflow_scripts/train_constraint.py"
 
 
-rule train_gan:
+rule train_generator:
     input:
         graphs=rules.encode_crystals.output[0],
-        constraint=gan_constraint,
+        constraint=generator_constraint,
     output:
-        generator=f"{RESULTS}/models/gan/{{scheme}}/generator.keras",
-        history=f"{RESULTS}/models/gan/{{scheme}}/history.csv",
+        generator=f"{RESULTS}/models/{{scheme}}/generator.keras",
+        history=f"{RESULTS}/models/{{scheme}}/history.csv",
     log:
-        f"{LOGS}/train_gan/{{scheme}}.log",
+        f"{LOGS}/train_generator/{{scheme}}.log",
     benchmark:
-        f"{BENCHMARKS}/train_gan/{{scheme}}.tsv"
+        f"{BENCHMARKS}/train_generator/{{scheme}}.tsv"
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -52,12 +52,12 @@ rule train_gan:
         runtime=2880,
         gpu=0,
     params:
-        settings=gan_settings,
+        settings=generator_settings,
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/{{scheme}}.npz",
-        code=code_fingerprint("train_gan"),
+        code=code_fingerprint("train_generator"),
     message:
-        "Training the GAN of scheme {wildcards.scheme}"
+        "Training the generator of {wildcards.scheme}"
     script:
-        "../workflow_scripts/train_gan.py"
+        "../workflow_scripts/train_generator.py"

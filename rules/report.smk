@@ -47,7 +47,7 @@ rule draw_figures:
             )
             for scheme in SCHEMES
         },
-        **{f"history_{scheme}": f"{RESULTS}/models/gan/{scheme}/history.csv" for scheme in SCHEMES},
+        **{f"history_{scheme}": f"{RESULTS}/models/{scheme}/history.csv" for scheme in TRAINED},
         database=rules.collect_database.output.table,
         crystals=rules.collect_database.output.crystals,
         candidates=rules.summarise_candidates.output.candidates,
@@ -72,6 +72,7 @@ rule draw_figures:
     params:
         elements=ELEMENTS,
         schemes=SCHEMES,
+        trained=TRAINED,
         thresholds=THRESHOLDS,
         constraint_term=config["gan"]["constraint_term"],
         code=code_fingerprint("draw_figures"),

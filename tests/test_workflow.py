@@ -18,15 +18,15 @@ SCHEMES = {"dcgan", "dcgan+constraint", "ccdcgan"}
 @pytest.mark.parametrize("preset", PRESETS)
 def test_dry_run_of_every_preset_plans_all_stages(workflow: Workflow, preset: str):
     jobs = workflow.planned("--configfile", str(ROOT / "presets" / preset))
-    for rule in ("relax_database", "train_autoencoder", "train_gan", "generate_candidates", "write_report"):
+    for rule in ("relax_database", "train_autoencoder", "train_generator", "generate_candidates", "write_report"):
         assert jobs[rule] > 0
-    assert jobs["train_gan"] == 2
+    assert jobs["train_generator"] == 2
 
 
 def test_default_dry_run_plans_an_intermediate_file_alone(workflow: Workflow):
     jobs = workflow.planned("results/Bi-Se/database/database.csv")
     assert "collect_database" in jobs
-    assert not {"train_autoencoder", "train_gan"} & set(jobs)
+    assert not {"train_autoencoder", "train_generator"} & set(jobs)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_default_dry_run_plans_an_intermediate_file_alone(workflow: Workflow):
     [
         ("database", "collect_database", "train_autoencoder"),
         ("representation", "reconstruct_crystals", "train_constraint"),
-        ("models", "train_gan", "generate_candidates"),
+        ("models", "train_generator", "generate_candidates"),
         ("candidates", "summarise_candidates", "write_report"),
         ("report", "write_report", None),
     ],
@@ -118,13 +118,13 @@ ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "
     [
         (
             "seed: 2",
-            {"split_crystals", "train_gan", "generate_candidates"},
+            {"split_crystals", "train_generator", "generate_candidates"},
             {"relax_database", "collect_database"},
         ),
-        ("gan: {constraint_weight: 0.5}", {"train_gan"}, {"train_constraint", "train_autoencoder"}),
-        ("generation: {samples: 240}", {"generate_candidates"}, {"train_gan", "relax_database"}),
+        ("gan: {constraint_weight: 0.5}", {"train_generator"}, {"train_constraint", "train_autoencoder"}),
+        ("generation: {samples: 240}", {"generate_candidates"}, {"train_generator", "relax_database"}),
         ("evaluation: {stable: 0.05}", ALL_AFTER_SUMMARY, {"relax_candidates", "place_candidates"}),
-        ("gan: {constraint_term: exp}", {"train_gan"}, {"train_constraint", "relax_database"}),
+        ("gan: {constraint_term: exp}", {"train_generator"}, {"train_constraint", "relax_database"}),
     ],
 )
 def test_a_changed_key_reruns_what_depends_on_it(toy_run: Workflow, tmp_path, override, rerun, kept):
@@ -134,7 +134,7 @@ def test_a_changed_key_reruns_what_depends_on_it(toy_run: Workflow, tmp_path, ov
     assert rerun <= set(jobs)
     assert not kept & set(jobs)
     if "constraint_" in override:
-        assert jobs["train_gan"] == 1  # ccdcgan's alone
+        assert jobs["train_generator"] == 1  # ccdcgan's alone
     if "samples" in override:
         assert jobs["generate_candidates"] == 2  # one new shard of each scheme
     if "stable" in override:
@@ -147,9 +147,9 @@ def test_changed_library_code_reruns_what_uses_it(tmp_path):
 
     behind = {
         script: {path.name for path in fingerprints.library_behind(script)}
-        for script in ("collect_database", "train_gan", "relax_batch")
+        for script in ("collect_database", "train_generator", "relax_batch")
     }
     assert "thermodynamics.py" in behind["collect_database"]
-    assert "thermodynamics.py" not in behind["train_gan"] | behind["relax_batch"]
-    assert "gan_networks.py" in behind["train_gan"]
+    assert "thermodynamics.py" not in behind["train_generator"] | behind["relax_batch"]
+    assert "gan_networks.py" in behind["train_generator"]
     assert "guards.py" in behind["relax_batch"]

@@ -37,7 +37,7 @@ with job(snakemake):
         "constraint_parity": figures.constraint_parity(read_csv(inputs.parity)),
         "latent_map": figures.latent_map(known["graphs"], generated),
         "gan_curves": figures.gan_curves(
-            {scheme: read_csv(inputs[f"history_{scheme}"]) for scheme in params.schemes},
+            {scheme: read_csv(inputs[f"history_{scheme}"]) for scheme in params.trained},
             params.constraint_term,
         ),
         "losses_by_reason": figures.losses_by_reason(summary, read_csv(inputs.losses), schemes),

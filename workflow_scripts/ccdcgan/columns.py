@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from ccdcgan import schemes
+
 
 @dataclass(frozen=True)
 class Column:
@@ -79,8 +81,8 @@ COLUMNS = _by_name(
     )
 )
 
-SCHEMES = MappingProxyType({"dcgan": "DCGAN", "dcgan+constraint": "DCGAN + constraint", "ccdcgan": "CCDCGAN"})
-"""Scheme -> how it is written in a figure or table, in the order of the paper's table."""
+SCHEMES = MappingProxyType({name: scheme.label for name, scheme in schemes.SCHEMES.items()})
+"""Scheme -> how it is written in a figure or table, the paper's first and in the order of its table."""
 
 SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
 """Split -> how it is written."""
@@ -152,7 +154,7 @@ def reason_label(reason: str) -> str:
     return REASONS.get(reason, reason.replace("_", " "))
 
 
-def in_order(schemes: Iterable[str]) -> list[str]:
+def in_order(names: Iterable[str]) -> list[str]:
     """Return the schemes once each, those of the paper first and in its order."""
-    present = list(dict.fromkeys(schemes))
+    present = list(dict.fromkeys(names))
     return [name for name in SCHEMES if name in present] + [name for name in present if name not in SCHEMES]

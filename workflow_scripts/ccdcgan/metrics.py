@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan import columns
+from ccdcgan.schemes import screening
 from ccdcgan.structures import Crystal
 from ccdcgan.uniqueness import Uniqueness
 
@@ -113,11 +114,6 @@ def summarise(
     ]
 
 
-def screened(scheme: str) -> str | None:
-    """Return the name of the scheme that screens ``scheme``'s candidates with the constraint, if there is one."""
-    return "dcgan+constraint" if scheme == "dcgan" else None
-
-
 def evaluate_scheme(
     scheme: str,
     placed: pd.DataFrame,
@@ -135,10 +131,11 @@ def evaluate_scheme(
     placed = placed.merge(predicted, on="id", how="left", validate="one_to_one")
     n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
     selections = {scheme: (placed, len(predicted))}
-    if screened(scheme):
+    screen_scheme = screening(scheme)
+    if screen_scheme:
         kept = placed["predicted_formation_energy"] <= screen
         n_kept = int((predicted["predicted_formation_energy"] <= screen).sum())
-        selections[screened(scheme)] = (placed[kept], n_kept)
+        selections[screen_scheme] = (placed[kept], n_kept)
     tables, rows = [], []
     for name, (table, n_candidates) in selections.items():
         table = table.assign(
@@ -186,15 +183,15 @@ def losses_by_reason(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame
     """
     rows: list[dict[str, Any]] = []
     for scheme, table in counts.items():
-        names = [name for name in (scheme, screened(scheme)) if name]
+        names = [name for name in (scheme, screening(scheme)) if name]
         lost = table[table["reason"] != ""]
         rows += [
             {"scheme": name, "reason": row.reason, "count": int(row.count_)}
             for name in names
             for row in lost.rename(columns={"count": "count_"}).itertuples()
         ]
-        if screened(scheme) and n_screened:
-            rows.append({"scheme": screened(scheme), "reason": "screened", "count": n_screened})
+        if screening(scheme) and n_screened:
+            rows.append({"scheme": screening(scheme), "reason": "screened", "count": n_screened})
     failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
     rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]
     return pd.DataFrame(rows, columns=["scheme", "reason", "count"])

@@ -13,6 +13,7 @@ from ccdcgan import columns
 from ccdcgan.columns import best_of, complete, in_order, is_true, reason_label, scheme_label, title
 from ccdcgan.figures.energies import hull_vertices
 from ccdcgan.metrics import parity_metrics
+from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 
 _RATIOS = (
     (columns.IMAGES, (2397, 13000), (1998, 13000), (3106, 13000)),
@@ -28,7 +29,7 @@ _RATIOS = (
 PAPER: Mapping[tuple[str, str], tuple[int, int]] = {
     (quantity, scheme): ratio
     for quantity, *ratios in _RATIOS
-    for scheme, ratio in zip(columns.SCHEMES, ratios, strict=True)
+    for scheme, ratio in zip(PAPER_SCHEMES, ratios, strict=True)
 }
 """(quantity, scheme) -> numerator and denominator for Bi-Se of Long et al., Results."""
 PAPER_MEANS: Mapping[str, float] = {"dcgan": -0.0788, "dcgan+constraint": -0.0868, "ccdcgan": -0.0895}
