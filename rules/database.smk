@@ -2,6 +2,9 @@
 
 
 rule build_prototypes:
+    input:
+        unpack(fetched_sources),
+        files=own_files(),
     output:
         crystals=f"{RESULTS}/database/prototypes.extxyz",
         table=f"{RESULTS}/database/prototypes.csv",
@@ -13,10 +16,11 @@ rule build_prototypes:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=2000,
+        runtime=60,
     params:
-        settings=config["prototypes"],
+        settings=prototype_settings(),
+        n_elements=len(ELEMENTS),
         code=code_fingerprint("build_prototypes"),
     message:
         "Reading prototypes from {params.settings[sources]}"

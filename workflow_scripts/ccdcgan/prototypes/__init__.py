@@ -1,102 +1,51 @@
 """Where crystals come from: the sources of prototypes, each filtered and counted the same way.
 
-A source is a function that takes its part of the configuration and yields one :class:`Found` per crystal it
-holds, readable or not. To add a source, write such a function and name it in :data:`SOURCES`.
+A source is a module with a function that takes a :class:`Request` and yields one :class:`Found` per crystal it
+holds, readable or not. To add one, write the module and name its function in :data:`SOURCES`; if it needs the
+network, give it a rule in ``rules/sources.smk`` that fetches once into ``resources/``.
 """
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import ase.io
 import pandas as pd
-from pymatgen.core import Structure
 
 from ccdcgan.errors import InputError
-from ccdcgan.structures import Crystal, from_atoms, standard_cell
+from ccdcgan.prototypes.aflow import read_aflow
+from ccdcgan.prototypes.files import read_files
+from ccdcgan.prototypes.found import Found, Request
+from ccdcgan.prototypes.oqmd import read_oqmd
+from ccdcgan.structures import Crystal, standard_cell
 
 log = logging.getLogger(__name__)
 
-FILE_PATTERNS = ("*.cif", "*.vasp", "*.poscar", "*POSCAR*", "*CONTCAR*", "*.xyz", "*.extxyz")
-
-
-@dataclass(frozen=True)
-class Found:
-    """One crystal as its source holds it: ``structure``, or None and the ``problem`` with reading it."""
-
-    id: str
-    source: str
-    structure: Structure | None
-    problem: str = ""
-
-
-def from_aflow(config: dict[str, Any]) -> Iterator[Found]:
-    """Yield the AFLOW encyclopedia's prototypes that pymatgen ships (288 crystals, no network)."""
-    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
-
-    seen: Counter[str] = Counter()
-    for entry in AFLOW_PROTOTYPE_LIBRARY:
-        label = entry["tags"]["aflow"]
-        seen[label] += 1
-        suffix = f"-{seen[label]}" if seen[label] > 1 else ""
-        yield Found(f"aflow-{label}{suffix}", "aflow", entry["snl"].structure)
-
-
-def from_files(config: dict[str, Any]) -> Iterator[Found]:
-    """Yield the crystals of a folder of CIF, POSCAR and extended XYZ files, in the order of their names.
-
-    A file that cannot be read is yielded with its problem, so that it is counted and the run goes on.
-    Raises InputError if the folder is missing or holds no such file.
-    """
-    folder = Path(config["files"]["folder"])
-    if not folder.is_dir():
-        raise InputError(
-            f"prototypes.files.folder: {folder} is not a folder; name one with CIF, POSCAR or extended XYZ files."
-        )
-    paths = sorted({path for pattern in FILE_PATTERNS for path in folder.rglob(pattern) if path.is_file()})
-    if not paths:
-        raise InputError(
-            f"prototypes.files.folder: {folder} holds no CIF (*.cif), POSCAR (*.vasp, *POSCAR*) or extended XYZ "
-            "(*.xyz, *.extxyz) file; put some there or choose another source."
-        )
-    for path in paths:
-        name = f"file-{path.relative_to(folder).as_posix()}"
-        try:
-            structures = _read_file(path)
-        except Exception as error:  # readers fail in too many ways to list
-            yield Found(name, "files", None, f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
-            continue
-        for number, structure in enumerate(structures):
-            yield Found(name if len(structures) == 1 else f"{name}-{number}", "files", structure)
-
-
-def _read_file(path: Path) -> list[Structure]:
-    """Return every crystal of one file."""
-    if path.suffix in (".xyz", ".extxyz"):
-        return [from_atoms(atoms) for atoms in ase.io.read(path, index=":", format="extxyz")]
-    if path.suffix == ".cif":
-        return [Structure.from_file(path)]
-    return [Structure.from_str(path.read_text(), fmt="poscar")]
-
-
-SOURCES: dict[str, Callable[[dict[str, Any]], Iterator[Found]]] = {"aflow": from_aflow, "files": from_files}
+SOURCES: dict[str, Callable[[Request], Iterator[Found]]] = {
+    "aflow": read_aflow,
+    "files": read_files,
+    "oqmd": read_oqmd,
+}
 """Every source by the name it has in the configuration (``prototypes.sources``)."""
 
 
-def collect_prototypes(config: dict[str, Any]) -> tuple[list[Crystal], pd.DataFrame]:
+def collect_prototypes(
+    config: dict[str, Any], n_elements: int, fetched: Mapping[str, str | Path] = MappingProxyType({})
+) -> tuple[list[Crystal], pd.DataFrame]:
     """Read all configured sources and keep the crystals that can serve as prototypes.
 
-    config: the ``prototypes`` section. Kept are ordered crystals of at most ``max_atoms`` atoms in their
+    config: the ``prototypes`` section; n_elements: elements of the chemical system; fetched: source -> the file
+    that its rule brought. Kept are ordered crystals of at most ``max_atoms`` atoms in their
     standard cell; lengths are judged after substitution, when the volume is known. Returns the prototypes in
     their standard cell, and a table with one row per crystal found, ``status`` "ok" or "failed" with a reason.
     Raises InputError if none is left.
     """
     crystals, rows = [], []
     for source in config["sources"]:
-        for found in SOURCES[source](config):
+        request = Request(config, n_elements, Path(fetched[source]) if source in fetched else None)
+        for found in SOURCES[source](request):
             crystal, reason, detail = _to_prototype(found, config["max_atoms"])
             row = {"id": found.id, "source": source, "status": "failed" if reason else "ok", "reason": reason}
             if found.structure is not None:
@@ -126,7 +75,9 @@ def collect_prototypes(config: dict[str, Any]) -> tuple[list[Crystal], pd.DataFr
 def _to_prototype(found: Found, max_atoms: int) -> tuple[Crystal | None, str, str]:
     """Return the prototype, or None with the reason and detail of its refusal."""
     if found.structure is None:
-        return None, "unreadable", found.problem
+        return None, found.refused or "unreadable", found.detail
+    if found.refused:
+        return None, found.refused, found.detail
     if not found.structure.is_ordered:
         return None, "disordered", "partial occupancies"
     try:

