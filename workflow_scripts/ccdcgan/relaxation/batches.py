@@ -106,7 +106,6 @@ def relax_batch(
                 n_failed += results[-1].info["status"] == "failed"
                 if fresh:
                     progress.advance(note=f"{n_failed} failed")
-    log.info("%s: %d of %d crystals relaxed, %d failed", batch, len(results) - n_failed, len(results), n_failed)
     return results
 
 
