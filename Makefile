@@ -8,7 +8,7 @@ ARGUMENTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: run test lint format environment clean-environment
+.PHONY: run test lint format environment gpaw clean-environment
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES) $(ARGUMENTS)
@@ -38,6 +38,14 @@ $(READY): requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
 	touch $@
+
+# The engine gpaw, an optional extra. It compiles against three libraries of the system:
+#   apt-get install gcc libxc-dev libopenblas-dev libfftw3-dev
+gpaw: environment
+	@for header in xc.h fftw3.h; do echo "#include <$$header>" | $(CC) -E - >/dev/null 2>&1 || { \
+	  echo "$$header is missing; install gcc libxc-dev libopenblas-dev libfftw3-dev (as root, apt-get install ...)" >&2; exit 1; }; done
+	GPAW_CONFIG=$(CURDIR)/envs/gpaw_siteconfig.py $(BIN)/python -m pip install --disable-pip-version-check gpaw==26.7.0 gpaw-data==1.2.1
+	$(BIN)/python -c 'import gpaw; print("GPAW", gpaw.__version__, "is ready: relaxation.engine: gpaw")'
 
 clean-environment:
 	rm -rf $(VENV)

@@ -52,7 +52,7 @@ wildcard_constraints:
 def relaxation_settings():
     """What decides the outcome of a relaxation: not how it is split into jobs, nor what other engines would do."""
     section = config["relaxation"]
-    unused = {"batches", "mlip", "ase", "vasp"} - {section["engine"]}
+    unused = {"batches", "mlip", "ase", "vasp", "gpaw"} - {section["engine"]}
     return {key: value for key, value in section.items() if key not in unused}
 
 
@@ -110,6 +110,8 @@ def engine_in_words():
     match section["engine"]:
         case "mlip":
             return f"SevenNet {', then '.join(section['mlip']['models'])}"
+        case "gpaw":
+            return f"GPAW (DFT, {section['gpaw']['xc']}, {section['gpaw']['encut']:g} eV)"
         case "vasp":
             return f"VASP (DFT, PBE, {section['vasp']['encut']:g} eV)"
         case _:

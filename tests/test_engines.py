@@ -122,7 +122,7 @@ def test_only_the_last_stage_must_converge_and_its_energy_counts() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"engine": "gpaw"}, "relaxation.engine is 'gpaw'"),
+        ({"engine": "castep"}, "relaxation.engine is 'castep'"),
         ({"optimizer": "adam"}, "relaxation.optimizer is 'adam'"),
         ({"ase": {"calculator": "tersoff"}}, "relaxation.ase.calculator is 'tersoff'"),
         ({"engine": "mlip", "mlip": {"models": ["7net-omni"]}}, "'7net-omni'.*nothing is downloaded"),

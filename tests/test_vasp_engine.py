@@ -13,7 +13,8 @@ from pymatgen.io.vasp import Incar, Kpoints
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import make_engine
-from ccdcgan.relaxation.vasp import VaspRelaxMaker, gamma_mesh
+from ccdcgan.relaxation.meshes import gamma_mesh
+from ccdcgan.relaxation.vasp import VaspRelaxMaker
 from ccdcgan.structures import Crystal
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "vasp_recorded"

@@ -100,7 +100,7 @@ def relax_batch(
             for crystal, key in zip(crystals, keys, strict=True):
                 fresh = bool(key) and key not in records
                 if fresh:
-                    records[key] = _record(engine, crystal, key)
+                    records[key] = _record(engine, identified, crystal, key)
                     append(records[key])
                 results.append(_result(crystal, records.get(key), engine.label))
                 n_failed += results[-1].info["status"] == "failed"
@@ -124,8 +124,11 @@ def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
     )
 
 
-def _record(engine: Engine, crystal: Crystal, key: str) -> dict[str, Any]:
-    """Relax one crystal and return its journal line, floats in full so that they read back bit by bit."""
+def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key: str) -> dict[str, Any]:
+    """Relax one crystal and return its journal line, floats in full so that they read back bit by bit.
+
+    Beside the results it holds everything that says where they come from: ``provenance``.
+    """
     start = time.monotonic()
     try:
         relaxation = engine.relax(crystal.structure)
@@ -147,6 +150,9 @@ def _record(engine: Engine, crystal: Crystal, key: str) -> dict[str, Any]:
         "fmax": float(relaxation.fmax),
         "n_steps": int(relaxation.n_steps),
         "stages": list(relaxation.stages),
+        "forces": relaxation.forces,
+        "stress": relaxation.stress,
+        "provenance": identified | relaxation.provenance,
         "relax_seconds": round(time.monotonic() - start, 3),
         "species": [site.specie.symbol for site in structure],
         "cell": structure.lattice.matrix.tolist(),

@@ -18,7 +18,12 @@ from ccdcgan.errors import InputError
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, optimizer_class
 
-PACKAGES = {"mlip": ("sevenn", "torch", "ase"), "vasp": ("atomate2", "custodian"), "ase": ("ase",)}
+PACKAGES = {
+    "mlip": ("sevenn", "torch", "ase"),
+    "vasp": ("atomate2", "custodian"),
+    "gpaw": ("gpaw", "gpaw-data", "ase"),
+    "ase": ("ase",),
+}
 """The engines, and the packages whose versions are part of what they return."""
 
 ENGINES = tuple(PACKAGES)
@@ -72,10 +77,10 @@ class AseRelaxMaker(StagedRelaxMaker):
             for element in sorted(elements - set(parameters)):
                 raise InputError(
                     f"relaxation.ase.calculator emt knows no {element}, only {', '.join(parameters)}; "
-                    "it is for tests: choose the engine mlip or vasp."
+                    "it is for tests: choose the engine mlip, vasp or gpaw."
                 )
 
-    def stages(self) -> list[Stage]:
+    def stages(self, structure: Structure) -> list[Stage]:
         """Return the one stage there is."""
         from ase.calculators.emt import EMT
         from ase.calculators.lj import LennardJones
@@ -87,7 +92,7 @@ class AseRelaxMaker(StagedRelaxMaker):
 def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -> Engine:
     """Return the engine that the configuration's ``relaxation`` section asks for.
 
-    work_dir: where engines that write files (vasp) get a folder per crystal; the current folder if None.
+    work_dir: where engines that write files (vasp, gpaw) get a folder per crystal; the current folder if None.
     Raises InputError for an unknown engine, model, optimiser or guard, and for anything the engine needs
     and this machine lacks.
     """
@@ -106,6 +111,10 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
         from ccdcgan.relaxation.mlip import MlipRelaxMaker
 
         return MlipRelaxMaker(**shared, **config.get("mlip", {}))
+    if engine == "gpaw":
+        from ccdcgan.relaxation.gpaw import GpawRelaxMaker
+
+        return GpawRelaxMaker(**shared, work_dir=str(work_dir or Path.cwd()), **config.get("gpaw", {}))
     return AseRelaxMaker(**shared, **config.get("ase", {}))
 
 

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from pymatgen.core import Structure
+
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
 
@@ -118,6 +120,6 @@ class MlipRelaxMaker(StagedRelaxMaker):
                         f"choose another of {', '.join(WEIGHTS)}, or the engine vasp."
                     )
 
-    def stages(self) -> list[Stage]:
+    def stages(self, structure: Structure) -> list[Stage]:
         """Return one stage per model."""
         return [Stage(model, load_calculator(model, self.device)) for model in self.models]

@@ -4,10 +4,12 @@ Forces in eV/angstrom, energies in eV/atom, times in seconds.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
+from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE, LBFGS
@@ -30,7 +32,9 @@ class Relaxation(MSONable):
     structure: where the relaxation ended; energy_per_atom: eV/atom, NaN if none was computed; fmax: largest
     force, eV/angstrom, the cell's generalised force included where the engine has one; n_steps: of all
     stages; status: "ok" or "failed"; reason: "" or a short name; detail: a sentence; stages: one dict per
-    stage with its model, n_steps, energy_per_atom, fmax and whether it converged.
+    stage with its model, n_steps, energy_per_atom, fmax and whether it converged; forces: (n_atoms, 3),
+    eV/angstrom, and stress: (xx, yy, zz, yz, xz, xy), eV/angstrom^3, positive under tension, of the last
+    step; provenance: what only the run itself knows of its program (VASP's version, POTCAR titles, inputs).
     """
 
     structure: Structure
@@ -41,6 +45,9 @@ class Relaxation(MSONable):
     reason: str = ""
     detail: str = ""
     stages: list = field(default_factory=list)
+    forces: list = field(default_factory=list)
+    stress: list = field(default_factory=list)
+    provenance: dict = field(default_factory=dict)
 
 
 def failed(structure: Structure, reason: str, detail: str, **results) -> Relaxation:
@@ -71,13 +78,14 @@ def relax_in_stages(
     fmax: float = 0.05,
     max_steps: int = 250,
     wall_clock: float = 600.0,
+    keep_step: Callable[[Atoms], None] | None = None,
 ) -> Relaxation:
     """Relax cell and positions, each stage from where the last one stopped; the last one's energy counts.
 
     A stage ends once no force is above ``fmax`` (eV/angstrom). An early stage may run out of its
     ``max_steps``; only the last one has to converge. The guards hold before, at every step of every stage,
     and after. Reasons beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at
-    after each step) and ``not_converged``.
+    after each step) and ``not_converged``. keep_step: called with the geometry of every step that passed.
     """
     reason = check_structure(structure, guards)
     if reason:
@@ -103,6 +111,8 @@ def relax_in_stages(
                     reason = "wall_clock"
                 if reason:
                     break
+                if keep_step is not None:
+                    keep_step(atoms)
             reports.append(
                 {
                     "model": stage.model,
@@ -120,6 +130,8 @@ def relax_in_stages(
         "fmax": force,
         "n_steps": sum(report["n_steps"] for report in reports),
         "stages": reports,
+        "forces": atoms.get_forces().tolist(),
+        "stress": atoms.get_stress().tolist(),
     }
     where = f"{reports[-1]['model']}, step {reports[-1]['n_steps']}"
     numbers = f"{energy_per_atom:.3f} eV/atom, largest force {force:.3f} eV/angstrom"
@@ -152,15 +164,29 @@ class StagedRelaxMaker(Maker):
         """Raise InputError naming the first element this engine does not know."""
         raise NotImplementedError
 
-    def stages(self) -> list[Stage]:
-        """Return the calculators to go through, the last one's energy counts."""
+    def stages(self, structure: Structure) -> list[Stage]:
+        """Return the calculators that ``structure`` goes through, the last one's energy counts."""
         raise NotImplementedError
+
+    def start(self, structure: Structure) -> Structure:
+        """Return the geometry that the relaxation of ``structure`` starts from."""
+        return structure
+
+    def keep_step(self, structure: Structure, atoms: Atoms) -> None:
+        """Keep what a relaxation of ``structure`` that is killed could go on from; nothing by default."""
 
     def relax(self, structure: Structure) -> Relaxation:
         """Relax one crystal in this process; raises InputError for an element the engine does not know."""
         self.check_elements({element.symbol for element in structure.composition})
         return relax_in_stages(
-            structure, self.stages(), self.guards, self.optimizer, self.fmax, self.max_steps, self.wall_clock
+            self.start(structure),
+            self.stages(structure),
+            self.guards,
+            self.optimizer,
+            self.fmax,
+            self.max_steps,
+            self.wall_clock,
+            partial(self.keep_step, structure),
         )
 
     @job

@@ -28,15 +28,10 @@ from pymatgen.io.vasp import Kpoints, PotcarSingle
 from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
+from ccdcgan.relaxation.meshes import gamma_mesh
 from ccdcgan.relaxation.stages import Relaxation, failed
 
 log = logging.getLogger(__name__)
-
-
-def gamma_mesh(structure: Structure, k_length: float) -> tuple[int, int, int]:
-    """Return the Gamma-centred mesh N_i = max(1, int(k_length |b_i| + 0.5)); k_length in angstrom."""
-    lengths = structure.lattice.reciprocal_lattice_crystallographic.abc
-    return tuple(max(1, int(k_length * length + 0.5)) for length in lengths)
 
 
 @dataclass

@@ -1,0 +1,69 @@
+"""The engine of GPAW: what it says where it is absent, and a real relaxation where it is installed."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from ccdcgan.errors import InputError
+from ccdcgan.relaxation import gpaw
+from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.engines import identity, make_engine
+from ccdcgan.structures import Crystal
+from tests.alloys import config
+
+installed = pytest.mark.skipif(
+    importlib.util.find_spec("gpaw") is None, reason="GPAW is not installed; `make gpaw` installs it"
+)
+
+
+def section(**changes) -> dict:
+    """Return a relaxation section for GPAW that is coarse but real."""
+    settings = {"encut": 300, "k_length": 12, "xc": "PBE", "smearing": 0.1, "options": {}}
+    return config(engine="gpaw", gpaw=settings, fmax=0.2, max_steps=20, **changes)
+
+
+def aluminium(a: float = 4.2) -> Structure:
+    """Return one aluminium atom of fcc with edge ``a`` (angstrom)."""
+    return Structure(Lattice([[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]), ["Al"], [[0, 0, 0]])
+
+
+def test_gpaw_that_is_not_installed_says_what_to_do(monkeypatch) -> None:
+    monkeypatch.setattr(gpaw, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="not installed; run `make gpaw`"):
+        make_engine(section())
+
+
+def test_settings_of_gpaw_identify_its_results() -> None:
+    finer = section() | {"gpaw": section()["gpaw"] | {"encut": 500}}
+    assert identity(section()) != identity(finer)
+    assert identity(section())["versions"].keys() == {"gpaw", "gpaw-data", "ase"}
+
+
+@installed
+def test_an_element_without_a_data_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no PAW data set of Po"):
+        make_engine(section(), tmp_path).check_elements({"Al", "Po"})
+
+
+@installed
+@pytest.mark.slow
+def test_aluminium_relaxes_to_its_lattice_constant_and_goes_on_after_a_kill(tmp_path: Path) -> None:
+    """PBE has a = 4.04 angstrom (16.5 angstrom^3); coarse settings come within 5 %."""
+    engine = make_engine(section(), tmp_path)
+    relaxation = engine.relax(aluminium())
+    assert (relaxation.status, relaxation.reason) == ("ok", "")
+    assert relaxation.structure.volume == pytest.approx(16.5, rel=0.05)
+    assert len(relaxation.forces) == 1 and len(relaxation.stress) == 6
+    again = engine.relax(aluminium())  # the last step stands in the crystal's folder
+    assert again.n_steps == 0
+    assert again.energy_per_atom == pytest.approx(relaxation.energy_per_atom, abs=0.002)
+
+
+@installed
+@pytest.mark.slow
+def test_a_batch_records_where_its_energies_come_from(tmp_path: Path) -> None:
+    (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), tmp_path / "journal", "b0", tmp_path / "work")
+    assert result.info["status"] == "ok"
+    assert result.info["engine"] == "gpaw-PBE"
