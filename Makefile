@@ -8,7 +8,7 @@ ARGUMENTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: run test lint format environment gpaw clean-environment
+.PHONY: run test lint format environment gpaw clean-environment slurm-profile
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES) $(ARGUMENTS)
@@ -26,6 +26,17 @@ format: environment
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
+
+# After this, snakemake --profile slurm works in any checkout; an existing site.yaml stays as it is.
+SLURM_PROFILE := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake/slurm
+
+slurm-profile:
+	mkdir -p "$(SLURM_PROFILE)"
+	cp profiles/slurm/config.yaml profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/"
+	@if [ -e "$(SLURM_PROFILE)/site.yaml" ]; then :; \
+	elif [ -e profiles/slurm/site.yaml ]; then cp profiles/slurm/site.yaml "$(SLURM_PROFILE)/"; \
+	else cp profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/site.yaml"; fi
+	@echo "Now edit $(SLURM_PROFILE)/site.yaml, then: snakemake --profile slurm"
 
 environment: $(READY)
 

@@ -78,6 +78,21 @@ def own_files():
     return files_in(section["files"]["folder"])
 
 
+def growing(amount, limit):
+    """A resource that grows with each attempt of a job, up to a limit."""
+    return lambda wildcards, attempt: min(amount * attempt, limit)
+
+
+def memory(mb):
+    """MB of a job's first attempt; what ran out of it gets more the next time."""
+    return growing(mb, config["limits"]["mem_mb"])
+
+
+def minutes(amount):
+    """Minutes of a job's first attempt; relaxations and trainings go on where the last one stopped."""
+    return growing(amount, config["limits"]["runtime"])
+
+
 def numbered(count):
     """Names of `count` batches or shards: 000, 001, ..."""
     return [f"{number:03d}" for number in range(count)]

@@ -16,8 +16,8 @@ rule build_prototypes:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(60),
     params:
         settings=prototype_settings(),
         n_elements=len(ELEMENTS),
@@ -42,8 +42,8 @@ rule substitute_elements:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(60),
     params:
         elements=ELEMENTS,
         n_elements=[2, len(ELEMENTS)],
@@ -88,8 +88,8 @@ rule collect_references:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         elements=ELEMENTS,
         code=code_fingerprint("collect_references"),
@@ -114,8 +114,8 @@ rule collect_database:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         elements=ELEMENTS,
         code=code_fingerprint("collect_database"),

@@ -21,8 +21,8 @@ rule place_candidates:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory(2000),
+        runtime=minutes(120),
     params:
         elements=ELEMENTS,
         matcher=config["matcher"],
@@ -53,8 +53,8 @@ rule summarise_candidates:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         schemes=SCHEMES,
         thresholds={key: config["evaluation"][key] for key in ("stable", "meta_stable")},

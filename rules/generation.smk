@@ -19,8 +19,8 @@ rule generate_candidates:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=memory(3000),
+        runtime=minutes(240),
         gpu=0,
     params:
         samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
@@ -52,8 +52,8 @@ rule predict_candidates:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
         gpu=0,
     params:
         code=code_fingerprint("predict_candidates"),
@@ -86,8 +86,8 @@ rule select_candidates:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         limit=config["evaluation"]["relax_at_most"],
         code=code_fingerprint("select_candidates"),

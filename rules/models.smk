@@ -18,8 +18,8 @@ rule train_constraint:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=720,
+        mem_mb=memory(3000),
+        runtime=minutes(720),
         gpu=0,
     params:
         settings=config["constraint"],
@@ -48,8 +48,8 @@ rule train_generator:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=2880,
+        mem_mb=memory(3000),
+        runtime=minutes(2880),
         gpu=0,
     params:
         settings=generator_settings,

@@ -14,8 +14,8 @@ rule relax_database:
         "../envs/relaxation.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=720,
+        mem_mb=memory(1500),
+        runtime=minutes(720),
     params:
         settings=relaxation_settings(),
         n_batches=config["relaxation"]["batches"],

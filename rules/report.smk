@@ -28,8 +28,8 @@ rule collect_losses:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         schemes=SCHEMES,
         code=code_fingerprint("collect_losses"),
@@ -67,8 +67,8 @@ rule draw_figures:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         elements=ELEMENTS,
         schemes=SCHEMES,
@@ -107,8 +107,8 @@ rule write_report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         settings=config,
         run=RUN,

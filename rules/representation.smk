@@ -17,8 +17,8 @@ rule split_crystals:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         fraction=config["representation"]["held_out"],
         mode=config["representation"]["split"],
@@ -46,8 +46,8 @@ rule train_autoencoder:
         "../envs/learning.yaml"
     threads: TRAINING_THREADS
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=memory(4000),
+        runtime=minutes(1440),
         gpu=0,
     params:
         settings=lambda wildcards: config["representation"][wildcards.network],
@@ -77,8 +77,8 @@ rule encode_crystals:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=memory(3000),
+        runtime=minutes(60),
     params:
         representation={key: config["representation"][key] for key in ("box", "sites", "lattice")},
         elements=ELEMENTS,
@@ -107,8 +107,8 @@ rule reconstruct_crystals:
         "../envs/learning.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(3000),
+        runtime=minutes(120),
     params:
         max_atoms=config["prototypes"]["max_atoms"],
         code=code_fingerprint("reconstruct_crystals"),

@@ -16,8 +16,8 @@ rule fetch_oqmd:
         "../envs/structures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=minutes(30),
     params:
         code=code_fingerprint("fetch_oqmd"),
     message:
