@@ -38,6 +38,7 @@ FETCHED = {
         "oqmd_provenance": f"{RESOURCES}/oqmd/provenance.json",
     },
 }
+PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()
 
 

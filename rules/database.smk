@@ -40,9 +40,9 @@ rule substitute_elements:
         f"{BENCHMARKS}/substitute_elements.tsv"
     conda:
         "../envs/structures.yaml"
-    threads: 1
+    threads: PARALLEL
     resources:
-        mem_mb=memory(1000),
+        mem_mb=memory(4000),
         runtime=minutes(60),
     params:
         elements=ELEMENTS,
@@ -64,6 +64,10 @@ use rule substitute_elements as substitute_reference with:
         f"{LOGS}/substitute_reference/{{element}}.log",
     benchmark:
         f"{BENCHMARKS}/substitute_reference/{{element}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(60),
     params:
         elements=lambda wildcards: [wildcards.element],
         n_elements=[1, 1],

@@ -20,7 +20,8 @@ with job(snakemake):
         params.elements,
         range(fewest, most + 1),
         params.max_length,
-        Uniqueness(params.matcher),
+        Uniqueness(params.matcher, snakemake.threads),
+        snakemake.threads,
     )
     log.info(describe_drops(table, f"substituted {'-'.join(params.elements)}"))
     if not crystals:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -11,8 +12,8 @@ from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePre
 from pymatgen.core import Element, Structure
 from scipy.constants import Avogadro
 
-from ccdcgan.errors import InputError
-from ccdcgan.structures import Crystal, shortest_distance, standard_cell
+from ccdcgan.parallel import parallel_map
+from ccdcgan.structures import Crystal, shortest_distance
 from ccdcgan.uniqueness import Uniqueness
 
 USUAL_BOND = 2.5
@@ -31,48 +32,57 @@ def substitute(
     n_elements: range,
     max_length: float,
     uniqueness: Uniqueness,
+    processes: int = 1,
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Make every assignment of ``elements`` to the species of each prototype; keep the distinct crystals.
 
-    n_elements: how many species a prototype may have; a prototype with k of them takes every ordered choice of
-    k elements. Each crystal is rescaled to an estimated volume, brought to its standard cell, and dropped with
-    a reason if a cell length exceeds ``max_length`` (angstrom) or it repeats an earlier one. Returns the kept
-    crystals, and a table with one row per crystal made.
+    prototypes: in their standard cell; n_elements: how many species a prototype may have; a prototype with k of them
+    takes every ordered choice of k elements. Each crystal is rescaled to an estimated volume, and dropped with a
+    reason if a cell length exceeds ``max_length`` (angstrom) or it repeats another one. Of crystals that are the
+    same the one with the first id is kept, whatever the order of ``prototypes``. processes: how many to use.
+    Returns the kept crystals, and a table with one row per crystal made.
     """
-    made: list[Crystal] = []
-    rows: list[dict[str, Any]] = []
-    for prototype in prototypes:
-        species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
-        if len(species) not in n_elements:
-            continue
-        for chosen in permutations(elements, len(species)):
-            name = f"{prototype.id}-{'-'.join(chosen)}"
-            structure = prototype.structure.copy()
-            structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
-            row = {"id": name, "prototype": prototype.id, "formula": structure.composition.reduced_formula}
-            try:
-                structure = standard_cell(structure)
-                structure.scale_lattice(estimate_volume(structure))
-            except InputError as error:
-                rows.append(row | {"status": "failed", "reason": "no_standard_cell", "detail": str(error)})
-                continue
-            longest = max(structure.lattice.abc)
-            row |= {"n_atoms": len(structure), "volume_per_atom": structure.volume / len(structure)}
-            if longest > max_length:
-                detail = f"{longest:.2f} angstrom, at most {max_length:g}"
-                rows.append(row | {"status": "failed", "reason": "too_long", "detail": detail})
-                continue
-            info = {"prototype": prototype.id, "parent": prototype.id, "stage": "substituted"}
-            made.append(Crystal(name, structure, info | {"status": "ok", "reason": ""}))
-            rows.append(row | {"status": "ok", "reason": "", "detail": ""})
-    verdicts = uniqueness.first_of_kind([crystal.structure for crystal in made])
-    repeats = {
-        crystal.id: made[verdict[1]].id for crystal, verdict in zip(made, verdicts, strict=True) if verdict is not None
-    }
+    chosen = [prototype for prototype in prototypes if len(prototype.structure.composition) in n_elements]
+    assign = partial(_assign, elements=elements, max_length=max_length)
+    results = parallel_map(assign, chosen, "substituting", processes, chunk=20)
+    rows = [row for result in results for row, _ in result]
+    made = {crystal.id: crystal for result in results for _, crystal in result if crystal is not None}
+    ids = sorted(made)
+    verdicts = uniqueness.first_of_kind([made[name].structure for name in ids])
+    repeats = {name: ids[verdict[1]] for name, verdict in zip(ids, verdicts, strict=True) if verdict is not None}
     for row in rows:
         if row["id"] in repeats:
             row |= {"status": "failed", "reason": "duplicate", "detail": f"same as {repeats[row['id']]}"}
-    return [crystal for crystal in made if crystal.id not in repeats], pd.DataFrame(rows)
+    return [crystal for name, crystal in made.items() if name not in repeats], pd.DataFrame(rows)
+
+
+def _assign(
+    prototype: Crystal, elements: Sequence[str], max_length: float
+) -> list[tuple[dict[str, Any], Crystal | None]]:
+    """Return the table row of every assignment to one prototype, each with the crystal unless it was dropped."""
+    species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
+    made: list[tuple[dict[str, Any], Crystal | None]] = []
+    for chosen in permutations(elements, len(species)):
+        name = f"{prototype.id}-{'-'.join(chosen)}"
+        # other names for the species leave the standard cell what it is
+        structure = prototype.structure.copy()
+        structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
+        structure.scale_lattice(estimate_volume(structure))
+        row = {
+            "id": name,
+            "prototype": prototype.id,
+            "formula": structure.composition.reduced_formula,
+            "n_atoms": len(structure),
+            "volume_per_atom": structure.volume / len(structure),
+        }
+        longest = max(structure.lattice.abc)
+        if longest > max_length:
+            detail = f"{longest:.2f} angstrom, at most {max_length:g}"
+            made.append((row | {"status": "failed", "reason": "too_long", "detail": detail}, None))
+            continue
+        info = {"prototype": prototype.id, "parent": prototype.id, "stage": "substituted", "status": "ok", "reason": ""}
+        made.append((row | {"status": "ok", "reason": "", "detail": ""}, Crystal(name, structure, info)))
+    return made
 
 
 def estimate_volume(structure: Structure) -> float:

@@ -1,0 +1,79 @@
+"""How much faster uniqueness is than StructureMatcher's own grouping, and that both say the same.
+
+    python benchmarks/uniqueness.py results/Bi-Se-oqmd/database/prototypes.extxyz --elements Bi Se --crystals 3000
+
+Puts the elements on the prototypes, draws that many crystals, and groups them three ways in one run: by
+``StructureMatcher.group_structures(symmetric=True)``, by ccdcgan.uniqueness with one process, and with more.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections import defaultdict
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
+
+from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
+
+from ccdcgan.parallel import parallel_map  # noqa: E402
+from ccdcgan.structures import Crystal, read_set  # noqa: E402
+from ccdcgan.uniqueness import Uniqueness  # noqa: E402
+
+MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
+
+
+def assignments(prototype: Crystal, elements: list[str]) -> list:
+    """Return the prototype with every assignment of the elements; volumes play no part in the comparison."""
+    species = prototype.structure.composition.elements
+    structures = []
+    for chosen in permutations(elements, len(species)):
+        structure = prototype.structure.copy()
+        structure.replace_species(dict(zip(species, chosen, strict=True)))
+        structures.append(structure)
+    return structures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("prototypes", type=Path, help="structure set of prototypes")
+    parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
+    parser.add_argument("--crystals", type=int, default=3000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+
+    prototypes = sorted(read_set(arguments.prototypes), key=lambda crystal: crystal.id)
+    prototypes = [p for p in prototypes if 2 <= len(p.structure.composition) <= len(arguments.elements)]
+    made = parallel_map(partial(assignments, elements=arguments.elements), prototypes, "made", arguments.processes)
+    structures = [structure for group in made for structure in group]
+    if len(structures) > arguments.crystals:
+        structures = random.Random(arguments.seed).sample(structures, arguments.crystals)
+
+    number = {id(structure): i for i, structure in enumerate(structures)}
+    start = time.perf_counter()
+    groups = StructureMatcher(**MATCHER).group_structures(structures, symmetric=True)
+    seconds = time.perf_counter() - start
+    expected = {frozenset(number[id(structure)] for structure in group) for group in groups}
+    print(f"{len(structures)} crystals, {len(expected)} kinds")
+    print(f"StructureMatcher.group_structures    {seconds:8.1f} s")
+
+    for processes in sorted({1, arguments.processes}):
+        start = time.perf_counter()
+        verdicts = Uniqueness(MATCHER, processes).first_of_kind(structures)
+        own = time.perf_counter() - start
+        members = defaultdict(set)
+        for i, verdict in enumerate(verdicts):
+            members[i if verdict is None else verdict[1]].add(i)
+        same = {frozenset(group) for group in members.values()} == expected
+        verdict = "same grouping" if same else "ANOTHER GROUPING"
+        print(f"ccdcgan.uniqueness, {processes} process(es) {own:9.1f} s   {seconds / own:5.1f} x   {verdict}")
+        if not same:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

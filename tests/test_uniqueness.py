@@ -1,0 +1,103 @@
+"""Uniqueness gives StructureMatcher's own answer, only faster, and whatever the order of the input."""
+
+import random
+
+import numpy as np
+import pytest
+from pymatgen.analysis.structure_matcher import StructureMatcher
+
+from ccdcgan.matching import Screen, Shape
+from ccdcgan.prototypes import collect_prototypes
+from ccdcgan.structures import standard_cell
+from ccdcgan.substitution import substitute
+from ccdcgan.uniqueness import Uniqueness
+from tests.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
+
+MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
+
+
+@pytest.fixture(scope="module")
+def prototypes():
+    """AFLOW's prototypes of up to 10 atoms."""
+    config = {"sources": ["aflow"], "max_atoms": 10, "limit": None}
+    return collect_prototypes(config, 2)[0]
+
+
+@pytest.fixture(scope="module")
+def crystals(prototypes):
+    """Some hundred crystals of Bi-Se with many repeats, some of them strained and shaken."""
+    made, rng = [], np.random.default_rng(0)
+    for prototype in prototypes:
+        species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
+        if len(species) != 2:
+            continue
+        for chosen in (("Bi", "Se"), ("Se", "Bi")):
+            structure = prototype.structure.copy()
+            structure.replace_species(dict(zip(species, chosen, strict=True)))
+            made.append(standard_cell(structure))
+            structure.apply_strain(rng.uniform(-0.12, 0.12, 3))
+            structure.perturb(0.3)
+            made.append(structure)
+    return made
+
+
+def groups(verdicts) -> set[frozenset[int]]:
+    """Return the groups of equal crystals that verdicts describe."""
+    members = {i: {i} for i, verdict in enumerate(verdicts) if verdict is None}
+    for i, verdict in enumerate(verdicts):
+        if verdict is not None:
+            members[verdict[1]].add(i)
+    return {frozenset(group) for group in members.values()}
+
+
+def test_the_grouping_is_that_of_the_matcher(crystals):
+    number = {id(structure): i for i, structure in enumerate(crystals)}
+    expected = {
+        frozenset(number[id(structure)] for structure in group)
+        for group in StructureMatcher(**MATCHER).group_structures(crystals, symmetric=True)
+    }
+    found = groups(Uniqueness(MATCHER).first_of_kind(crystals))
+    assert found == expected
+    assert 50 < len(found) < 0.8 * len(crystals)
+    assert groups(Uniqueness(MATCHER, processes=2).first_of_kind(crystals)) == expected
+
+
+def test_the_screen_refuses_no_match(crystals):
+    """Whatever the matcher accepts, either way round, passes the screen; and the screen is worth having."""
+    matcher, screen = StructureMatcher(**MATCHER), Screen(**MATCHER)
+    shapes = [Shape.of(structure) for structure in crystals]
+    rng = random.Random(1)
+    pairs = [(a, b) for a in shapes for b in shapes if a is not b and a.bucket == b.bucket]
+    refused = 0
+    for first, second in rng.sample(pairs, 400):
+        passes = bool(screen.alike(second, first.minima[None])[0]) and screen.may_match(first, second)
+        refused += not passes
+        both = all(
+            matcher.fit(a.structure, b.structure, skip_structure_reduction=True)
+            for a, b in ((first, second), (second, first))
+        )
+        assert passes or not both
+    assert refused > 100
+
+
+def test_the_answer_does_not_depend_on_the_order(prototypes):
+    def kept(order):
+        return {c.id for c in substitute(order, ["Bi", "Se"], range(2, 3), 12.0, Uniqueness(MATCHER))[0]}
+
+    shuffled = random.Random(2).sample(prototypes, len(prototypes))
+    assert kept(prototypes) == kept(shuffled)
+
+
+def test_it_says_what_is_repeated():
+    uniqueness = Uniqueness(MATCHER)
+    structures = [rock_salt(), zinc_blende(), rock_salt(6.1), cesium_chloride()]
+    verdicts = uniqueness.first_of_kind(structures, known=[zinc_blende(6.4), bi2se3()])
+    assert verdicts == [None, ("known", 0), ("self", 0), None]
+    assert uniqueness.equal(rock_salt(), standard_cell(rock_salt()))
+    assert not uniqueness.equal(rock_salt(), zinc_blende())
+
+
+def test_a_small_distortion_changes_nothing():
+    distorted = rock_salt()
+    distorted.perturb(0.05)
+    assert Uniqueness(MATCHER).equal(rock_salt(), distorted)
