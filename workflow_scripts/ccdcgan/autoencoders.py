@@ -19,6 +19,7 @@ import tensorflow as tf
 from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint, save_model
 from ccdcgan.history import History
+from ccdcgan.interruption import asked
 from ccdcgan.progress import Progress
 from ccdcgan.training import load_checkpoint, save_checkpoint
 
@@ -243,21 +244,25 @@ def train_autoencoder(
         return float(np.mean([float(evaluate(part)) for part in voxels])), float(np.mean(zeros))
 
     identity = fingerprint([settings, seed, policy, identity, source.size])
-    variables = [*autoencoder.model.variables, *optimizer.variables]
+    sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
+    variables = [*autoencoder.model.variables, *optimizer.variables, sums]
     done = load_checkpoint(checkpoint, variables, identity)
     history = History(history_csv, HISTORY_COLUMNS, done)
     progress = Progress(steps, label, done)
-    losses, span = [], steps_per_call * calls_per_checkpoint
+    span = steps_per_call * calls_per_checkpoint
     while done < steps:
         count = min(steps_per_call, steps - done, span - done % span)
-        losses.append([count, *(float(value) for value in train(tf.constant(done), tf.constant(count)))])
+        loss, zero = (float(value) for value in train(tf.constant(done), tf.constant(count)))
+        sums.assign_add([count, count * loss, count * zero])
         done += count
-        progress.advance(count, f"loss {losses[-1][1]:.3g} (all-zero {losses[-1][2]:.3g})")
-        if done % span == 0 or done == steps:
-            mean = np.average(losses, axis=0, weights=[row[0] for row in losses])
-            history.append([done, mean[1], mean[2], *held_out_losses()])
+        progress.advance(count, f"loss {loss:.3g} (all-zero {zero:.3g})")
+        full = done % span == 0 or done == steps
+        if full:
+            mean = (sums[1:] / sums[0]).numpy()
+            history.append([done, float(mean[0]), float(mean[1]), *held_out_losses()])
+            sums.assign(np.zeros(3))
+        if full or asked():
             save_checkpoint(checkpoint, done, variables, identity)
-            losses = []
         if stop_after is not None and done >= stop_after:
             break
     plain = build_autoencoder(*shape, "float32", seed)

@@ -22,6 +22,7 @@ from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.history import History
+from ccdcgan.interruption import asked
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
@@ -107,7 +108,7 @@ def train_constraint(
         done = end
         error = np.abs(predict(model, graphs[held_out]) - energies[held_out])
         curve.append([done, loss, float(error.mean()) if len(error) else ""])
-        if done % STEPS_PER_CHECKPOINT == 0 or done == steps:
+        if done % STEPS_PER_CHECKPOINT == 0 or done == steps or asked():
             save_checkpoint(checkpoint, done, variables, identity)
         progress.advance(done - progress.done, f"root mean square error {loss**0.5:.3f} eV/atom")
     plain.set_weights(model.get_weights())

@@ -26,6 +26,7 @@ from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.gan_networks import build_discriminator, build_generator, in_precision
 from ccdcgan.history import History
+from ccdcgan.interruption import asked
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
@@ -96,7 +97,7 @@ def train_gan(
                 f"{scheme} diverged before step {done} (losses {means.tolist()}); lower gan.learning_rate"
                 f"{' or gan.constraint_weight' if constraint is not None else ''} and run again."
             )
-        if done // interval > saved // interval or done == steps:
+        if done // interval > saved // interval or done == steps or asked():
             save_checkpoint(checkpoint, done, training.variables, identity)
             saved = done
         progress.advance(done - progress.done, f"d_accuracy {means[2]:.2f}, g_loss {means[3]:.2f}")

@@ -1,7 +1,7 @@
 """What every training shares: whole checkpoints, numerical precision, repeatability.
 
 A training is a function of its seed and its step only. A run that was killed goes on from its checkpoint and
-ends with the same bits as one that was not.
+ends with the same bits as one that was not. One that is asked to end (SIGTERM) saves a checkpoint first.
 """
 
 import logging
@@ -13,6 +13,7 @@ import numpy as np
 
 from ccdcgan.errors import InputError
 from ccdcgan.files import atomic_path
+from ccdcgan.interruption import defer, leave_if_asked
 
 log = logging.getLogger(__name__)
 
@@ -22,20 +23,22 @@ def save_checkpoint(path: str | Path, step: int, variables: Sequence[Any], ident
     .npz.
 
     identity: fingerprint of all that shapes the training (settings, seed, data); :func:`load_checkpoint`
-    takes the file only if it is the same.
+    takes the file only if it is the same. Raises Interrupted afterwards if this process was asked to end.
     """
     values = [variable.numpy() if hasattr(variable, "numpy") else variable for variable in variables]
     arrays = {f"variable_{number}": np.asarray(value) for number, value in enumerate(values)}
     with atomic_path(path) as temporary:
         np.savez(temporary, step=np.int64(step), identity=np.str_(identity), **arrays)
+    leave_if_asked()
 
 
 def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = "") -> int:
     """Assign the checkpoint at ``path`` to ``variables`` and return its step; 0 if there is none that fits.
 
     A file of another identity, number or shape of variables, or one that cannot be read, is left alone with a
-    line in the log and the training starts anew.
+    line in the log and the training starts anew. From here on SIGTERM waits for the next checkpoint.
     """
+    defer()
     path = Path(path)
     if not path.exists():
         return 0

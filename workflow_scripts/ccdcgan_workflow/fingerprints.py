@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files"}
+PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files", "ccdcgan.interruption"}
 """Modules that change no result."""
 
 

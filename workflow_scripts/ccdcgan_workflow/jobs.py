@@ -17,7 +17,8 @@ def job(snakemake: Any) -> Iterator[None]:
 
     What libraries write to standard output and error themselves, from C++ too, goes to the log file only.
     An InputError ends the job with its sentence; any other exception leaves its traceback in the log file and
-    one sentence in the terminal. Both exit with status 1, so Snakemake stops what depends on the job.
+    one sentence in the terminal. Both exit with status 1, so Snakemake stops what depends on the job; so does
+    a job that is asked to end (SIGTERM), once it has saved itself.
     """
     log_file = Path(snakemake.log[0]).resolve()
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,12 +39,14 @@ def job(snakemake: Any) -> Iterator[None]:
     logging.getLogger("py.warnings").handlers = [record]
     logging.getLogger("py.warnings").propagate = False
     warnings.simplefilter("default")
+    from ccdcgan.errors import InputError
+    from ccdcgan.interruption import Interrupted, watch
+
+    watch()
     try:
         yield
     except Exception as error:
-        from ccdcgan.errors import InputError
-
-        if isinstance(error, InputError):
+        if isinstance(error, InputError | Interrupted):
             log.error("%s", error)
         else:
             record.stream.write(traceback.format_exc())
