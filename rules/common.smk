@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from ccdcgan.errors import InputError
 from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
 from ccdcgan.schemes import can_be_chosen, trained
-from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order
+from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order, reduced_formulas
 from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
 from ccdcgan_workflow.locks import lock_run
 
@@ -24,6 +24,7 @@ except InputError as error:
 config = in_one_order(config)
 
 ELEMENTS = elements_of(config["system"])
+HOLDOUT = reduced_formulas(config["holdout"])
 RUN = config["run"] or config["system"]
 RESULTS = f"results/{RUN}"
 LOGS = f"{RESULTS}/logs"

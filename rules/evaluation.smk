@@ -26,6 +26,7 @@ rule place_candidates:
     params:
         elements=ELEMENTS,
         matcher=config["matcher"],
+        holdout=HOLDOUT,
         code=code_fingerprint("place_candidates"),
     message:
         "Placing the candidates of {wildcards.scheme} on the hull"

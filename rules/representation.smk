@@ -23,6 +23,7 @@ rule split_crystals:
         fraction=config["representation"]["held_out"],
         mode=config["representation"]["split"],
         seed=config["seed"],
+        holdout=HOLDOUT,
         code=code_fingerprint("split_crystals"),
     message:
         "Setting {params.fraction} of the crystals aside, by {params.mode}"
@@ -82,6 +83,7 @@ rule encode_crystals:
     params:
         representation={key: config["representation"][key] for key in ("box", "sites", "lattice")},
         elements=ELEMENTS,
+        holdout=HOLDOUT,
         code=code_fingerprint("encode_crystals"),
     message:
         "Writing every crystal of the database as a crystal graph"
@@ -111,6 +113,7 @@ rule reconstruct_crystals:
         runtime=minutes(120),
     params:
         max_atoms=config["prototypes"]["max_atoms"],
+        holdout=HOLDOUT,
         code=code_fingerprint("reconstruct_crystals"),
     message:
         "Reconstructing every crystal from its crystal graph"

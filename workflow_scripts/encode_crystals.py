@@ -9,11 +9,12 @@ log = logging.getLogger("ccdcgan.crystal_graph")
 with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import encode_crystals, save_graphs
+    from ccdcgan.splits import relaxed_for_training
     from ccdcgan.structures import read_set
     from ccdcgan.voxels import Geometry
 
     inputs, params = snakemake.input, snakemake.params
-    crystals = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
+    crystals = relaxed_for_training(read_set(inputs.database), params.holdout)
     graphs = encode_crystals(
         crystals,
         params.elements,

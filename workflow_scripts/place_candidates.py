@@ -27,5 +27,9 @@ with job(snakemake):
         len(table),
         table["novel"].sum(),
     )
+    for formula in snakemake.params.holdout:
+        of_it = (table["formula"] == formula) & (table["status"] == "ok")
+        found = table.loc[of_it & ~table["novel"], "repeats"].nunique()
+        log.info("held out of training, %s: %d relaxed, %d of the database found again", formula, of_it.sum(), found)
     write_set(snakemake.output.crystals, candidates)
     write_csv(snakemake.output.table, table)

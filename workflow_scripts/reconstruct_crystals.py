@@ -11,10 +11,11 @@ with job(snakemake):
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.reconstruction import reconstruct, summarise
+    from ccdcgan.splits import relaxed_for_training
     from ccdcgan.structures import read_set
 
     inputs, output = snakemake.input, snakemake.output
-    crystals = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
+    crystals = relaxed_for_training(read_set(inputs.database), snakemake.params.holdout)
     split = read_csv(inputs.split)
     split = split[split["set"] == "database"].set_index("id")["split"].loc[[crystal.id for crystal in crystals]]
     table = reconstruct(

@@ -18,6 +18,7 @@ with job(snakemake):
         params.fraction,
         params.mode,
         params.seed,
+        params.holdout,
     )
     counts = table.groupby(["set", "split"]).size()
     log.info("; ".join(f"{name} {split}: {count}" for (name, split), count in counts.items()))

@@ -1,9 +1,10 @@
-"""Which crystals are held out of training: by prototype, or at random."""
+"""Which crystals are held out of training: by prototype, at random, and whole compositions (Long et al., Fig. 3D)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from pymatgen.core import Composition
 
 from ccdcgan.errors import InputError
 from ccdcgan.seeds import derive_seed
@@ -32,17 +33,39 @@ def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: 
     return held_out
 
 
+def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
+    """Return the relaxed crystals whose composition is not held out.
+
+    holdout: reduced formulas. Crystal graphs are made of these crystals alone, so that nothing that learns from
+    crystal graphs, nor their scale, sees the others.
+    """
+    return [crystal for crystal in crystals if crystal.info["status"] == "ok" and crystal.formula not in holdout]
+
+
 def split_training(
-    crystals: Sequence[Crystal], prototypes: Sequence[Crystal], fraction: float, mode: str, seed: int
+    crystals: Sequence[Crystal],
+    prototypes: Sequence[Crystal],
+    fraction: float,
+    mode: str,
+    seed: int,
+    holdout: Collection[str] = (),
 ) -> pd.DataFrame:
     """Split the database's crystals and, in the same way, the prototypes that autoencoders train on too.
 
     Returns one row per crystal: set (database, prototypes), id, prototype, split (train, held_out). With
     ``prototype`` mode a prototype is held out with its crystals, so that none of them is seen in training.
+    holdout: reduced formulas of compositions held out whole; so are all prototypes with the same ratio of elements
+    (A2B3 for Bi2Se3), since a crystal of that composition is one of them with other elements.
     """
     names = [crystal.info["prototype"] for crystal in crystals]
-    held_out = split_held_out(names, fraction, mode, derive_seed(seed, "split"))
-    kept_away = {name for name, out in zip(names, held_out, strict=True) if out} if mode == "prototype" else set()
+    barred = np.array([crystal.formula in holdout for crystal in crystals], dtype=bool)
+    drawn = [name for name, out in zip(names, barred, strict=True) if not out]
+    held_out = barred.copy()
+    held_out[~barred] = split_held_out(drawn, fraction, mode, derive_seed(seed, "split"))
+    ratios = {Composition(formula).anonymized_formula for formula in holdout}
+    kept_away = {crystal.id for crystal in prototypes if crystal.structure.composition.anonymized_formula in ratios}
+    if mode == "prototype":
+        kept_away |= {name for name, out in zip(names, held_out, strict=True) if out}
     rows = [
         {"set": "database", "id": crystal.id, "prototype": name, "split": "held_out" if out else "train"}
         for crystal, name, out in zip(crystals, names, held_out, strict=True)

@@ -1,6 +1,7 @@
 """Check a configuration before the DAG is built: one sentence that names the key, what was found, what is allowed."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,22 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     if errors:
         raise InputError(_sentence(errors[0]))
     _check_system(config["system"])
+    _check_holdout(config["holdout"], config["system"])
     _check_relations(config)
 
 
 def elements_of(system: str) -> list[str]:
     """Return the element symbols of a chemical system, e.g. ``["Bi", "Se"]`` of "Bi-Se"."""
     return system.split("-")
+
+
+def reduced_formulas(formulas: list[str]) -> list[str]:
+    """Return the reduced formula of each composition, sorted, once each; raises ValueError for no composition."""
+    if not formulas:
+        return []
+    from pymatgen.core import Composition  # here, since it takes a while and few runs need it
+
+    return sorted({Composition(formula).reduced_formula for formula in formulas})
 
 
 def in_one_order(value: Any) -> Any:
@@ -84,6 +95,21 @@ def _check_system(system: str) -> None:
         raise InputError(f'config key system is {system!r}; it must name two or more elements, e.g. "Bi-Se".')
     if len(set(elements)) < len(elements):
         raise InputError(f"config key system is {system!r}; it must name each element once.")
+
+
+def _check_holdout(formulas: list[str], system: str) -> None:
+    elements = set(elements_of(system))
+    for formula in formulas:
+        try:
+            reduced_formulas([formula])
+            known = set(re.findall("[A-Z][a-z]?", formula)) <= elements
+        except ValueError:
+            known = False
+        if not known:
+            raise InputError(
+                f"config key holdout names {formula!r}; it must be a composition of {system} such as "
+                f"{''.join(sorted(elements, key=system.index)[:2])}2."
+            )
 
 
 def _check_relations(config: dict[str, Any]) -> None:

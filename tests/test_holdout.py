@@ -1,0 +1,57 @@
+"""A composition held out of training is seen by no network, and still stands in the database it is compared with."""
+
+import pytest
+
+from ccdcgan.prototypes import collect_prototypes
+from ccdcgan.splits import relaxed_for_training, split_training
+from ccdcgan.structures import Crystal, standard_cell
+from ccdcgan.substitution import substitute
+from ccdcgan.uniqueness import Uniqueness
+from tests.crystals import bi2se3, rock_salt
+
+MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
+
+
+@pytest.fixture(scope="module")
+def database():
+    """Prototypes, Bi2Se3 and Sb2Te3 among them, and a database of Bi-Se made from them, taken as relaxed."""
+    config = {"sources": ["aflow"], "max_atoms": 5, "limit": 40}
+    prototypes = collect_prototypes(config, 2)[0]
+    twin = bi2se3()
+    twin.replace_species({"Bi": "Sb", "Se": "Te"})
+    prototypes += [Crystal(name, standard_cell(crystal)) for name, crystal in (("mine", bi2se3()), ("twin", twin))]
+    made, _ = substitute(prototypes, ["Bi", "Se"], range(2, 3), 12.0, Uniqueness(MATCHER))
+    return made, prototypes
+
+
+@pytest.mark.parametrize("mode", ["prototype", "random"])
+def test_nothing_of_the_composition_is_trained_on(database, mode):
+    made, prototypes = database
+    table = split_training(made, prototypes, 0.2, mode, 1, ["Bi2Se3"])
+    trained = {name: set(part.loc[part["split"] == "train", "id"]) for name, part in table.groupby("set")}
+    formulas = {crystal.id: crystal.formula for crystal in made}
+    held_out = [crystal for crystal in made if crystal.formula == "Bi2Se3"]
+    assert held_out
+    assert "Bi2Se3" not in {formulas[name] for name in trained["database"]}
+    assert not {"mine", "twin"} & trained["prototypes"]
+    # whatever trains on bare prototypes must not see the same crystals under other elements' names
+    uniqueness = Uniqueness(MATCHER)
+    for prototype in prototypes:
+        counts = sorted(prototype.structure.composition.get_reduced_composition_and_factor()[0].values())
+        if prototype.id not in trained["prototypes"] or counts != [2, 3]:
+            continue  # another ratio of elements is another composition
+        made_of_it, _ = substitute([prototype], ["Bi", "Se"], range(2, 3), 12.0, uniqueness)
+        for crystal in made_of_it:
+            assert not any(uniqueness.equal(crystal.structure, other.structure) for other in held_out)
+    # the others are held out as before, in the share that was asked for
+    others = [crystal.id for crystal in made if crystal.formula != "Bi2Se3"]
+    assert len(set(others) - trained["database"]) == pytest.approx(0.2 * len(others), abs=4)
+
+
+def test_crystal_graphs_are_made_without_it(database):
+    made, _ = database
+    failed = Crystal("failed", rock_salt(), {"status": "failed"})
+    kept = relaxed_for_training([*made, failed], ["Bi2Se3"])
+    assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
+    assert "failed" not in {crystal.id for crystal in kept}
+    assert relaxed_for_training(made, []) == made
