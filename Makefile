@@ -8,7 +8,7 @@ ARGUMENTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: run test lint format environment gpaw clean-environment slurm-profile
+.PHONY: run test lint format environment gpaw docs clean-environment slurm-profile
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES) $(ARGUMENTS)
@@ -37,6 +37,12 @@ slurm-profile:
 	elif [ -e profiles/slurm/site.yaml ]; then cp profiles/slurm/site.yaml "$(SLURM_PROFILE)/"; \
 	else cp profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/site.yaml"; fi
 	@echo "Now edit $(SLURM_PROFILE)/site.yaml, then: snakemake --profile slurm"
+
+# The documentation site: site/index.html. Needs no network.
+docs: environment
+	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.reference
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "the documentation is in site/index.html"
 
 environment: $(READY)
 

@@ -24,6 +24,7 @@ localrules:
     models,
     candidates,
     report,
+    status,
 
 
 rule all:
@@ -57,6 +58,23 @@ rule candidates:
 rule report:
     input:
         rules.write_report.output,
+
+
+rule status:
+    log:
+        ".snakemake/log/status.log",
+    conda:
+        "envs/structures.yaml"
+    params:
+        run=RUN,
+        results=RESULTS,
+        logs=LOGS,
+        snakemake=[sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile],
+        rules={rule.name: (Path(rule.snakefile).stem, len(rule.output)) for rule in workflow.rules if rule.output},
+    message:
+        "Looking where the run stands"
+    script:
+        "workflow_scripts/show_status.py"
 
 
 onstart:

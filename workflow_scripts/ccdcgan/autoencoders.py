@@ -248,7 +248,7 @@ def train_autoencoder(
     variables = [*autoencoder.model.variables, *optimizer.variables, sums]
     done = load_checkpoint(checkpoint, variables, identity)
     history = History(history_csv, HISTORY_COLUMNS, done)
-    progress = Progress(steps, label, done)
+    progress = Progress(steps, label, done, unit="steps")
     span = steps_per_call * calls_per_checkpoint
     while done < steps:
         count = min(steps_per_call, steps - done, span - done % span)

@@ -99,7 +99,7 @@ def train_constraint(
     variables = [*model.variables, *optimizer.variables]
     done = load_checkpoint(checkpoint, variables, identity)
     curve = History(history, HISTORY_COLUMNS, done)
-    progress = Progress(steps, "constraint", done)
+    progress = Progress(steps, "constraint", done, unit="steps")
     while done < steps and (stop_after is None or done < stop_after):
         end = min(STEPS_PER_ROW * (done // STEPS_PER_ROW + 1), steps)
         loss = float(run(tf.constant(done), tf.constant(end)))

@@ -84,7 +84,7 @@ def train_gan(
         log.warning("checkpoint %s is past gan.steps (%d > %d): training starts anew", checkpoint, done, steps)
         training, done = _Training(graphs, config, seed, constraint, policy), 0
     curve = History(history, HISTORY_COLUMNS, done)
-    progress = Progress(steps, scheme, done)
+    progress = Progress(steps, scheme, done, unit="steps")
     saved, interval = done, int(config["checkpoint_steps"])
     while done < steps and (stop_after is None or done < stop_after):
         end = min(every * (done // every + 1), steps)

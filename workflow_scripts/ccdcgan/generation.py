@@ -64,12 +64,12 @@ def generate_shard(
     rng = np.random.default_rng(derive_seed(seed, "generation", scheme, shard))
     side = generator.output_shape[1]
     candidates, rows, graphs = [], [], [np.empty((0, side, side, 1), np.float32)]
-    progress = Progress(n_samples, f"{scheme} shard {shard}")
+    progress = Progress(n_samples, f"{scheme} shard {shard}", unit="samples")
     for start in range(0, n_samples, BATCH):
         # always a whole batch, so that one shape is compiled and a sample does not depend on n_samples
         noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
         generated = np.asarray(generator.predict_on_batch(noise))[: n_samples - start]
-        kept = []
+        kept, lost = [], []
         decoded = decode_crystals(
             generated * known.scale,
             known.elements,
@@ -91,8 +91,10 @@ def generate_shard(
                     )
                 )
                 kept.append(number)
+            else:
+                lost.append(row["reason"])
         graphs.append(generated[kept])
-        progress.advance(len(generated), f"{len(candidates)} candidates")
+        progress.advance(len(generated), f"{len(candidates)} candidates", lost)
     samples = pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
     return Shard(candidates, samples, np.concatenate(graphs))
 

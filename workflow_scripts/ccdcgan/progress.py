@@ -1,50 +1,88 @@
-"""Progress of long work as plain lines: how many of how many, since when, how much longer."""
+"""Progress of long work: how many of how many, since when, how much longer, what was lost and why.
+
+Said twice: as plain lines in the log at a low rate, and to whoever asks with :func:`current_snapshot` (the job's
+state file, which ``snakemake status`` and the terminal display read).
+"""
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
+_latest: list["Progress"] = []
 
-def _clock(seconds: float) -> str:
+
+def current_snapshot() -> dict[str, Any] | None:
+    """Return the snapshot of the latest long work of this process, None if there was none."""
+    return _latest[0].snapshot() if _latest else None
+
+
+def clock(seconds: float) -> str:
     """Return seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def in_words(snapshot: dict[str, Any]) -> str:
+    """Return a snapshot as one line, e.g. ``12/25 crystals (48 %), 4:33 gone, about 4:50 left; 1 failed``."""
+    done, total, left = snapshot["done"], snapshot["total"], snapshot["left"]
+    unit = f" {snapshot['unit']}" if snapshot["unit"] else ""
+    estimate = f", about {clock(left)} left" if left else ""
+    note = f"; {snapshot['note']}" if snapshot["note"] else ""
+    percent = 100 * done // max(total, 1)
+    return f"{done}/{total}{unit} ({percent} %), {clock(snapshot['seconds'])} gone{estimate}{note}"
+
+
 class Progress:
     """Count finished items and log a line with an estimate at most every ``interval`` seconds.
 
     Lines, not a redrawn bar: several jobs share one terminal, and every line also stands in the job's log.
-    ``done`` items finished in an earlier attempt do not count towards the speed.
+    ``done`` items finished in an earlier attempt do not count towards the speed. ``unit`` says what is counted
+    (crystals, steps, samples).
     """
 
-    def __init__(self, total: int, label: str, done: int = 0, interval: float = 15.0) -> None:
-        self.total, self.label, self.done, self.interval = total, label, done, interval
-        self._already, self._start, self._last = done, time.monotonic(), time.monotonic()
+    def __init__(self, total: int, label: str, done: int = 0, interval: float = 15.0, unit: str = "") -> None:
+        self.total, self.label, self.done, self.interval, self.unit = total, label, done, interval, unit
+        self.note = ""
+        self.lost: Counter[str] = Counter()
+        self._already, self._start = done, time.monotonic()
+        self._last = self._now = self._start
+        _latest[:] = [self]
 
-    def advance(self, n: int = 1, note: str = "") -> None:
-        """Count ``n`` more items; ``note`` (a loss, a failure count) ends the line."""
+    def advance(self, n: int = 1, note: str = "", lost: Iterable[str] = ()) -> None:
+        """Count ``n`` more items; ``note`` (a loss, say) ends the line; ``lost`` has a reason for each lost one."""
         self.done += n
-        now = time.monotonic()
-        if self.done >= self.total or now - self._last >= self.interval:
-            self._last = now
-            elapsed = now - self._start
-            fresh = self.done - self._already
-            left = elapsed / fresh * (self.total - self.done) if fresh else float("nan")
-            estimate = f", about {_clock(left)} left" if left > 0 else ""
-            percent = 100 * self.done // max(self.total, 1)
-            text = f"{self.label}: {self.done}/{self.total} ({percent} %), {_clock(elapsed)} gone{estimate}"
-            log.info("%s%s", text, f"; {note}" if note else "")
+        self.note = note
+        self.lost.update(lost)
+        self._now = time.monotonic()
+        if n and (self.done >= self.total or self._now - self._last >= self.interval):
+            self._last = self._now
+            log.info("%s: %s", self.label, in_words(self.snapshot()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what the last advance knew, times in seconds; ``left`` is None where no speed is known."""
+        elapsed, fresh = self._now - self._start, self.done - self._already
+        left = elapsed / fresh * max(self.total - self.done, 0) if fresh > 0 else None
+        return {
+            "label": self.label,
+            "unit": self.unit,
+            "done": self.done,
+            "total": self.total,
+            "seconds": round(elapsed, 1),
+            "left": None if left is None else round(left, 1),
+            "note": self.note,
+            "lost": dict(self.lost),
+        }
 
 
-def track(items: Iterable[Item], total: int, label: str) -> Iterator[Item]:
+def track(items: Iterable[Item], total: int, label: str, unit: str = "") -> Iterator[Item]:
     """Yield ``items`` and log progress as each is finished."""
-    progress = Progress(total, label)
+    progress = Progress(total, label, unit=unit)
     for item in items:
         yield item
         progress.advance()

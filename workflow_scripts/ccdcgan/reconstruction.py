@@ -59,7 +59,7 @@ def reconstruct(
     if [row_of[crystal.id] for crystal in order] != list(range(len(graphs.ids))):
         raise InputError("crystal graphs and crystals are not of one database, or in another order; run again.")
     rows = []
-    for index, crystal in enumerate(track(crystals, len(crystals), "reconstruction")):
+    for index, crystal in enumerate(track(crystals, len(crystals), "reconstruction", "crystals")):
         row = {"id": crystal.id, "split": "held_out" if held_out[index] else "train"}
         row["n_atoms"] = len(crystal.structure)
         if crystal.id not in row_of:

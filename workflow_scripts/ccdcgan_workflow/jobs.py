@@ -1,5 +1,6 @@
 """The frame of every job: its log file, its one-sentence errors, its share of the processor."""
 
+import errno
 import logging
 import os
 import sys
@@ -10,6 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ccdcgan.errors import InputError
+from ccdcgan.interruption import Interrupted, watch
+from ccdcgan_workflow.job_states import job_state
+
+MENDABLE = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.EROFS: "the folder cannot be written to; run where you may write, or pass --directory",
+    errno.EACCES: "the folder or file may not be used by you; mend its permissions, or pass --directory",
+}
+"""System errors that a user can mend, and how."""
+
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
@@ -19,6 +32,7 @@ def job(snakemake: Any) -> Iterator[None]:
     An InputError ends the job with its sentence; any other exception leaves its traceback in the log file and
     one sentence in the terminal. Both exit with status 1, so Snakemake stops what depends on the job; so does
     a job that is asked to end (SIGTERM), once it has saved itself.
+    The job's state file (:mod:`ccdcgan_workflow.job_states`) says meanwhile what it is doing.
     """
     log_file = Path(snakemake.log[0]).resolve()
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,23 +53,37 @@ def job(snakemake: Any) -> Iterator[None]:
     logging.getLogger("py.warnings").handlers = [record]
     logging.getLogger("py.warnings").propagate = False
     warnings.simplefilter("default")
-    from ccdcgan.errors import InputError
-    from ccdcgan.interruption import Interrupted, watch
-
     watch()
     try:
-        yield
-    except Exception as error:
-        if isinstance(error, InputError | Interrupted):
-            log.error("%s", error)
-        else:
-            record.stream.write(traceback.format_exc())
-            record.flush()
-            log.error("failed with %s: %s; the traceback is in %s", type(error).__name__, error, snakemake.log[0])
-        sys.exit(1)
+        with job_state(snakemake) as end:
+            try:
+                yield
+            except BaseException as error:
+                sentence = failure_in_words(error, snakemake.log[0])
+                end("failed", sentence)
+                if not isinstance(error, Exception):
+                    raise
+                if not isinstance(error, InputError | Interrupted):
+                    record.stream.write(traceback.format_exc())
+                    record.flush()
+                log.error("%s", sentence)
+                sys.exit(1)
+            end("finished")
     finally:
         for handler in log.handlers:
             handler.flush()
+
+
+def failure_in_words(error: BaseException, log_file: str) -> str:
+    """Return one sentence about what ended a job: what is wrong and, where that can be said, what to do."""
+    if isinstance(error, InputError | Interrupted):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in MENDABLE:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{MENDABLE[error.errno]}{place}, then start the same command again."
+    if not isinstance(error, Exception):
+        return f"stopped by {type(error).__name__}."
+    return f"failed with {type(error).__name__}: {error}; the traceback is in {log_file}"
 
 
 def _limit_threads(threads: int) -> None:

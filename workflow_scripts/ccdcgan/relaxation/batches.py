@@ -94,7 +94,7 @@ def relax_batch(
             log.info("%s: %d of %d crystals need no relaxation", batch, len(crystals) - n_new, len(crystals))
         if n_new:
             engine.check_elements(elements)
-        progress = Progress(len(crystals), f"relaxing {batch}", done=len(crystals) - n_new)
+        progress = Progress(len(crystals), f"relaxing {batch}", done=len(crystals) - n_new, unit="crystals")
         results, n_failed = [], 0
         with _appending(journal_dir / f"{batch}.jsonl") as append:
             for crystal, key in zip(crystals, keys, strict=True):
@@ -103,9 +103,9 @@ def relax_batch(
                     records[key] = _record(engine, identified, crystal, key)
                     append(records[key])
                 results.append(_result(crystal, records.get(key), engine.label))
-                n_failed += results[-1].info["status"] == "failed"
-                if fresh:
-                    progress.advance(note=f"{n_failed} failed")
+                reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
+                n_failed += len(reasons)
+                progress.advance(int(fresh), f"{n_failed} failed", reasons)
     return results
 
 

@@ -1,0 +1,14 @@
+"""Print where the run stands. Not a job with a log: it looks at a run and leaves nothing in it."""
+
+import sys
+
+from ccdcgan.errors import InputError
+from ccdcgan_workflow.job_states import read_states
+from ccdcgan_workflow.status import ask_snakemake, describe, rule_statuses
+
+params = snakemake.params
+try:
+    outputs = ask_snakemake(params.snakemake, snakemake.config, snakemake.log[0])
+except InputError as error:
+    sys.exit(str(error))
+print(describe(params.run, params.results, rule_statuses(outputs, params.rules, read_states(params.logs))), flush=True)
