@@ -110,7 +110,7 @@ def shard_sizes():
 def generator_settings(wildcards):
     """The settings of the scheme's family; without a constraint its weight is none of the scheme's business."""
     scheme = ALL_SCHEMES[wildcards.scheme]
-    settings = config[scheme.family]
+    settings = {**config[scheme.family], **config["generators"]}
     if not scheme.constrained:
         settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
     return settings

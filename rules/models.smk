@@ -36,6 +36,9 @@ rule train_constraint:
 rule train_generator:
     input:
         graphs=rules.encode_crystals.output[0],
+        crystals=rules.collect_database.output.crystals,
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
         constraint=generator_constraint,
     output:
         generator=f"{RESULTS}/models/{{scheme}}/generator.keras",
@@ -44,6 +47,8 @@ rule train_generator:
         f"{LOGS}/train_generator/{{scheme}}.log",
     benchmark:
         f"{BENCHMARKS}/train_generator/{{scheme}}.tsv"
+    wildcard_constraints:
+        scheme="|".join(re.escape(name) for name in trained(ALL_SCHEMES)),
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -53,6 +58,7 @@ rule train_generator:
         gpu=0,
     params:
         settings=generator_settings,
+        candidate={key: config["generation"][key] for key in ("min_distance", "max_atoms")},
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/{{scheme}}.npz",
@@ -61,3 +67,29 @@ rule train_generator:
         "Training the generator of {wildcards.scheme}"
     script:
         "../workflow_scripts/train_generator.py"
+
+
+rule guide_generator:
+    input:
+        generator=f"{RESULTS}/models/flow/generator.keras",
+        constraint=rules.train_constraint.output.model,
+    output:
+        f"{RESULTS}/models/guided-flow/generator.keras",
+    log:
+        f"{LOGS}/guide_generator.log",
+    benchmark:
+        f"{BENCHMARKS}/guide_generator.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+        gpu=0,
+    params:
+        guidance=config["flow"]["guidance"],
+        code=code_fingerprint("guide_generator"),
+    message:
+        "Pulling the flow by the constraint"
+    script:
+        "../workflow_scripts/guide_generator.py"

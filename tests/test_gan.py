@@ -13,13 +13,12 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from ccdcgan import gan, gan_networks  # noqa: E402
+from ccdcgan import gan, gan_networks, generators  # noqa: E402
 from ccdcgan.constraint import predict  # noqa: E402
 from ccdcgan.errors import InputError  # noqa: E402
 from ccdcgan.history import History  # noqa: E402
 
 CONFIG = {
-    "schemes": ["dcgan", "ccdcgan"],
     "steps": 6,
     "batch": 4,
     "learning_rate": 2e-4,
@@ -31,6 +30,8 @@ CONFIG = {
     "checkpoint_steps": 2,
     "sample_every": 2,
     "ema": 0.9,
+    "probe_every": 4,
+    "keep": "best",
 }
 SIDE = 8
 
@@ -56,10 +57,11 @@ def train(
     seed: int = 1,
     stop_after=None,
     config=CONFIG,
+    probe=None,
     **changes,
 ):
     """Train the tiny configuration in a folder."""
-    return gan.train_gan(
+    return generators.train_generator(
         real_graphs(),
         config | changes,
         scheme,
@@ -67,6 +69,7 @@ def train(
         checkpoint=folder / "checkpoint.npz",
         history=folder / "history.csv",
         constraint=constraint,
+        probe=probe,
         stop_after=stop_after,
     )
 

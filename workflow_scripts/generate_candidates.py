@@ -7,18 +7,17 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generation")
 
 with job(snakemake):
-    import keras
     import numpy as np
 
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.files import write_arrays, write_csv
-    from ccdcgan.generation import generate_shard
+    from ccdcgan.generation import generate_shard, load_generator
     from ccdcgan.structures import write_set
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     shard = generate_shard(
-        keras.models.load_model(inputs.generator, compile=False),
+        load_generator(inputs.generator),
         load_autoencoder(inputs.lattice),
         load_autoencoder(inputs.sites),
         load_graphs(inputs.graphs),

@@ -1,29 +1,41 @@
-"""Train the GAN of one scheme."""
+"""Train the generator of one scheme."""
 
+import logging
 from pathlib import Path
 
 from ccdcgan_workflow.jobs import job
 
+log = logging.getLogger("ccdcgan.generators")
+
 with job(snakemake):
     import keras
 
+    from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.equivalents import oriented_graphs
     from ccdcgan.files import exclusive, save_model, write_text
-    from ccdcgan.gan import train_gan
+    from ccdcgan.generators import train_generator
+    from ccdcgan.probe import make_probe
     from ccdcgan.seeds import derive_seed
+    from ccdcgan.structures import read_set
 
-    params, scheme = snakemake.params, snakemake.wildcards.scheme
-    constraint = snakemake.input.get("constraint")
+    inputs, params, scheme = snakemake.input, snakemake.params, snakemake.wildcards.scheme
+    constraint, settings, seed = inputs.get("constraint"), params.settings, derive_seed(params.seed, "gan")
+    known = load_graphs(inputs.graphs)
+    autoencoders = [load_autoencoder(path) for path in (inputs.lattice, inputs.sites)]
+    graphs = oriented_graphs(known, read_set(inputs.crystals), *autoencoders, settings["orientations"])
+    log.info("%s learns from %d crystal graphs of %d crystals", scheme, len(graphs), len(known.ids))
     history = Path(params.checkpoint).with_suffix(".csv")  # Snakemake deletes the outputs of a killed job
     with exclusive(f"{params.checkpoint}.lock"):
-        generator = train_gan(
-            load_graphs(snakemake.input.graphs).graphs,
-            params.settings,
+        generator = train_generator(
+            graphs,
+            settings,
             scheme,
-            derive_seed(params.seed, "gan"),
+            seed,
             checkpoint=params.checkpoint,
             history=history,
             constraint=keras.models.load_model(constraint, compile=False) if constraint else None,
+            probe=make_probe(known, *autoencoders, settings["probe_samples"], seed, **params.candidate),
             precision=params.precision,
         )
     save_model(snakemake.output.generator, generator)

@@ -6,6 +6,7 @@ distance rule. Samples are made in shards, each with its own seed, so a shard is
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +15,9 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
+from ccdcgan.dense_networks import ToGraph
+from ccdcgan.errors import InputError
+from ccdcgan.flow import EulerSteps
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
@@ -22,6 +26,8 @@ from ccdcgan.voxels import Decoded
 log = logging.getLogger(__name__)
 
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance")
+CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, ToGraph)}
+"""What a generator may consist of besides Keras's own layers."""
 BATCH = 64
 """Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""
 
@@ -40,6 +46,19 @@ class Shard:
     candidates: list[Crystal]
     samples: pd.DataFrame
     graphs: np.ndarray
+
+
+def load_generator(path: str | Path) -> keras.Model:
+    """Read a generator of any scheme: noise (batch, noise), N(0, 1), to crystal graphs (batch, side, side, 1).
+
+    Raises InputError if the file holds none.
+    """
+    try:
+        return keras.models.load_model(path, compile=False, custom_objects=CUSTOM_LAYERS)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} holds no generator of this workflow ({type(error).__name__}); delete it and run again."
+        ) from error
 
 
 def generate_shard(

@@ -15,9 +15,9 @@ PAPER = ("dcgan", "dcgan+constraint", "ccdcgan")
 @dataclass(frozen=True)
 class Scheme:
     """name: in configuration, paths and tables; label: how it is written in a figure or table; family: what its
-    generator is: ``gan``, or ``screen``, which keeps some of another scheme's candidates and is not chosen but
-    comes with it; constrained: whether the constraint has a part in it; start: the scheme it takes from, or "";
-    meaning: a sentence."""
+    generator is: ``gan``, ``flow`` or ``vae``, which are trained, ``guided``, another scheme's with a pull, or
+    ``screen``, which keeps some of another scheme's candidates and is not chosen but comes with it; constrained:
+    whether the constraint has a part in it; start: the scheme it takes from, or ""; meaning: a sentence."""
 
     name: str
     label: str
@@ -41,13 +41,23 @@ SCHEMES = MappingProxyType(
                 "The candidates of DCGAN that the constraint predicts to lie low.",
             ),
             Scheme("ccdcgan", "CCDCGAN", "gan", True, "", "DCGAN with the constraint in its generator's loss."),
+            Scheme("flow", "flow", "flow", False, "", "A flow from noise to crystal graphs (flow matching)."),
+            Scheme(
+                "guided-flow",
+                "guided flow",
+                "guided",
+                True,
+                "flow",
+                "The flow with every step pulled down the constraint's predicted formation energy.",
+            ),
+            Scheme("vae", "VAE", "vae", False, "", "Control: a variational autoencoder on the same crystal graphs."),
         )
     }
 )
 """Name -> scheme, the paper's first."""
 
-TRAINED = ("gan",)
-"""Families whose schemes have a generator, ``models/{scheme}/generator.keras``."""
+TRAINED = ("gan", "flow", "vae")
+"""Families whose schemes train a generator of their own, ``models/{scheme}/generator.keras``."""
 
 
 def can_be_chosen() -> list[str]:
@@ -56,7 +66,7 @@ def can_be_chosen() -> list[str]:
 
 
 def trained(schemes: Iterable[str]) -> list[str]:
-    """Return those schemes that have a generator, in the given order."""
+    """Return those schemes that train a generator of their own, in the given order."""
     return [name for name in schemes if SCHEMES[name].family in TRAINED]
 
 

@@ -1,0 +1,112 @@
+"""Networks that see a crystal graph as a row of numbers, not as a picture: for the flow and the autoencoder.
+
+A crystal graph is rows of latents; its pixels have no neighbours in any sense a convolution could use. Pixels that
+are the same in all crystals (the padding) are left out, the others standardised (:class:`Standardisation`).
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ccdcgan.seeds import derive_seed
+
+SMALLEST_SPREAD = 1e-4
+"""Standard deviation below which a pixel counts as the same in all crystal graphs."""
+FREQUENCIES = 6
+"""Octaves of sine and cosine in which a network sees the time of the flow."""
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Crystal graphs as standardised rows: pixels: (d,), those that vary, of the flattened graph; mean, std: (d,)
+    of each over the data; constant: (side^2,), the value of every pixel that does not vary, else 0; side."""
+
+    pixels: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    constant: np.ndarray
+    side: int
+
+    @classmethod
+    def of(cls, graphs: np.ndarray) -> "Standardisation":
+        """Return the standardisation of crystal graphs (n, side, side, 1)."""
+        flat = np.asarray(graphs, np.float32).reshape(len(graphs), -1)
+        mean, std = flat.mean(0), flat.std(0)
+        varies = std > SMALLEST_SPREAD
+        return cls(np.flatnonzero(varies), mean[varies], std[varies], np.where(varies, 0, mean), graphs.shape[1])
+
+    def rows(self, graphs: np.ndarray) -> np.ndarray:
+        """Return crystal graphs (n, side, side, 1) as rows (n, d), float32."""
+        flat = np.asarray(graphs, np.float32).reshape(len(graphs), -1)
+        return ((flat[:, self.pixels] - self.mean) / self.std).astype(np.float32)
+
+
+class ToGraph(keras.layers.Layer):
+    """Standardised rows (batch, d) to crystal graphs (batch, side, side, 1): what :class:`Standardisation` undoes."""
+
+    def __init__(self, pixels, mean, std, constant, side: int, **settings) -> None:
+        super().__init__(**settings)
+        self.parts = {
+            "pixels": [int(pixel) for pixel in pixels],
+            **{name: [float(x) for x in values] for name, values in (("mean", mean), ("std", std))},
+            "constant": [float(x) for x in constant],
+            "side": int(side),
+        }
+
+    @classmethod
+    def undoing(cls, rows: Standardisation) -> "ToGraph":
+        """Return the layer for a standardisation."""
+        return cls(rows.pixels, rows.mean, rows.std, rows.constant, rows.side, dtype="float32", name="output_graph")
+
+    def call(self, rows):
+        parts, n_pixels = self.parts, self.parts["side"] ** 2
+        values = rows * tf.constant(parts["std"], tf.float32) + tf.constant(parts["mean"], tf.float32)
+        # each pixel takes its row's column, those that do not vary one of zeros behind all columns
+        place = np.full(n_pixels, len(parts["pixels"]))
+        place[parts["pixels"]] = np.arange(len(parts["pixels"]))
+        values = tf.gather(tf.pad(values, [[0, 0], [0, 1]]), place, axis=1) + tf.constant(parts["constant"], tf.float32)
+        return tf.reshape(values, [-1, parts["side"], parts["side"], 1])
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.parts["side"], self.parts["side"], 1)
+
+    def get_config(self):
+        return super().get_config() | self.parts
+
+
+def residual_network(
+    inputs: int, outputs: int, width: int, blocks: int, seed: int, *, timed: bool = False, policy: str = "float32"
+) -> keras.Model:
+    """Return a network of residual dense layers: rows (batch, inputs) to rows (batch, outputs), float32.
+
+    width: of the hidden layers; blocks: residual blocks of two dense layers behind a layer normalisation; timed:
+    the network takes a time (batch, 1) in [0, 1] as a second input; policy: Keras dtype policy of the arithmetic.
+    The last layer starts at zero.
+    """
+    layers, ops = keras.layers, keras.ops
+
+    def dense(tensor, units: int, name: str, activation: str | None = None):
+        initializer = keras.initializers.GlorotUniform(seed=derive_seed(seed, name))
+        return layers.Dense(units, activation=activation, kernel_initializer=initializer, dtype=policy, name=name)(
+            tensor
+        )
+
+    row = keras.Input((inputs,), name="row")
+    hidden, timing = dense(row, width, "first"), None
+    if timed:
+        time = keras.Input((1,), name="time")
+        angles = ops.concatenate([time * float(np.pi * 2**octave) for octave in range(FREQUENCIES)], axis=1)
+        features = ops.concatenate([time, ops.sin(angles), ops.cos(angles)], axis=1)
+        timing = dense(features, width, "time-features", "silu")
+        hidden = layers.Add(dtype=policy)([hidden, timing])
+    for number in range(blocks):
+        inner = layers.LayerNormalization(dtype=policy, name=f"norm-{number}")(hidden)
+        if timed:
+            inner = layers.Add(dtype=policy)([inner, dense(timing, width, f"time-{number}")])
+        inner = dense(inner, width, f"inner-{number}", "silu")
+        hidden = layers.Add(dtype=policy)([hidden, dense(inner, width, f"outer-{number}")])
+    hidden = layers.LayerNormalization(dtype="float32", name="norm-last")(hidden)
+    last = layers.Dense(outputs, kernel_initializer="zeros", dtype="float32", name="last")(hidden)
+    return keras.Model([row, time] if timed else row, last)

@@ -1,0 +1,229 @@
+"""Training of a scheme's generator: one loop for all families.
+
+What a family is, its networks and its step, is a :class:`Training` (``gan``, ``flow``, ``vae``); the loop around it
+is the same for all: many steps in one call of one compiled function, history, checkpoint, probe, and the generator
+kept where the probe found most different crystals. Every random number is a function of (seed, step) or of state
+that the checkpoint holds, so a training that was killed and resumed ends in the same bits as one that was not.
+"""
+
+import hashlib
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ccdcgan.errors import InputError
+from ccdcgan.files import fingerprint
+from ccdcgan.flow import FlowTraining
+from ccdcgan.gan import GanTraining
+from ccdcgan.history import History
+from ccdcgan.interruption import asked
+from ccdcgan.probe import QUANTITIES, Probe
+from ccdcgan.progress import Progress
+from ccdcgan.schemes import SCHEMES, trained
+from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
+from ccdcgan.vae import VaeTraining
+
+log = logging.getLogger(__name__)
+
+FREE_KEYS = ("checkpoint_steps", "keep", "euler_steps", "guidance")
+"""Keys that do not shape the training up to a given step; nor does ``steps``, unless a schedule spans all steps."""
+SATURATED = 0.99
+"""Accuracy of a discriminator above which the generator learns next to nothing from it."""
+
+
+class Training(Protocol):
+    """The networks of one family, their optimizers and compiled steps.
+
+    quantities: names of what :meth:`run` returns; variables: all state, for the checkpoint; weights: those of the
+    generator, averaged if the family does so.
+    """
+
+    quantities: Sequence[str]
+    variables: Sequence[Any]
+    weights: Sequence[Any]
+
+    def __init__(
+        self,
+        graphs: np.ndarray,
+        config: Mapping[str, Any],
+        seed: int,
+        constraint: keras.Model | None,
+        policy: str,
+    ) -> None: ...
+
+    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
+
+    def generator(self) -> keras.Model:
+        """Return an untrained generator, noise (batch, noise) to crystal graphs (batch, side, side, 1), float32."""
+
+    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
+        """Give a generator of :meth:`generator` these values of ``weights``."""
+
+
+FAMILIES: Mapping[str, type[Training]] = {"gan": GanTraining, "flow": FlowTraining, "vae": VaeTraining}
+
+
+def train_generator(
+    graphs: np.ndarray,
+    config: Mapping[str, Any],
+    scheme: str,
+    seed: int,
+    *,
+    checkpoint: str | Path,
+    history: str | Path,
+    constraint: keras.Model | None = None,
+    probe: Probe | None = None,
+    precision: str = "float32",
+    stop_after: int | None = None,
+) -> keras.Model:
+    """Train one scheme; return its generator, noise (batch, noise) to crystal graphs (batch, side, side, 1).
+
+    graphs: (n, side, side, 1), float32, in [-1, 1], side a multiple of 4; several may be equivalent graphs
+    of one crystal. config: the section of the scheme's family together with ``generators``; constraint: crystal
+    graphs to formation energies, eV/atom, for a scheme that is trained with one; it runs in inference mode and is
+    never changed. probe: asked every ``probe_every`` steps and at the end; with ``keep: best`` the generator
+    returned is that of the probe with most different crystals, the later one if two are equal. checkpoint: .npz,
+    written every ``checkpoint_steps`` steps and taken up by the next call. history: CSV of step, the family's
+    quantities and the probe's, one row per ``sample_every`` steps, means over these steps; a quantity is empty
+    where it was not measured. precision: the config's, see ``training.precision_policy``. stop_after: stop at
+    this step as a killed run would (tests).
+
+    The returned generator computes in float32 whatever the precision of the training.
+    Raises InputError if a key or the graphs are not as described, or if the training diverges.
+    """
+    _check(graphs, config, scheme, constraint)
+    policy = precision_policy(precision)
+    set_determinism(seed)
+    family = SCHEMES[scheme].family
+    constraint = constraint if SCHEMES[scheme].constrained else None
+    free = FREE_KEYS if config.get("schedule") == "cosine" else (*FREE_KEYS, "steps")
+    shaping = {key: value for key, value in config.items() if key not in free}
+    parts = [graphs, *(constraint.get_weights() if constraint is not None else [])]
+    identity = fingerprint([shaping, scheme, seed, policy, graphs.shape, _digest(parts)])
+    steps, every, probing = int(config["steps"]), int(config["sample_every"]), int(config["probe_every"])
+
+    def begin() -> tuple[Training, _Best]:
+        training = FAMILIES[family](graphs, config, seed, constraint, policy)
+        return training, _Best(training)
+
+    training, best = begin()
+    done = load_checkpoint(checkpoint, [*training.variables, *best.variables], identity)
+    if done > steps:
+        log.warning("checkpoint %s is past %s.steps (%d > %d): training starts anew", checkpoint, family, done, steps)
+        (training, best), done = begin(), 0
+    generator = training.generator()
+    curve = History(history, ("step", *training.quantities, *QUANTITIES), done)
+    progress = Progress(steps, scheme, done, unit="steps")
+    saved, interval = done, int(config["checkpoint_steps"])
+    while done < steps and (stop_after is None or done < stop_after):
+        end = min(every * (done // every + 1), steps)
+        means = training.run(tf.constant(done), tf.constant(end)).numpy().astype(float)
+        named = dict(zip(training.quantities, means, strict=True))
+        if not np.all(np.isfinite(means)):
+            curve.append([end, *means, *[""] * len(QUANTITIES)])
+            raise InputError(
+                f"{scheme} diverged before step {end} (losses {means.tolist()}); lower {family}.learning_rate"
+                f"{' or gan.constraint_weight' if constraint is not None else ''} and run again."
+            )
+        found: Sequence[float | str] = [""] * len(QUANTITIES)
+        if probe is not None and probing and (end // probing > done // probing or end == steps):
+            training.load(generator, [variable.numpy() for variable in training.weights])
+            found = probe(generator)
+            best.offer(found[-1], end)
+            _say(scheme, end, found, named)
+        done = end
+        measured = ["" if name == "constraint_term" and constraint is None else named[name] for name in named]
+        curve.append([done, *measured, *found])
+        if done // interval > saved // interval or done == steps or asked():
+            save_checkpoint(checkpoint, done, [*training.variables, *best.variables], identity)
+            saved = done
+        note = ", ".join(f"{name} {value:.2f}" for name, value in named.items() if name.endswith(("accuracy", "loss")))
+        progress.advance(done - progress.done, note)
+    keep_best = config["keep"] == "best" and best.step > 0
+    if keep_best and best.step < done:
+        log.info("%s: the generator of step %d of %d is kept, the best by the probe", scheme, best.step, done)
+    values = best.values if keep_best else [variable.numpy() for variable in training.weights]
+    training.load(generator, values)
+    return generator
+
+
+class _Best:
+    """The generator's weights at the probe that found most; part of the checkpoint as ``variables``."""
+
+    def __init__(self, training: Training) -> None:
+        self._weights = training.weights
+        self._kept = [tf.Variable(variable) for variable in self._weights]
+        self._score, self._step = tf.Variable(-1.0), tf.Variable(0)
+        self.variables = [self._score, self._step, *self._kept]
+
+    @property
+    def step(self) -> int:
+        """The step of the best probe, 0 if there was none."""
+        return int(self._step.numpy())
+
+    @property
+    def values(self) -> list[np.ndarray]:
+        """The generator's weights at that step."""
+        return [variable.numpy() for variable in self._kept]
+
+    def offer(self, score: float, step: int) -> None:
+        """Keep the generator's present weights if none had a higher score."""
+        if score >= float(self._score.numpy()):
+            self._score.assign(float(score))
+            self._step.assign(step)
+            for kept, variable in zip(self._kept, self._weights, strict=True):
+                kept.assign(variable.numpy())
+
+
+def _say(scheme: str, step: int, found: Sequence[float], losses: Mapping[str, float]) -> None:
+    """Log what a probe found, and warn of what it means."""
+    success, formulas, different = found
+    log.info(
+        "%s, probe at step %d: %.0f %% candidates, %d compositions, %d different",
+        *(scheme, step, 100 * success, formulas, different),
+    )
+    if success >= 0.1 and formulas == 1:
+        log.warning("%s makes one composition only at step %d: its generator has collapsed", scheme, step)
+    if losses.get("d_accuracy", 0.0) > SATURATED:
+        log.warning(
+            "%s: the discriminator tells %.1f %% right at step %d, the generator learns little from it",
+            *(scheme, 100 * losses["d_accuracy"], step),
+        )
+
+
+def _digest(arrays: list[np.ndarray]) -> str:
+    """Return a hash of the arrays' bytes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _check(graphs: np.ndarray, config: Mapping[str, Any], scheme: str, constraint: keras.Model | None) -> None:
+    """Raise InputError unless these describe a training."""
+    if scheme not in trained(SCHEMES):
+        raise InputError(f"schemes names '{scheme}'; those trained are {', '.join(trained(SCHEMES))}.")
+    family = SCHEMES[scheme].family
+    if not 0 <= float(config["ema"]) < 1:
+        raise InputError(f"{family}.ema is {config['ema']}; it must be at least 0 and below 1.")
+    if graphs.ndim != 4 or graphs.shape[1] != graphs.shape[2] or graphs.shape[3] != 1 or not len(graphs):
+        raise InputError(f"crystal graphs have shape {graphs.shape}; (n, side, side, 1) with n > 0 is needed.")
+    if not np.all(np.isfinite(graphs)) or np.abs(graphs).max() > 1 + 1e-6:
+        raise InputError("crystal graphs hold values outside [-1, 1]; make them again from the autoencoders.")
+    if SCHEMES[scheme].constrained and constraint is None:
+        raise InputError(f"scheme {scheme} needs a constraint; train it first.")
+    if SCHEMES[scheme].constrained and constraint.input_shape[1:] != graphs.shape[1:]:
+        raise InputError(
+            f"the constraint takes crystal graphs of shape {constraint.input_shape[1:]}, these have "
+            f"{graphs.shape[1:]}; train it on the same crystal graphs."
+        )
+    for key in ("steps", "batch", "checkpoint_steps", "sample_every"):
+        if not math.isfinite(config[key]) or int(config[key]) < 1:
+            raise InputError(f"{family}.{key} is {config[key]}; a whole number of at least 1 is needed.")

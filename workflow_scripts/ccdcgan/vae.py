@@ -1,0 +1,102 @@
+"""Control ``vae``: a variational autoencoder on the same crystal graphs, as in iMatGen (Noh et al., 2019).
+
+An encoder gives each crystal graph, as a standardised row, a normal distribution of codes; a decoder learns to
+rebuild the row from a drawn code, and ``divergence`` times the Kullback-Leibler divergence from N(0, 1) keeps the
+codes where noise will fall. The decoder is the generator.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ccdcgan.autoencoders import learning_rate
+from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
+from ccdcgan.moving_average import MovingAverage
+from ccdcgan.seeds import derive_seed
+
+LOG_VARIANCES = (-12.0, 6.0)
+"""The logarithm of a code's variance is held in this range."""
+
+
+class VaeTraining:
+    """Encoder, decoder, their optimizer and the compiled steps; see ``generators.Training``."""
+
+    quantities = ("loss", "divergence")
+
+    def __init__(
+        self,
+        graphs: np.ndarray,
+        config: Mapping[str, Any],
+        seed: int,
+        constraint: keras.Model | None,
+        policy: str,
+    ) -> None:
+        """graphs: (n, side, side, 1); config: the ``vae`` section; constraint: unused."""
+        self.config, self.rows, self.seed = config, Standardisation.of(graphs), seed
+        self.batch, self.noise = int(config["batch"]), int(config["noise"])
+        self.data = tf.constant(self.rows.rows(graphs))
+        size = len(self.rows.pixels)
+        self.encoder = self._network(size, 2 * self.noise, "encoder", policy)
+        self.decoder = self._network(self.noise, size, "decoder", policy)
+        self.trainable = [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
+        self.optimizer = keras.optimizers.Adam(
+            learning_rate(config), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
+        )
+        if policy == "mixed_float16":
+            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+        self.optimizer.build(self.trainable)
+        self.average = MovingAverage(self.decoder.variables, float(config["ema"]))
+        self.variables = [
+            *self.encoder.variables,
+            *self.decoder.variables,
+            *self.optimizer.variables,
+            *self.average.variables,
+        ]
+
+    @property
+    def weights(self) -> Sequence[Any]:
+        """The variables that :meth:`generator` takes."""
+        return self.average.values
+
+    @tf.function
+    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Do the steps ``first`` to ``end`` - 1; return the means of what :meth:`step` returns."""
+        total = tf.zeros(2)
+        for step in tf.range(first, end):
+            total += self.step(step)
+        return total / tf.cast(end - first, tf.float32)
+
+    def step(self, step: tf.Tensor) -> tf.Tensor:
+        """Do one step; return the squared error and the divergence (nat), both per pixel, (2,)."""
+        draws = {name: [derive_seed(self.seed, "vae", name), step] for name in ("batch", "code")}
+        chosen = tf.random.stateless_uniform([self.batch], draws["batch"], 0, self.data.shape[0], tf.int32)
+        rows = tf.gather(self.data, chosen)
+        normal = tf.random.stateless_normal([self.batch, self.noise], draws["code"])
+        with tf.GradientTape() as tape:
+            mean, log_variance = tf.split(self.encoder(rows, training=True), 2, axis=1)
+            log_variance = tf.clip_by_value(log_variance, *LOG_VARIANCES)
+            rebuilt = self.decoder(mean + tf.exp(log_variance / 2) * normal, training=True)
+            error = tf.reduce_mean((rebuilt - rows) ** 2)
+            divergence = 0.5 * tf.reduce_sum(mean**2 + tf.exp(log_variance) - 1 - log_variance, axis=1)
+            divergence = tf.reduce_mean(divergence) / rows.shape[1]
+            loss = self.optimizer.scale_loss(error + float(self.config["divergence"]) * divergence)
+        self.optimizer.apply(tape.gradient(loss, self.trainable), self.trainable)
+        self.average.update(step)
+        return tf.stack([error, divergence])
+
+    def generator(self) -> keras.Model:
+        """Return the generator, noise (batch, noise) to crystal graphs (batch, side, side, 1), untrained, float32."""
+        noise = keras.Input((self.noise,), name="noise")
+        decoder = self._network(self.noise, len(self.rows.pixels), "decoder", "float32")
+        return keras.Model(noise, ToGraph.undoing(self.rows)(decoder(noise)), name="generator")
+
+    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
+        """Give a generator of :meth:`generator` these values of :attr:`weights`."""
+        generator.set_weights(values)
+
+    def _network(self, inputs: int, outputs: int, name: str, policy: str) -> keras.Model:
+        shape = (inputs, outputs, int(self.config["width"]), int(self.config["blocks"]))
+        return residual_network(*shape, derive_seed(self.seed, "vae", name), policy=policy)
