@@ -53,7 +53,9 @@ $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "$(PYTHON) is $$($(PYTHON) --version), but Python 3.11 is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt || { \
+	  echo "The packages could not be installed; the reason stands above. They need a network (or PIP_INDEX_URL, PIP_FIND_LINKS, HTTPS_PROXY)" >&2; \
+	  echo "and 4 GB of disk. What was installed is kept: mend the cause and start the same command again." >&2; exit 1; }
 	touch $@
 
 # The engine gpaw, an optional extra. It compiles against three libraries of the system:

@@ -8,14 +8,22 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 
-from ccdcgan.errors import InputError
-from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
-from ccdcgan.schemes import can_be_chosen, trained
-from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order, reduced_formulas
-from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
-from ccdcgan_workflow.locks import lock_run
+try:
+    from ccdcgan.errors import InputError
+    from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
+    from ccdcgan.schemes import can_be_chosen, trained
+    from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order, reduced_formulas
+    from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
+    from ccdcgan_workflow.locks import lock_run
+    from ccdcgan_workflow.system_errors import check_folder
+except ModuleNotFoundError as error:
+    raise WorkflowError(
+        f"the package {error.name} is missing from the Python that runs Snakemake ({sys.executable}); "
+        "run make environment once, then .venv/bin/snakemake."
+    ) from None
 
 try:
+    check_folder(".")
     check_configuration(config, Path(workflow.basedir) / "schemas/config.schema.yaml")
 except InputError as error:
     raise WorkflowError(str(error)) from None

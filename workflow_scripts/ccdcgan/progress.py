@@ -32,7 +32,7 @@ def in_words(snapshot: dict[str, Any]) -> str:
     """Return a snapshot as one line, e.g. ``12/25 crystals (48 %), 4:33 gone, about 4:50 left; 1 failed``."""
     done, total, left = snapshot["done"], snapshot["total"], snapshot["left"]
     unit = f" {snapshot['unit']}" if snapshot["unit"] else ""
-    estimate = f", about {clock(left)} left" if left else ""
+    estimate = f", about {clock(left)} left" if left and left >= 1 else ""
     note = f"; {snapshot['note']}" if snapshot["note"] else ""
     percent = 100 * done // max(total, 1)
     return f"{done}/{total}{unit} ({percent} %), {clock(snapshot['seconds'])} gone{estimate}{note}"

@@ -11,6 +11,12 @@ from ase.data import atomic_numbers
 
 from ccdcgan.errors import InputError
 
+KNOWN_ELEMENTS = {
+    "mlip": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 95 and not 83 < number < 89},
+    "emt": {"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"},
+}
+"""Elements that the potentials know: the 89 of SevenNet's training data, and those of ASE's EMT."""
+
 
 def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None:
     """Check ``config`` against the JSON schema (a YAML file) and against what a schema cannot say.
@@ -23,6 +29,7 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     if errors:
         raise InputError(_sentence(errors[0]))
     _check_system(config["system"])
+    _check_engine(config)
     _check_holdout(config["holdout"], config["system"])
     _check_relations(config)
 
@@ -110,6 +117,23 @@ def _check_holdout(formulas: list[str], system: str) -> None:
                 f"config key holdout names {formula!r}; it must be a composition of {system} such as "
                 f"{''.join(sorted(elements, key=system.index)[:2])}2."
             )
+
+
+def _check_engine(config: dict[str, Any]) -> None:
+    """Refuse elements that no energy can be had for, before anything is computed with the others."""
+    section = config["relaxation"]
+    if section["engine"] not in KNOWN_ELEMENTS and section["engine"] != "ase":
+        return
+    calculator = section["ase"]["calculator"] if section["engine"] == "ase" else section["engine"]
+    known = KNOWN_ELEMENTS.get(calculator)
+    unknown = [element for element in elements_of(config["system"]) if known is not None and element not in known]
+    if unknown:
+        name = ", ".join(section["mlip"]["models"]) if calculator == "mlip" else calculator
+        other = "choose the engine vasp or gpaw" if calculator == "mlip" else "it is for tests: choose the engine mlip"
+        raise InputError(
+            f"config key system is {config['system']!r}, but the potential {name} was not made for "
+            f"{' and '.join(unknown)}; {other}, or another system."
+        )
 
 
 def _check_relations(config: dict[str, Any]) -> None:

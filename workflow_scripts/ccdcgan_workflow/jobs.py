@@ -1,6 +1,5 @@
 """The frame of every job: its log file, its one-sentence errors, its share of the processor."""
 
-import errno
 import logging
 import os
 import sys
@@ -14,14 +13,7 @@ from typing import Any
 from ccdcgan.errors import InputError
 from ccdcgan.interruption import Interrupted, watch
 from ccdcgan_workflow.job_states import job_state
-
-MENDABLE = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "your disk quota is used up; free some space",
-    errno.EROFS: "the folder cannot be written to; run where you may write, or pass --directory",
-    errno.EACCES: "the folder or file may not be used by you; mend its permissions, or pass --directory",
-}
-"""System errors that a user can mend, and how."""
+from ccdcgan_workflow.system_errors import sentence as system_error
 
 
 @contextmanager
@@ -78,9 +70,8 @@ def failure_in_words(error: BaseException, log_file: str) -> str:
     """Return one sentence about what ended a job: what is wrong and, where that can be said, what to do."""
     if isinstance(error, InputError | Interrupted):
         return str(error)
-    if isinstance(error, OSError) and error.errno in MENDABLE:
-        place = f" ({error.filename})" if error.filename else ""
-        return f"{MENDABLE[error.errno]}{place}, then start the same command again."
+    if text := system_error(error):
+        return text
     if not isinstance(error, Exception):
         return f"stopped by {type(error).__name__}."
     return f"failed with {type(error).__name__}: {error}; the traceback is in {log_file}"
