@@ -31,6 +31,7 @@ rule all:
     default_target: True
     input:
         rules.write_report.output,
+        rules.compare_constraint.output,
 
 
 rule database:
@@ -47,6 +48,7 @@ rule representation:
 rule models:
     input:
         rules.train_constraint.output,
+        rules.compare_constraint.output,
         expand(rules.train_generator.output, scheme=TRAINED, allow_missing=True),
 
 

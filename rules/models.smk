@@ -8,7 +8,6 @@ rule train_constraint:
     output:
         model=f"{RESULTS}/models/constraint.keras",
         table=f"{RESULTS}/models/constraint.csv",
-        metrics=f"{RESULTS}/models/constraint_metrics.csv",
         history=f"{RESULTS}/models/constraint_history.csv",
     log:
         f"{LOGS}/train_constraint.log",
@@ -23,6 +22,7 @@ rule train_constraint:
         gpu=0,
     params:
         settings=config["constraint"],
+        held_out_by="random",
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/constraint.npz",
@@ -31,6 +31,53 @@ rule train_constraint:
         "Training the constraint: crystal graph to formation energy"
     script:
         "../workflow_scripts/train_constraint.py"
+
+
+use rule train_constraint as train_constraint_by_prototype with:
+    output:
+        model=f"{RESULTS}/models/constraint_by_prototype/constraint.keras",
+        table=f"{RESULTS}/models/constraint_by_prototype/constraint.csv",
+        history=f"{RESULTS}/models/constraint_by_prototype/constraint_history.csv",
+    log:
+        f"{LOGS}/train_constraint_by_prototype.log",
+    benchmark:
+        f"{BENCHMARKS}/train_constraint_by_prototype.tsv"
+    params:
+        settings=config["constraint"],
+        held_out_by="prototype",
+        precision=config["precision"],
+        seed=config["seed"],
+        checkpoint=f"{RESULTS}/models/checkpoints/constraint_by_prototype.npz",
+        code=code_fingerprint("train_constraint"),
+    message:
+        "Training the constraint without whole prototypes, to see what it is worth"
+
+
+rule compare_constraint:
+    input:
+        parities=[rules.train_constraint.output.table, rules.train_constraint_by_prototype.output.table],
+        database=rules.collect_database.output.table,
+    output:
+        f"{RESULTS}/models/constraint_metrics.csv",
+    log:
+        f"{LOGS}/compare_constraint.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_constraint.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        held_out_by=["random", "prototype"],
+        elements=ELEMENTS,
+        seed=config["seed"],
+        code=code_fingerprint("compare_constraint"),
+    message:
+        "Comparing the constraint with guesses that see no atoms"
+    script:
+        "../workflow_scripts/compare_constraint.py"
 
 
 rule train_generator:

@@ -1,0 +1,23 @@
+"""Compare the constraint's errors with those of guesses that never see where the atoms are."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.baselines")
+
+with job(snakemake):
+    from ccdcgan.baselines import compare_with_baselines
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.seeds import derive_seed
+
+    inputs, params = snakemake.input, snakemake.params
+    parities = dict(zip(params.held_out_by, map(read_csv, inputs.parities), strict=True))
+    seed = derive_seed(params.seed, "baselines")
+    metrics = compare_with_baselines(parities, read_csv(inputs.database), params.elements, seed)
+    for row in metrics[metrics["split"] == "held_out"].itertuples():
+        log.info(
+            "held out by %s, %s: R2 %.2f, MAE %.3f eV/atom (%d crystals)",
+            *(row.held_out_by, row.method, row.r2, row.mae, row.n),
+        )
+    write_csv(snakemake.output[0], metrics)
