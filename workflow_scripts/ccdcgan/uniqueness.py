@@ -68,7 +68,7 @@ class Uniqueness:
         work = sorted(buckets.values(), key=len, reverse=True)
         verdicts: list[Verdict] = [None] * len(structures)
         jobs = [[(names[number], shapes[number]) for number in members] for members in work]
-        for found in parallel_map(self._settle, jobs, "comparing crystals", self._processes):
+        for found in parallel_map(self._settle, jobs, "comparing crystals", self._processes, weight=len):
             for i, verdict in found:
                 verdicts[i] = verdict
         return verdicts

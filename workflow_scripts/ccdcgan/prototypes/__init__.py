@@ -8,6 +8,7 @@ network, give it a rule in ``rules/sources.smk`` that fetches once into ``resour
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,7 @@ from ccdcgan.prototypes.aflow import read_aflow
 from ccdcgan.prototypes.files import read_files
 from ccdcgan.prototypes.found import Found, Request
 from ccdcgan.prototypes.oqmd import read_oqmd
+from ccdcgan.prototypes.parts import found_in
 from ccdcgan.structures import Crystal, standard_cell
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ SOURCES: dict[str, Callable[[Request], Iterator[Found]]] = {
     "aflow": read_aflow,
     "files": read_files,
     "oqmd": read_oqmd,
+    "materials_project": partial(found_in, source="materials_project"),
+    "optimade": partial(found_in, source="optimade"),
 }
 """Every source by the name it has in the configuration (``prototypes.sources``)."""
 

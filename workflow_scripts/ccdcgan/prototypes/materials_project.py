@@ -1,0 +1,93 @@
+"""The source ``materials_project``: crystals of the Materials Project (Jain et al., APL Mater. 1, 011002 (2013)).
+
+The key comes from the environment (``MP_API_KEY``) or pymatgen's settings (``PMG_MAPI_KEY``), goes nowhere but into
+the requests' headers, and is struck out of any message that might repeat it.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import requests
+from mp_api.client import MPRester
+from mp_api.client.core.exceptions import MPRestError
+from pymatgen.core import SETTINGS
+
+from ccdcgan.errors import InputError
+from ccdcgan.prototypes.parts import Row, fetch_parts
+
+PAGE = 500
+"""Crystals in one answer."""
+KEY_PAGE = "https://next-gen.materialsproject.org/api"
+
+
+def fetch_materials_project(
+    crystals: str | Path, provenance: str | Path, settings: dict[str, Any], n_elements: int, max_atoms: int
+) -> None:
+    """Fetch the crystals of 1 to ``n_elements`` elements and 1 to ``max_atoms`` atoms, deprecated ones left out.
+
+    settings: ``prototypes.materials_project``: endpoint (null: the public one) and max_hull_distance (eV/atom,
+    null: any). Asked in parts of one number of elements and of atoms. Raises InputError without a key, without a
+    network, with a key that is refused, and for any other answer that is no list of crystals.
+    """
+    key = os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY")
+    if not key:
+        raise InputError(
+            "prototypes.sources: materials_project needs an API key, but neither the environment variable MP_API_KEY "
+            f"nor PMG_MAPI_KEY in pymatgen's settings holds one; get one at {KEY_PAGE} or choose another source."
+        )
+    highest = settings["max_hull_distance"]
+    hull = None if highest is None else (0, highest)
+    endpoint = settings["endpoint"] and settings["endpoint"].rstrip("/") + "/"
+    parts = {
+        f"{n:02d}-elements-{atoms:03d}-atoms": (n, atoms)
+        for n in range(1, n_elements + 1)
+        for atoms in range(n, max_atoms + 1)
+    }
+    try:
+        with MPRester(key, endpoint=endpoint, use_document_model=False, mute_progress_bars=True) as rester:
+
+            def fetch(part: tuple[int, int]) -> list[Row]:
+                found = rester.materials.summary.search(
+                    num_elements=part[0],
+                    num_sites=part[1],
+                    energy_above_hull=hull,
+                    deprecated=False,
+                    fields=["material_id", "structure"],
+                    chunk_size=PAGE,
+                )
+                return [_row(document) for document in found]
+
+            facts = {
+                "source": "materials_project",
+                "what": f"crystals of 1 to {n_elements} elements and at most {max_atoms} atoms",
+                "max_hull_distance": highest,
+                "endpoint": rester.endpoint,
+                "version": rester.db_version,
+                "licence": "CC-BY 4.0",
+                "cite": "Jain et al., APL Mater. 1, 011002 (2013)",
+            }
+            fetch_parts(crystals, provenance, parts, fetch, facts)
+    except (MPRestError, requests.RequestException, ValueError, KeyError) as error:
+        raise InputError(_sentence(error, key)) from None
+
+
+def _row(document: dict[str, Any]) -> Row:
+    """Return one document as a row; the client has made a Structure of its JSON, or left it a dictionary."""
+    structure = document["structure"]
+    structure = structure if isinstance(structure, dict) else structure.as_dict(verbosity=0)
+    return {"id": str(document["material_id"]), "structure": structure}
+
+
+def _sentence(error: Exception, key: str) -> str:
+    """Return what went wrong and what to do about it; the key is struck out."""
+    text = " ".join(str(error).split()).replace(key, "***")
+    if isinstance(error, requests.ConnectionError):
+        problem = "cannot be reached; look at the network, or at prototypes.materials_project.endpoint, and run again"
+    elif "32 characters" in text or any(code in text for code in ("code 401", "code 403")):
+        problem = f"refuses the API key in MP_API_KEY (or pymatgen's settings); get a valid one at {KEY_PAGE}"
+    else:
+        problem = (
+            f"gave no crystals ({type(error).__name__}: {text[:200].rstrip('.')}); run again: what came so far is kept"
+        )
+    return f"prototypes.sources: the Materials Project {problem}."
