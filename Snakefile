@@ -14,6 +14,8 @@ include: "rules/representation.smk"
 include: "rules/models.smk"
 include: "rules/generation.smk"
 include: "rules/evaluation.smk"
+include: "rules/verification.smk"
+include: "rules/phonons.smk"
 include: "rules/report.smk"
 
 
@@ -23,6 +25,8 @@ localrules:
     representation,
     models,
     candidates,
+    verified,
+    phonons,
     report,
     status,
 
@@ -32,6 +36,7 @@ rule all:
     input:
         rules.write_report.output,
         rules.compare_constraint.output,
+        rules.collect_phonons.output if config["phonons"]["top"] else [],
 
 
 rule database:
@@ -55,6 +60,16 @@ rule models:
 rule candidates:
     input:
         rules.summarise_candidates.output,
+
+
+rule verified:
+    input:
+        verified_files,
+
+
+rule phonons:
+    input:
+        rules.collect_phonons.output,
 
 
 rule report:

@@ -72,13 +72,14 @@ wildcard_constraints:
     element="[A-Z][a-z]?",
     batch=r"\d+",
     shard=r"\d+",
+    rank=r"\d+",
     scheme="|".join(re.escape(name) for name in can_be_chosen()),
     network="sites|lattice",
 
 
-def relaxation_settings():
+def relaxation_settings(section=None):
     """What decides the outcome of a relaxation: not how it is split into jobs, nor what other engines would do."""
-    section = config["relaxation"]
+    section = section or config["relaxation"]
     unused = {"batches", "mlip", "ase", "vasp", "gpaw"} - {section["engine"]}
     return {key: value for key, value in section.items() if key not in unused}
 
@@ -118,6 +119,29 @@ def memory(mb):
 def minutes(amount):
     """Minutes of a job's first attempt; relaxations and trainings go on where the last one stopped."""
     return growing(amount, config["limits"]["runtime"])
+
+
+def verification_settings():
+    """The relaxation's settings with the second engine in place of the first."""
+    changes = {key: config["verify"][key] for key in ("engine", "fmax", "max_steps", "wall_clock")}
+    return relaxation_settings(config["relaxation"] | changes)
+
+
+def verified_files(wildcards):
+    """The table of both engines, if a second engine is asked for."""
+    if config["verify"]["engine"] is None:
+        raise WorkflowError("config key verify.engine is null, so nothing is verified; set it to gpaw or vasp.")
+    return rules.compare_engines.output
+
+
+def phonon_engine():
+    """The engine whose forces give the phonons: the run's own if it is cheap, else the best potential."""
+    section = config["relaxation"]
+    section = section | {"engine": section["engine"] if section["engine"] in ("mlip", "ase") else "mlip"}
+    settings = relaxation_settings(section)
+    if section["engine"] == "mlip":
+        settings = settings | {"mlip": section["mlip"] | {"models": section["mlip"]["models"][-1:]}}
+    return settings
 
 
 def numbered(count):

@@ -128,6 +128,16 @@ def standard_cell(structure: Structure, primitive: bool = True, symprec: float =
     return Structure(frame, numbers, frac_coords, to_unit_cell=True)
 
 
+def symmetrised(structure: Structure, symprec: float) -> Structure:
+    """Return the primitive, Niggli-reduced cell with cell and sites exactly symmetric; as it is if none is found.
+
+    symprec: distance (angstrom) within which sites count as symmetric. Orientation and order may change.
+    """
+    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
+    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec)
+    return structure if found is None else standard_cell(Structure(Lattice(found[0]), found[2], found[1]), False)
+
+
 def lattice_from_parameters(a: float, b: float, c: float, alpha: float, beta: float, gamma: float) -> Lattice:
     """Return the right-handed lattice with a along x and b in the xy plane, y component positive."""
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians([alpha, beta, gamma]))

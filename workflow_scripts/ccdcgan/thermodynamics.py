@@ -32,7 +32,7 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
             {
                 "element": element,
                 "id": lowest.id,
-                "prototype": lowest.info["prototype"],
+                "prototype": lowest.info.get("prototype", ""),
                 "energy_per_atom": lowest.info["energy_per_atom"],
                 "n_relaxed": len(relaxed),
             }

@@ -122,12 +122,12 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that decides what an engine returns, for journals and provenance.
 
     Engine, the versions of its packages, models, settings, optimiser and guards. Left out is what changes
-    nothing but time: device, command, polling and the wall clock, which journals treat on their own.
+    nothing but time: device, command, modules, polling and the wall clock, which journals treat on their own.
     """
     engine = config.get("engine")
     if engine not in ENGINES:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
-    timing = ("device", "command", "custodian_poll")
+    timing = ("device", "command", "modules", "wall_clock", "custodian_poll")
     settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
     shared = ("fmax",) if engine == "vasp" else ("fmax", "max_steps", "optimizer")
     return {

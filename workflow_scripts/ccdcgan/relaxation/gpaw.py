@@ -13,7 +13,6 @@ from typing import Any
 
 import ase.io
 from ase import Atoms
-from ase.spacegroup.symmetrize import refine_symmetry
 from pymatgen.core import Structure
 
 from ccdcgan.errors import InputError
@@ -21,7 +20,7 @@ from ccdcgan.files import atomic_path, fingerprint
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.meshes import gamma_mesh
 from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, failed, optimizer_class
-from ccdcgan.structures import from_atoms, to_atoms
+from ccdcgan.structures import from_atoms, symmetrised
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +93,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
             "mode": {"name": "pw", "ecut": self.encut},
             "xc": self.xc,
             "kpts": {"size": gamma_mesh(structure, self.k_length), "gamma": True},
+            "symmetry": {"symmorphic": False},
             "occupations": {"name": "fermi-dirac", "width": self.smearing},
             "txt": str(self._folder(structure) / "gpaw.txt"),
         }
@@ -105,9 +105,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
         if path.is_file():
             log.info("GPAW goes on at the last step in %s", path)
             return from_atoms(ase.io.read(path))
-        atoms = to_atoms(structure)
-        refine_symmetry(atoms, symprec=SYMPREC)
-        return from_atoms(atoms)
+        return symmetrised(structure, SYMPREC)
 
     def keep_step(self, structure: Structure, atoms: Atoms) -> None:
         """Write the present geometry, so that a killed relaxation loses one step at most."""

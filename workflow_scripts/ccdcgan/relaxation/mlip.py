@@ -21,6 +21,8 @@ WEIGHTS = {
 }
 """Checkpoints inside the sevenn wheel. Its other names would download theirs, so they are refused."""
 
+MODELS = tuple(WEIGHTS)
+
 MODALS = {"7net-mf-0": "PBE"}
 """Level of theory asked of the models trained on several."""
 

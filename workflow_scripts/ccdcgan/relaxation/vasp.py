@@ -17,33 +17,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import units
 from atomate2.vasp.flows.core import DoubleRelaxMaker
 from atomate2.vasp.jobs.core import RelaxMaker
+from atomate2.vasp.run import DEFAULT_HANDLERS
 from atomate2.vasp.sets.core import RelaxSetGenerator
+from custodian.vasp.handlers import WalltimeHandler
 from jobflow import Flow, JobStore, Maker, run_locally
 from maggma.stores import MemoryStore
-from pymatgen.core import SETTINGS, Element, Structure
-from pymatgen.io.vasp import Kpoints, PotcarSingle
+from pymatgen.core import Structure
+from pymatgen.io.vasp import Kpoints
 
 from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
 from ccdcgan.relaxation.meshes import gamma_mesh
+from ccdcgan.relaxation.potcars import check_potcars, potcar_folder
 from ccdcgan.relaxation.stages import Relaxation, failed
 
 log = logging.getLogger(__name__)
 
+VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
+"""Rows and columns of a (3, 3) tensor in ASE's order xx, yy, zz, yz, xz, xy."""
+
 
 @dataclass
 class MeshRelaxSetGenerator(RelaxSetGenerator):
-    """atomate2's relaxation inputs with the explicit Gamma mesh; k_length in angstrom."""
+    """atomate2's relaxation inputs with an explicit Gamma mesh; k_length in angstrom, mesh wins over it."""
 
     k_length: float = 40.0
+    mesh: list[int] | None = None
 
     @property
     def kpoints_updates(self) -> Kpoints:
         """The mesh of the present structure."""
-        return Kpoints.gamma_automatic(gamma_mesh(self.structure, self.k_length))
+        return Kpoints.gamma_automatic(self.mesh or gamma_mesh(self.structure, self.k_length))
 
 
 @dataclass
@@ -51,20 +59,28 @@ class VaspRelaxMaker(Maker):
     """Relax crystals with VASP.
 
     ``.make(structure)`` is a jobflow flow for any jobflow manager; ``.relax(structure)`` runs it here, in a
-    folder of its own under work_dir, which is kept.
+    folder of its own under work_dir, which is kept. A crystal whose relaxation was killed or ran out of time
+    goes on at its last ionic step.
 
-    command: how VASP is started, e.g. "srun vasp_std"; if None, ATOMATE2_VASP_CMD, VASP_CMD, then vasp_std.
-    encut: eV; k_length: angstrom; incar: INCAR keys to set (None removes one); fmax: eV/angstrom, becomes
-    EDIFFG; potcar_spec: write names in place of POTCARs, for looking at inputs and for tests;
-    custodian_poll: seconds between custodian's looks at a running VASP. The wall clock is the batch system's.
+    command: how VASP is started, e.g. "srun vasp_std"; if None, ATOMATE2_VASP_CMD, VASP_CMD, then vasp_std;
+    modules: environment modules loaded first; encut: eV; k_length: angstrom; kpoints: a Gamma mesh in its
+    place; incar: INCAR keys to set (None removes one); potcar: element -> POTCAR symbol; potcar_functional:
+    the POTCAR library; fmax: eV/angstrom, becomes EDIFFG; potcar_spec: write names in place of POTCARs, for
+    looking at inputs and for tests; wall_clock: seconds after which VASP is asked to stop at the end of its
+    ionic step (None: never); custodian_poll: seconds between custodian's looks at a running VASP.
     """
 
     name: str = "vasp relax"
     command: str | None = None
+    modules: list[str] = field(default_factory=list)
     encut: float = 500.0
     k_length: float = 40.0
+    kpoints: list[int] | None = None
     incar: dict[str, Any] = field(default_factory=dict)
+    potcar: dict[str, str] = field(default_factory=dict)
+    potcar_functional: str = "PBE_54"
     potcar_spec: bool = False
+    wall_clock: float | None = None
     custodian_poll: float = 10.0
     fmax: float = 0.05
     guards: Guards = field(default_factory=Guards)
@@ -74,20 +90,16 @@ class VaspRelaxMaker(Maker):
         """Look for VASP and its POTCARs before anything runs; raises InputError."""
         self.command = self.command or os.environ.get("ATOMATE2_VASP_CMD") or os.environ.get("VASP_CMD") or "vasp_std"
         program = shlex.split(os.path.expandvars(self.command))[0]
-        if shutil.which(program) is None:
+        if self.modules:
+            load = f"module load {shlex.join(self.modules)} && exec {os.path.expandvars(self.command)}"
+            self.command = shlex.join(["bash", "-lc", load])
+        elif shutil.which(program) is None:
             raise InputError(
                 f"the engine vasp cannot find the program {program!r}; set relaxation.vasp.command or the "
                 "environment variable VASP_CMD to the command that starts VASP, or choose another engine."
             )
         if not self.potcar_spec:
-            folder = _potcar_folder()
-            if folder is None or not folder.is_dir():
-                raise InputError(
-                    "the engine vasp needs the POTCAR library, but PMG_VASP_PSP_DIR is "
-                    f"{'not set' if folder is None else f'{folder}, which is no folder'}; "
-                    "set that environment variable, or the key of that name in ~/.config/.pmgrc.yaml, to the "
-                    "folder that holds POT_PAW_PBE_54."
-                )
+            potcar_folder()
 
     @property
     def label(self) -> str:
@@ -96,45 +108,46 @@ class VaspRelaxMaker(Maker):
 
     def check_elements(self, elements: set[str]) -> None:
         """Raise InputError naming the first element whose POTCAR is missing."""
-        if self.potcar_spec:
-            return
-        for element in sorted(elements):
-            inputs = self._inputs()
-            inputs.structure = Structure(np.eye(3) * 5, [Element(element)], [[0, 0, 0]])
-            (symbol,) = inputs.potcar_symbols
-            try:
-                PotcarSingle.from_symbol_and_functional(symbol, inputs.user_potcar_functional)
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"the engine vasp finds no POTCAR {symbol} ({inputs.user_potcar_functional}) "
-                    f"for {element} under PMG_VASP_PSP_DIR={_potcar_folder()}; add it to that library."
-                ) from error
+        if not self.potcar_spec:
+            check_potcars(elements, self.potcar, self.potcar_functional)
 
-    def _inputs(self) -> MeshRelaxSetGenerator:
+    def inputs(self) -> MeshRelaxSetGenerator:
         """Return the generator of VASP's input files."""
         return MeshRelaxSetGenerator(
             user_incar_settings={"GGA": "PE", "ENCUT": self.encut, "EDIFFG": -self.fmax, **self.incar},
+            user_potcar_settings=self.potcar,
+            user_potcar_functional=self.potcar_functional,
             k_length=self.k_length,
+            mesh=self.kpoints,
         )
 
     def make(self, structure: Structure) -> Flow:
         """Return atomate2's flow of two relaxations; its output is atomate2's document of the second."""
         gamma_command = os.environ.get("ATOMATE2_VASP_GAMMA_CMD", self.command)
+        handlers = list(DEFAULT_HANDLERS)
+        if self.wall_clock is not None:
+            # One ionic step takes about a fifth of the time at most: VASP must end before it is killed.
+            handlers.append(WalltimeHandler(wall_time=self.wall_clock, buffer_time=min(300, self.wall_clock / 5)))
         relax = RelaxMaker(
-            input_set_generator=self._inputs(),
+            input_set_generator=self.inputs(),
             write_input_set_kwargs={"potcar_spec": True} if self.potcar_spec else {},
             # The first relaxation may run out of steps; whether the second converged is for relax to say.
             stop_children_kwargs={"handle_unsuccessful": False},
             run_vasp_kwargs={
                 "vasp_cmd": self.command,
                 "vasp_gamma_cmd": gamma_command,
+                "handlers": handlers,
                 "custodian_kwargs": {"polling_time_step": self.custodian_poll},
             },
         )
         return DoubleRelaxMaker.from_relax_maker(relax).make(structure)
 
     def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal; a run that custodian could not save has the reason ``vasp_failed``."""
+        """Relax one crystal.
+
+        A run that custodian could not save has the reason ``vasp_failed`` and custodian's own words in its
+        detail; one that ran out of ``wall_clock`` has that reason, and is taken up again in a later attempt.
+        """
         reason = check_structure(structure, self.guards)
         if reason:
             return failed(structure, reason, "The crystal was refused before its relaxation.")
@@ -142,8 +155,10 @@ class VaspRelaxMaker(Maker):
         name = f"{structure.composition.reduced_formula}-{fingerprint(structure.as_dict())}"
         folder = Path(self.work_dir).resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
-        log.info("VASP runs in %s", folder)
-        flow = self.make(structure)
+        start = last_geometry(folder, structure)
+        log.info("VASP runs in %s%s", folder, "" if start is structure else ", from the last ionic step found there")
+        os.environ.pop("CUSTODIAN_WALLTIME_START", None)  # custodian's clock starts anew with each crystal
+        flow = self.make(start)
         store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
         before = set(folder.iterdir())
         try:
@@ -151,11 +166,13 @@ class VaspRelaxMaker(Maker):
                 flow, log=False, store=store, create_folders=True, root_dir=folder, raise_immediately=True
             )
         except Exception as error:
-            tried = _corrections(set(folder.iterdir()) - before)
-            return failed(structure, "vasp_failed", f"{type(error).__name__}: {error}{tried}")
-        return self._judge([responses[uuid][1].output for uuid in flow.job_uuids])
+            tried = what_custodian_saw(set(folder.iterdir()) - before)
+            seen = f" (custodian saw {', '.join(tried)})" if tried else ""
+            return failed(structure, "vasp_failed", f"{type(error).__name__}: {error}{seen}")
+        out_of_time = "Walltime reached" in what_custodian_saw(set(folder.iterdir()) - before)
+        return self._judge([responses[uuid][1].output for uuid in flow.job_uuids], out_of_time)
 
-    def _judge(self, documents: list[Any]) -> Relaxation:
+    def _judge(self, documents: list[Any], out_of_time: bool) -> Relaxation:
         """Return the relaxation that atomate2's documents (one per run, in order) amount to."""
         stages = []
         for document in documents:
@@ -169,36 +186,55 @@ class VaspRelaxMaker(Maker):
                     "converged": str(getattr(document.state, "value", document.state)) == "successful",
                 }
             )
-        final, structure = stages[-1], documents[-1].output.structure
+        final, structure, calculation = stages[-1], documents[-1].output.structure, documents[-1].calcs_reversed[0]
+        step = calculation.output.ionic_steps[-1]
         results = {
             "energy_per_atom": final["energy_per_atom"],
             "fmax": final["fmax"],
             "n_steps": sum(stage["n_steps"] for stage in stages),
             "stages": stages,
+            "forces": np.asarray(step.forces, dtype=float).tolist(),
+            # VASP gives the pressure tensor in kB: the stress with its sign turned.
+            "stress": (-np.asarray(step.stress)[VOIGT] * 0.1 * units.GPa).tolist(),
+            "provenance": {
+                "vasp": calculation.vasp_version,
+                "potcars": [spec.titel for spec in calculation.input.potcar_spec or []],
+                "incar": {key: str(value) for key, value in (calculation.input.incar or {}).items()},
+            },
         }
         structure = Structure(structure.lattice, structure.species, structure.frac_coords)
         reason = check_step(final["energy_per_atom"], final["fmax"], self.guards)
         reason = reason or check_structure(structure, self.guards)
         if reason:
             return failed(structure, reason, "The relaxed crystal was refused.", **results)
+        if not final["converged"] and out_of_time:
+            return failed(structure, "wall_clock", "VASP was stopped at the end of its time.", **results)
         if not final["converged"]:
             return failed(structure, "not_converged", "VASP ran out of electronic or ionic steps.", **results)
         return Relaxation(structure, **results)
 
 
-def _potcar_folder() -> Path | None:
-    """Return PMG_VASP_PSP_DIR of the environment or of pymatgen's settings, None if neither has it."""
-    folder = os.environ.get("PMG_VASP_PSP_DIR") or SETTINGS.get("PMG_VASP_PSP_DIR")
-    return Path(folder).expanduser() if folder else None
+def last_geometry(folder: Path, structure: Structure) -> Structure:
+    """Return the newest ionic step that earlier attempts left in a crystal's folder; ``structure`` if none did."""
+    contcars = [path for path in folder.glob("job_*/CONTCAR*") if path.stat().st_size]
+    for path in sorted(contcars, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            found = Structure.from_file(path)
+        except Exception as error:  # a file torn by the kill; an older one will do
+            log.info("%s cannot be read (%s)", path, error)
+            continue
+        if found.composition == structure.composition:
+            return Structure(found.lattice, found.species, found.frac_coords)
+    return structure
 
 
-def _corrections(folders: set[Path]) -> str:
-    """Return what custodian saw and tried in the given job folders, as the end of a sentence."""
+def what_custodian_saw(folders: set[Path]) -> list[str]:
+    """Return the errors that custodian saw in the given job folders, by its own names."""
     errors = []
     for folder in sorted(folders):
         for path in sorted(folder.glob("custodian.json*")):
             opener = gzip.open if path.suffix == ".gz" else open
             with opener(path, "rt") as handle:
                 for run in json.load(handle):
-                    errors += [name for correction in run["corrections"] for name in correction["errors"]]
-    return f" (custodian saw {', '.join(map(str, errors))})" if errors else ""
+                    errors += [str(name) for correction in run["corrections"] for name in correction["errors"]]
+    return errors

@@ -1,0 +1,77 @@
+# The best candidates, their competing phases and the elements again, with a second engine: the target `verified`.
+
+
+rule select_for_verification:
+    input:
+        tables=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
+        placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
+        database=rules.collect_database.output.crystals,
+        references=rules.collect_references.output.table,
+        reference_crystals=rules.collect_references.output.crystals,
+    output:
+        f"{RESULTS}/verification/selected.extxyz",
+    log:
+        f"{LOGS}/select_for_verification.log",
+    benchmark:
+        f"{BENCHMARKS}/select_for_verification.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        schemes=SCHEMES,
+        top=config["verify"]["top"],
+        elements=ELEMENTS,
+        matcher=config["matcher"],
+        code=code_fingerprint("select_for_verification"),
+    message:
+        "Choosing what {config[verify][engine]} verifies"
+    script:
+        "../workflow_scripts/select_for_verification.py"
+
+
+use rule relax_database as relax_verified with:
+    input:
+        rules.select_for_verification.output[0],
+    output:
+        f"{RESULTS}/verification/relaxed/{{batch}}.extxyz",
+    log:
+        f"{LOGS}/relax_verified/{{batch}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relax_verified/{{batch}}.tsv"
+    params:
+        settings=verification_settings(),
+        n_batches=config["verify"]["batches"],
+        journal=f"{RESULTS}/verification/journal",
+        code=code_fingerprint("relax_batch"),
+    message:
+        "Verifying with {params.settings[engine]}, batch {wildcards.batch} of {params.n_batches}"
+
+
+rule compare_engines:
+    input:
+        selected=rules.select_for_verification.output[0],
+        batches=expand(f"{RESULTS}/verification/relaxed/{{batch}}.extxyz", batch=numbered(config["verify"]["batches"])),
+    output:
+        table=f"{RESULTS}/verification/verified.csv",
+        crystals=f"{RESULTS}/verification/verified.extxyz",
+    log:
+        f"{LOGS}/compare_engines.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_engines.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+    params:
+        elements=ELEMENTS,
+        matcher=config["matcher"],
+        code=code_fingerprint("compare_engines"),
+    message:
+        "Comparing both engines"
+    script:
+        "../workflow_scripts/compare_engines.py"

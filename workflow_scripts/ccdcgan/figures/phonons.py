@@ -1,0 +1,55 @@
+"""Phonon bands of the best candidates."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ccdcgan.figures.style import (
+    BLUE,
+    DARK_GREY,
+    GREY,
+    VERMILLION,
+    empty_figure,
+    new_figure,
+    pretty_formula,
+    signed,
+    styled,
+)
+
+
+@styled
+def phonon_bands(table: pd.DataFrame, bands: Sequence[pd.DataFrame]) -> Figure:
+    """Draw the bands (THz) of each candidate along its path; imaginary frequencies below zero, in red.
+
+    table: one row per candidate; bands: per candidate, as :class:`ccdcgan.phonons.Phonons` describes them.
+    """
+    by_id = {frame["id"].iloc[0]: frame for frame in bands if len(frame)}
+    rows = [row for row in table.itertuples() if row.id in by_id]
+    if not rows:
+        return empty_figure("No candidate's phonons were computed.")
+    figure = new_figure(3.2 * len(rows), 3.2)
+    for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
+        _draw(axes, by_id[row.id])
+        axes.set_title(
+            f"{pretty_formula(row.formula)}: lowest {signed(row.lowest_frequency, 2)} THz\n{row.id}", fontsize=8
+        )
+    figure.axes[0].set_ylabel("frequency (THz)")
+    return figure
+
+
+def _draw(axes: Axes, bands: pd.DataFrame) -> None:
+    """Draw one crystal's bands, segment by segment."""
+    names = [name for name in bands if name.startswith("band_")]
+    for _, segment in bands.groupby("segment"):
+        for name in names:
+            frequencies = segment[name]
+            axes.plot(segment["distance"], frequencies, color=BLUE, linewidth=0.9)
+            axes.plot(segment["distance"], frequencies.where(frequencies < 0), color=VERMILLION, linewidth=1.2)
+    marked = bands[bands["label"] != ""].groupby("distance", sort=True)["label"].agg(dict.fromkeys)
+    axes.set_xticks(list(marked.index), ["|".join(labels) for labels in marked])
+    for distance in marked.index:
+        axes.axvline(distance, color=GREY, linewidth=0.5)
+    axes.axhline(0, color=DARK_GREY, linewidth=0.8, linestyle="--")
+    axes.set_xlim(bands["distance"].min(), bands["distance"].max())

@@ -1,0 +1,145 @@
+"""Dynamical stability: phonons from symmetric finite displacements, with phonopy.
+
+Frequencies in THz; an imaginary one is given as a negative number, as phonopy does. A crystal whose lowest
+frequency is below zero by more than a tolerance is a saddle point: displaced along that mode it falls to
+something lower.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import seekpath
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from phonopy import Phonopy
+from phonopy.structure.atoms import PhonopyAtoms
+from pymatgen.core import Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+from ccdcgan.progress import track
+from ccdcgan.relaxation.stages import StagedRelaxMaker
+from ccdcgan.structures import Crystal, symmetrised
+
+SYMPREC = 0.01
+"""Distance (angstrom) within which sites count as symmetric: fewer displacements do."""
+
+COLUMNS = (
+    *("id", "formula", "scheme", "e_above_hull", "engine", "status", "reason"),
+    *("lowest_frequency", "dynamically_stable", "supercell", "n_displacements"),
+)
+"""Columns of the table of phonons."""
+BAND_POINTS = 41
+"""Points on each segment of the band path."""
+
+
+@dataclass(frozen=True)
+class Phonons:
+    """Frequencies of one crystal.
+
+    lowest: THz, over the mesh and the band path; supercell: repetitions of the conventional cell's edges;
+    n_displacements: force calculations; bands: one row per point of the band path with its segment, distance
+    (1/angstrom), label ("" off the special points), and frequencies band_0, band_1, ... (THz), lowest first.
+    """
+
+    lowest: float
+    supercell: tuple[int, int, int]
+    n_displacements: int
+    bands: pd.DataFrame
+
+
+def supercell_of(structure: Structure, length: float, max_atoms: int) -> tuple[int, int, int]:
+    """Return how often each edge is repeated to reach ``length`` (angstrom) with at most ``max_atoms`` atoms.
+
+    What is too large loses a repetition of its longest edge at a time; one cell is always allowed.
+    """
+    edges = np.array(structure.lattice.abc)
+    repeats = np.maximum(1, np.ceil(length / edges - 1e-6)).astype(int)
+    while repeats.prod() * len(structure) > max_atoms and repeats.max() > 1:
+        repeats[np.argmax(np.where(repeats > 1, repeats * edges, 0))] -= 1
+    return tuple(int(n) for n in repeats)
+
+
+def compute_phonons(
+    structure: Structure,
+    calculator: Calculator,
+    length: float = 10.0,
+    max_atoms: int = 150,
+    displacement: float = 0.02,
+    mesh: float = 30.0,
+    label: str = "phonons",
+) -> Phonons:
+    """Return the phonons of a relaxed crystal.
+
+    The supercell repeats the conventional cell, which shows the whole symmetry: few displacements do.
+    length, max_atoms: see :func:`supercell_of`; displacement: angstrom; mesh: density of the mesh on which the
+    lowest frequency is sought, N_i about mesh |b_i| (angstrom).
+    """
+    cell = SpacegroupAnalyzer(structure, symprec=SYMPREC).get_refined_structure()
+    repeats = supercell_of(cell, length, max_atoms)
+    atoms = PhonopyAtoms(
+        symbols=[site.specie.symbol for site in cell], cell=cell.lattice.matrix, scaled_positions=cell.frac_coords
+    )
+    phonon = Phonopy(atoms, supercell_matrix=np.diag(repeats), primitive_matrix="auto", symprec=SYMPREC)
+    phonon.generate_displacements(distance=displacement)
+    displaced = phonon.supercells_with_displacements
+    phonon.forces = [_forces(supercell, calculator) for supercell in track(displaced, len(displaced), label)]
+    phonon.produce_force_constants()
+    phonon.symmetrize_force_constants()
+    phonon.run_mesh(mesh)
+    bands = _bands(phonon)
+    frequencies = bands.filter(like="band_").to_numpy()
+    lowest = min(float(phonon.mesh.frequencies.min()), float(frequencies.min()))
+    return Phonons(lowest, repeats, len(displaced), bands)
+
+
+def _forces(supercell: PhonopyAtoms, calculator: Calculator) -> np.ndarray:
+    """Return the forces (n_atoms, 3), eV/angstrom, on a displaced supercell."""
+    atoms = Atoms(supercell.symbols, cell=supercell.cell, scaled_positions=supercell.scaled_positions, pbc=True)
+    atoms.calc = calculator
+    return atoms.get_forces()
+
+
+def _bands(phonon: Phonopy) -> pd.DataFrame:
+    """Return the bands along seekpath's path for the crystal's symmetry, in the crystal's own cell."""
+    found = seekpath.get_path_orig_cell(phonon.primitive.totuple(), symprec=SYMPREC)
+    path, coords = found["path"], {name: np.array(point) for name, point in found["point_coords"].items()}
+    connections = [end == start for (_, end), (start, _) in zip(path, path[1:], strict=False)] + [False]
+    phonon.run_band_structure(
+        [np.linspace(coords[start], coords[end], BAND_POINTS) for start, end in path], path_connections=connections
+    )
+    result = phonon.band_structure
+    rows = []
+    for segment, ends in enumerate(path):
+        labels = [ends[0], *[""] * (BAND_POINTS - 2), ends[1]]
+        points = zip(labels, result.distances[segment], result.frequencies[segment], strict=True)
+        for label, distance, frequencies in points:
+            row = {"segment": segment, "distance": distance, "label": label.replace("GAMMA", "Γ")}
+            rows.append(row | {f"band_{number}": value for number, value in enumerate(np.sort(frequencies))})
+    return pd.DataFrame(rows)
+
+
+def judge(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame]:
+    """Return a row and the bands of one candidate: relaxed tightly, made symmetric, displaced.
+
+    maker: the engine; settings: the section ``phonons``. A crystal that does not relax has a status and reason,
+    and no bands.
+    """
+    row = {"id": crystal.id, "formula": crystal.formula, "scheme": crystal.info.get("scheme", "")}
+    row |= {"e_above_hull": crystal.info.get("e_above_hull")}
+    tight = replace(maker, fmax=settings["fmax"], max_steps=settings["max_steps"])
+    relaxation = tight.relax(symmetrised(crystal.structure, settings["symprec"]))
+    row |= {"status": relaxation.status, "reason": relaxation.reason, "engine": maker.label}
+    if relaxation.status == "failed":
+        return row, pd.DataFrame()
+    structure = symmetrised(relaxation.structure, SYMPREC)
+    calculator = maker.stages(structure)[-1].calculator
+    keys = ("length", "max_atoms", "displacement")
+    phonons = compute_phonons(structure, calculator, **{key: settings[key] for key in keys}, label=crystal.id)
+    row |= {
+        "lowest_frequency": phonons.lowest,
+        "dynamically_stable": phonons.lowest > -settings["tolerance"],
+        "supercell": "x".join(map(str, phonons.supercell)),
+        "n_displacements": phonons.n_displacements,
+    }
+    return row, phonons.bands.assign(id=crystal.id)

@@ -1,0 +1,18 @@
+"""Gather the phonons of all ranks: one table, and one figure of their bands."""
+
+from pathlib import Path
+
+from ccdcgan_workflow.jobs import job
+
+with job(snakemake):
+    import pandas as pd
+
+    from ccdcgan.figures.phonons import phonon_bands
+    from ccdcgan.figures.style import save_figure
+    from ccdcgan.files import read_csv, write_csv
+
+    inputs, output = snakemake.input, snakemake.output
+    tables = [table for table in map(read_csv, inputs.tables) if len(table)]
+    table = pd.concat(tables, ignore_index=True) if tables else read_csv(inputs.tables[0])
+    write_csv(output.table, table)
+    save_figure(phonon_bands(table, [read_csv(path) for path in inputs.bands]), Path(output.figure).with_suffix(""))

@@ -1,0 +1,29 @@
+"""Put formation energies and hull distances of both engines side by side."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.verification")
+
+with job(snakemake):
+    from ccdcgan.files import write_csv
+    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.structures import read_set, write_set
+    from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.verification import compare
+
+    inputs, params = snakemake.input, snakemake.params
+    relaxed = gather([read_set(path) for path in inputs.batches])
+    verified, table = compare(read_set(inputs.selected), relaxed, params.elements, Uniqueness(params.matcher))
+    difference = table["difference"][table["role"] != "element"].dropna()
+    log.info(
+        "%d of %d relaxed; formation energies differ by %.3f eV/atom on average (absolute %.3f, %d compounds)",
+        (table["status"] == "ok").sum(),
+        len(table),
+        difference.mean(),
+        difference.abs().mean(),
+        len(difference),
+    )
+    write_set(snakemake.output.crystals, verified)
+    write_csv(snakemake.output.table, table)

@@ -1,0 +1,29 @@
+"""Phonons of the distinct candidate of one rank, nearest to the hull first."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.phonons")
+
+with job(snakemake):
+    import pandas as pd
+
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.phonons import COLUMNS, judge
+    from ccdcgan.relaxation.engines import make_engine
+    from ccdcgan.structures import read_set
+    from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.verification import best_distinct, with_distinct
+
+    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
+    tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
+    best = best_distinct(with_distinct(tables), placed, params.rank + 1, Uniqueness(params.matcher))
+    rows, bands = [], pd.DataFrame()
+    for crystal in best[params.rank :]:
+        row, bands = judge(crystal, make_engine(params.engine), params.settings)
+        rows.append(row)
+        log.info("%s: %s", crystal.id, ", ".join(f"{name} {value}" for name, value in row.items() if name != "id"))
+    write_csv(output.table, pd.DataFrame(rows, columns=COLUMNS))
+    write_csv(output.bands, bands if len(bands) else pd.DataFrame(columns=["id", "segment", "distance", "label"]))

@@ -1,0 +1,23 @@
+"""Choose the best distinct candidates, the phases they compete with and the elements, for a second engine."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.verification")
+
+with job(snakemake):
+    from ccdcgan.files import read_csv
+    from ccdcgan.structures import read_set, write_set
+    from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.verification import best_distinct, competing_phases, to_verify, with_distinct
+
+    inputs, params = snakemake.input, snakemake.params
+    placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
+    tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
+    chosen = best_distinct(with_distinct(tables), placed, params.top, Uniqueness(params.matcher))
+    competing = competing_phases(chosen, read_set(inputs.database), params.elements)
+    lowest = set(read_csv(inputs.references)["id"])
+    references = [crystal for crystal in read_set(inputs.reference_crystals) if crystal.id in lowest]
+    log.info("%d candidates, %d competing phases, %d elements", len(chosen), len(competing), len(references))
+    write_set(snakemake.output[0], to_verify(chosen, competing, references))
