@@ -1,5 +1,6 @@
 """Real crystals that tests share; lengths in angstrom."""
 
+import numpy as np
 from pymatgen.core import Lattice, Structure
 
 
@@ -26,3 +27,23 @@ def zinc_blende(a: float = 6.3) -> Structure:
 
 
 REAL = {"Bi2Se3": bi2se3, "rock salt": rock_salt, "CsCl": cesium_chloride, "zinc blende": zinc_blende}
+
+
+def random_crystal(seed: int, n_atoms: int, n_elements: int, closest: float = 2.2) -> Structure:
+    """Return a crystal of at most ``n_atoms`` atoms of ``n_elements`` elements in a random cell.
+
+    No two atoms, images included, are nearer than ``closest`` angstrom; no cell length exceeds 10 angstrom.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        lattice = Lattice.from_parameters(*rng.uniform(3.0, 10.0, 3), *rng.uniform(60, 120, 3))
+        if np.isfinite(lattice.volume) and 20 * n_atoms < lattice.volume < 60 * n_atoms + 60:
+            break
+    kept = []
+    for candidate in rng.random((300, 3)):
+        if len(kept) == n_atoms:
+            break
+        if not kept or lattice.get_all_distances([candidate], kept).min() > closest:
+            kept.append(candidate)
+    names = ["Bi", "Se", "Te", "O", "Fe"][:n_elements]
+    return Structure(lattice, [names[i % n_elements] for i in range(len(kept))], kept)

@@ -8,19 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.decoding import decode_crystal, decode_lattice, decode_sites
 from ccdcgan.reconstruction import matches
-from ccdcgan.structures import lattice_from_parameters, standard_cell
-from ccdcgan.voxels import (
-    Geometry,
-    decode_crystal,
-    decode_lattice,
-    decode_sites,
-    encode_crystal,
-    fits_box,
-    lattice_voxel,
-    sites_voxel,
-    sites_voxels,
-)
+from ccdcgan.structures import compact_positions, lattice_from_parameters, standard_cell
+from ccdcgan.voxels import Geometry, encode_batch, encode_crystal, fits_box, lattice_voxel, refusal, sites_voxel
 
 BOX = 15.0
 GEOMETRIES = [
@@ -67,11 +58,27 @@ def test_a_sites_voxel_is_the_sum_over_atoms_of_equation_2():
 
 
 def test_each_element_has_its_own_sites_voxel():
-    positions = np.array([[0.0, 0.0, 0.0], [2.5, 0.0, 0.0]])
-    voxels = sites_voxels(positions, ["Se", "Bi"], ["Bi", "Se", "Te"], 16, 12.0, 0.8)
-    np.testing.assert_array_equal(voxels[0], sites_voxel(positions[1:], 16, 12.0, 0.8))
-    np.testing.assert_array_equal(voxels[1], sites_voxel(positions[:1], 16, 12.0, 0.8))
-    assert not voxels[2].any()
+    crystal = Structure(5 * np.eye(3), ["Se", "Bi", "Bi"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0]])
+    positions = compact_positions(crystal)
+    lattices, voxels, refusals = encode_batch([crystal], ["Bi", "Se", "Te"], GEOMETRIES[2])
+    np.testing.assert_allclose(voxels[0, 0], sites_voxel(positions[1:], 24, BOX, 0.8), atol=1e-6)
+    np.testing.assert_allclose(voxels[0, 1], sites_voxel(positions[:1], 24, BOX, 0.8), atol=1e-6)
+    assert not voxels[0, 2].any()
+    np.testing.assert_allclose(lattices[0], lattice_voxel(5 * np.eye(3), 16, 1.0), atol=1e-6)
+    assert refusals == [""]
+
+
+def test_a_batch_leaves_out_what_the_voxels_cannot_hold():
+    good = standard_cell(bismuth_selenide())
+    long = Structure(np.diag([4, 4, 30.0]), ["Bi", "Se"], [[0, 0, 0], [0, 0, 0.5]])
+    close = Structure(5 * np.eye(3), ["Se", "Bi", "Bi"], [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.7]])
+    lattices, voxels, refusals = encode_batch([long, good, close, good], ("Bi", "Se"), GEOMETRIES[2])
+    assert refusals == ["outside_box", "", "unresolved", ""]
+    assert len(lattices) == len(voxels) == 2
+    np.testing.assert_array_equal(voxels[0], voxels[1])
+    assert refusal(close, GEOMETRIES[0]) == ""
+    assert encode_crystal(long, ("Bi", "Se"), GEOMETRIES[2]) is None
+    assert len(encode_batch([], ("Bi", "Se"), GEOMETRIES[2])[0]) == 0
 
 
 def test_atoms_outside_the_box_are_refused():

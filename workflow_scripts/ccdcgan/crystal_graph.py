@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from ccdcgan.autoencoders import Autoencoder
+from ccdcgan.decoding import Decoded, decode_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal
-from ccdcgan.voxels import Decoded, Geometry, decode_crystal, encode_crystal
+from ccdcgan.voxels import Geometry, encode_batch
 
 log = logging.getLogger(__name__)
 
@@ -87,26 +88,24 @@ def encode_crystals(
 ) -> CrystalGraphs:
     """Return the crystal graphs of crystals in their standard cell.
 
-    A crystal whose atoms do not fit the box of the sites voxel has none and is left out, with a line in the
-    log; compare ``ids``.
+    A crystal that the voxels cannot hold (``voxels.refusal``) has none and is left out, with a line in the log;
+    compare ``ids``.
     """
     ids, graphs = [], []
     for start in range(0, len(crystals), chunk):
-        lattices, sites = [], []
-        for crystal in crystals[start : start + chunk]:
-            encoded = encode_crystal(crystal.structure, elements, geometry)
-            if encoded is None:
-                log.warning("%s does not fit the %g angstrom box: no crystal graph", crystal.id, geometry.box)
-                continue
-            ids.append(crystal.id)
-            lattices.append(encoded[0])
-            sites.append(encoded[1])
-        if not lattices:
+        part = crystals[start : start + chunk]
+        lattices, sites, refusals = encode_batch([crystal.structure for crystal in part], elements, geometry)
+        for crystal, reason in zip(part, refusals, strict=True):
+            if reason:
+                log.warning("%s has no crystal graph: %s", crystal.id, reason)
+            else:
+                ids.append(crystal.id)
+        if not len(lattices):
             continue
-        sites_latents = sites_autoencoder.encode(np.concatenate(sites))
+        sites_latents = sites_autoencoder.encode(sites.reshape(-1, *sites.shape[2:]))
         graphs.append(
             assemble(
-                lattice_autoencoder.encode(np.stack(lattices)),
+                lattice_autoencoder.encode(lattices),
                 sites_latents.reshape(len(lattices), len(elements), -1),
             )
         )

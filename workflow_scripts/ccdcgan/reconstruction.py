@@ -14,10 +14,11 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_graphs
+from ccdcgan.decoding import decode_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.progress import track
 from ccdcgan.structures import Crystal
-from ccdcgan.voxels import decode_crystal, encode_crystal
+from ccdcgan.voxels import encode_crystal, refusal
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def reconstruct(
 
     crystals: in their standard cell; held_out: (n_crystals,) of bool. Columns: id, split (train, held_out),
     n_atoms, n_atoms_decoded, length_error (largest, angstrom), angle_error (largest, degree), matched, rms,
-    reason ("" or outside_box, bad_lattice, missing_element, too_many_atoms, not_matched), voxels_matched,
+    reason ("" or outside_box, unresolved, bad_lattice, missing_element, too_many_atoms, not_matched), voxels_matched,
     voxels_reason, sites_error and lattice_error (mean squared error of the voxels), sites_all_zero and
     lattice_all_zero (the same for zeros).
     """
@@ -63,7 +64,8 @@ def reconstruct(
         row = {"id": crystal.id, "split": "held_out" if held_out[index] else "train"}
         row["n_atoms"] = len(crystal.structure)
         if crystal.id not in row_of:
-            rows.append(row | {"matched": False, "voxels_matched": False} | dict.fromkeys(_REASONS, "outside_box"))
+            why = refusal(crystal.structure, graphs.geometry)
+            rows.append(row | {"matched": False, "voxels_matched": False} | dict.fromkeys(_REASONS, why))
             continue
         lattice, sites = next(decoded)
         true_lattice, true_sites = encode_crystal(crystal.structure, graphs.elements, graphs.geometry)
