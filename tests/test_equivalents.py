@@ -5,9 +5,10 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.decoding import decode_crystal
 from ccdcgan.equivalents import equivalents, holohedry, orientations
 from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
-from ccdcgan.voxels import Geometry, decode_crystal, encode_crystal
+from ccdcgan.voxels import Geometry, encode_crystal
 from tests.crystals import bi2se3, rock_salt
 
 GEOMETRY = Geometry(box=15.0, sites_grid=32, sites_sigma=0.6, lattice_grid=16, lattice_sigma=0.8)

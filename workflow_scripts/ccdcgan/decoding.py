@@ -11,7 +11,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.structures import lattice_from_parameters
-from ccdcgan.voxels import RESOLVED, Geometry, metric_design, sites_voxel, voxel_centres
+from ccdcgan.voxels import RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
 
 FAINT = 0.1
 """Least height of a peak left over that is tried as an atom, where the sum over the voxel asks for one more."""
@@ -78,6 +78,8 @@ def _told_apart(
     The highest peaks of ``residual``, what ``positions`` leave over of the voxel, are tried as atoms one by one.
     """
     wanted, more, left = min(round(count_atoms(voxel, box, sigma)), most), positions, residual
+    if len(positions) >= wanted:
+        return positions
     while 0 < len(more) < wanted:
         fresh = _peaks(left, centres, FAINT, 0.5 * sigma, more)[:1]
         trial, heights = _fit_gaussians(voxel, centres, np.concatenate([more, fresh]), sigma, box)
@@ -173,15 +175,14 @@ def decode_lattice(
     positive definite, or outside ``lengths`` (angstrom) and ``angles`` (degree).
     """
     values = np.asarray(voxel, dtype=float).ravel()
-    design = metric_design(voxel.shape[0])
-    used = values > floor
-    weights = np.where(used, values, 0.0)
-    metric = None
+    design, squares_of = metric_design(voxel.shape[0]), float_design(voxel.shape[0])
+    used = np.flatnonzero(values > floor)
+    weights = values[used]
     for _ in range(3):
-        if np.count_nonzero(used) < 7:
+        if len(used) < 7:
             return None
-        rows = design[used] * weights[used, None]
-        targets = -2 * sigma**2 * np.log(np.maximum(values[used], 0.2 * floor)) * weights[used]
+        rows = design[used] * weights[:, None]
+        targets = -2 * sigma**2 * np.log(np.maximum(values[used], 0.2 * floor)) * weights
         normal = rows.T @ rows
         if np.linalg.cond(normal) > 1e10:
             return None
@@ -189,8 +190,9 @@ def decode_lattice(
         g11, g22, g33, g23, g13, g12 = metric
         if np.linalg.eigvalsh([[g11, g12, g13], [g12, g22, g23], [g13, g23, g33]]).min() <= 1e-3:
             return None
-        weights = np.exp(-np.minimum(design @ metric / (2 * sigma**2), 50.0))
-        used = weights > floor
+        squares = metric.astype(np.float32) @ squares_of
+        used = np.flatnonzero(squares < -2 * sigma**2 * np.log(floor))
+        weights = np.exp(-squares[used].astype(float) / (2 * sigma**2))
     a, b, c = np.sqrt([g11, g22, g33])
     cosines = np.array([g23 / (b * c), g13 / (a * c), g12 / (a * b)])
     alpha, beta, gamma = np.degrees(np.arccos(np.clip(cosines, -1, 1)))

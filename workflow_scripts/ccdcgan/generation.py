@@ -15,13 +15,13 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
+from ccdcgan.decoding import Decoded
 from ccdcgan.dense_networks import ToGraph
 from ccdcgan.errors import InputError
 from ccdcgan.flow import EulerSteps
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
-from ccdcgan.voxels import Decoded
 
 log = logging.getLogger(__name__)
 
