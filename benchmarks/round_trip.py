@@ -4,8 +4,9 @@
 
 All pure elements and binaries of pymatgen's AFLOW prototypes and, if its ASE database is given, of OQMD that pass
 the default filter (at most 20 atoms, no cell length over 10 angstrom in the standard cell), as they are: not
-rescaled. Refused before training are crystals whose atoms do not fit the box, or that have two atoms of one element
-too close to be told apart (``unresolved``). Ends with status 1 if any other crystal is lost.
+rescaled. Refused before training are crystals whose atoms do not fit the box, whose cell is out of the decoder's range
+(under 1.5 angstrom: hydrogen), or that have two atoms of one element too close to be told apart (``unresolved``).
+Ends with status 1 if any other crystal is lost.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main() -> None:
             start = time.process_time()
             table = voxel_round_trip(crystals, geometry)
             seconds = time.process_time() - start
-            refused = table["reason"].isin(["outside_box", "unresolved"])
+            refused = table["reason"].isin(["outside_box", "cell_out_of_range", "unresolved"])
             held = table[~refused]
             gone = held[~held["matched"]]
             lost += len(gone)

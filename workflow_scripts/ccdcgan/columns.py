@@ -95,6 +95,7 @@ REASONS = MappingProxyType(
         "too_many_atoms": "too many atoms",
         "no_atoms": "no atoms",
         "outside_box": "does not fit the box",
+        "cell_out_of_range": "cell too short, too long or too flat",
         "unresolved": "atoms of one element too close to be told apart",
         "not_matched": "another crystal came back",
         "not_converged": "relaxation did not converge",

@@ -11,7 +11,7 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.structures import lattice_from_parameters
-from ccdcgan.voxels import RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
+from ccdcgan.voxels import ANGLES, LENGTHS, RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
 
 FAINT = 0.1
 """Least height of a peak left over that is tried as an atom, where the sum over the voxel asks for one more."""
@@ -82,7 +82,7 @@ def _told_apart(
         return positions
     while 0 < len(more) < wanted:
         fresh = _peaks(left, centres, FAINT, 0.5 * sigma, more)[:1]
-        trial, heights = _fit_gaussians(voxel, centres, np.concatenate([more, fresh]), sigma, box)
+        trial, heights = _fit_gaussians(voxel, centres, np.concatenate([more, fresh]), sigma, box, steps=20)
         if not len(fresh) or heights.min() < FAINT_ATOM or len(_separated(trial, 0.9 * RESOLVED * sigma)) < len(trial):
             break
         more, left = trial, _left_over(voxel, trial, box, sigma)
@@ -163,8 +163,8 @@ def decode_lattice(
     voxel: np.ndarray,
     sigma: float,
     floor: float = 0.1,
-    lengths: tuple[float, float] = (1.5, 20.0),
-    angles: tuple[float, float] = (20.0, 160.0),
+    lengths: tuple[float, float] = LENGTHS,
+    angles: tuple[float, float] = ANGLES,
 ) -> Lattice | None:
     """Return the lattice (a along x, b in the xy plane) that a lattice voxel describes; None if there is
     none.

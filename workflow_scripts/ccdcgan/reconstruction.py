@@ -50,8 +50,8 @@ def reconstruct(
 
     crystals: in their standard cell; held_out: (n_crystals,) of bool. Columns: id, split (train, held_out),
     n_atoms, n_atoms_decoded, length_error (largest, angstrom), angle_error (largest, degree), matched, rms,
-    reason ("" or outside_box, unresolved, bad_lattice, missing_element, too_many_atoms, not_matched), voxels_matched,
-    voxels_reason, sites_error and lattice_error (mean squared error of the voxels), sites_all_zero and
+    reason ("", a reason of ``voxels.refusal``, bad_lattice, missing_element, too_many_atoms, not_matched),
+    voxels_matched, voxels_reason, sites_error and lattice_error (mean squared error of the voxels), sites_all_zero and
     lattice_all_zero (the same for zeros).
     """
     row_of = {name: row for row, name in enumerate(graphs.ids)}

@@ -18,8 +18,8 @@ COLUMNS = ("id", "formula", "n_atoms", "reason", "matched", "position_error", "l
 def voxel_round_trip(crystals: Iterable[Crystal], geometry: Geometry) -> pd.DataFrame:
     """Return one row per crystal, in its standard cell, that went into its voxels and came back.
 
-    Columns: id, formula, n_atoms, reason ("" or outside_box, unresolved: refused before training; else why the
-    crystal was lost: bad_lattice, missing_element, too_many_atoms, not_matched), matched (by StructureMatcher with
+    Columns: id, formula, n_atoms, reason ("", or why it was refused, see ``voxels.refusal``, or how it was lost:
+    bad_lattice, missing_element, too_many_atoms, not_matched), matched (by StructureMatcher with
     the paper's tolerances), position_error (largest of all atoms, angstrom, NaN if their number is wrong),
     length_error (largest, angstrom), angle_error (largest, degree).
     """

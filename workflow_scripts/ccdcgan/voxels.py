@@ -24,6 +24,9 @@ float32, and arithmetic with such numbers is a hundred times slower."""
 RESOLVED = 1.75
 """Least distance, in standard deviations of the Gaussians, of two atoms of one element that are told apart."""
 
+LENGTHS, ANGLES = (1.5, 20.0), (20.0, 160.0)
+"""Ranges of the cell lengths (angstrom) and angles (degree) that a lattice voxel is believed to hold."""
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -132,12 +135,16 @@ def float_design(grid: int) -> np.ndarray:
 def refusal(structure: Structure, geometry: Geometry, positions: np.ndarray | None = None) -> str:
     """Return why voxels of this ``geometry`` cannot hold a crystal in its standard cell; "" if they can.
 
-    ``outside_box``: its atoms, gathered compactly, do not fit the box; ``unresolved``: two atoms of one element
-    are closer than the geometry's resolution. positions: those of ``structures.compact_positions``, if known.
+    ``outside_box``: its atoms, gathered compactly, do not fit the box; ``cell_out_of_range``: a length or an angle
+    outside :data:`LENGTHS` and :data:`ANGLES`; ``unresolved``: two atoms of one element are closer than the
+    geometry's resolution. positions: those of ``structures.compact_positions``, if known.
     """
     positions = compact_positions(structure) if positions is None else positions
     if not fits_box(positions, geometry.box):
         return "outside_box"
+    lengths, angles = structure.lattice.abc, structure.lattice.angles
+    if min(lengths) < LENGTHS[0] or max(lengths) > LENGTHS[1] or min(angles) < ANGLES[0] or max(angles) > ANGLES[1]:
+        return "cell_out_of_range"
     numbers = np.array([site.specie.Z for site in structure])
     apart = ((positions[:, None] - positions[None]) ** 2).sum(-1)
     same = (numbers[:, None] == numbers[None]) & ~np.eye(len(numbers), dtype=bool)
