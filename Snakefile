@@ -96,11 +96,14 @@ rule status:
 
 onstart:
     take_lock()
+    begin_display()
 
 
 onsuccess:
+    end_display()
     show_summary()
 
 
 onerror:
+    end_display()
     show_failure(log)

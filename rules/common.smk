@@ -7,6 +7,7 @@ import time
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger as snakemake_logger
 
 try:
     from ccdcgan.errors import InputError
@@ -184,14 +185,36 @@ def engine_in_words():
             return f"ASE's {section['ase']['calculator']} potential, which is for tests only"
 
 
+DISPLAYS = []  # none, or the one that is drawn in the terminal
+
+
+def only_looking():
+    """Whether what is asked for changes nothing in the run."""
+    return set(workflow.dag_settings.targets) == {"status"}
+
+
 def take_lock():
     """Refuse to start while another process works on this run; who only looks at it needs no lock."""
-    if set(workflow.dag_settings.targets) == {"status"}:
-        return
-    try:
-        lock_run(RESULTS)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    if not only_looking():
+        try:
+            lock_run(RESULTS)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+
+def begin_display():
+    """Draw the jobs' progress in the terminal, if there is one."""
+    from ccdcgan_workflow.display import start_display
+
+    display = None if only_looking() else start_display(LOGS, STARTED, snakemake_logger)
+    if display:
+        DISPLAYS.append(display)
+
+
+def end_display():
+    """Give the terminal back."""
+    for display in DISPLAYS:
+        display.stop()
 
 
 def show_summary():

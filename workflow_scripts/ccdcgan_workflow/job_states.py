@@ -85,15 +85,18 @@ def job_state(snakemake: Any) -> Iterator[Callable[[str, str], None]]:
     yield end
 
 
-def read_states(logs: str | Path) -> dict[str, dict[str, Any]]:
+def read_states(logs: str | Path, since: float = 0.0) -> dict[str, dict[str, Any]]:
     """Return the states of all jobs that ever ran, by each of their outputs.
 
     A job that is "running" but gave no sign of life for a while is "silent"; ``quiet`` has the seconds since
-    its last sign. Files that are torn or of another kind are passed over.
+    its last sign. Files that are torn or of another kind, or not touched after ``since`` (s since the epoch), are
+    passed over.
     """
     states: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(logs).rglob("*.json")):
         try:
+            if path.stat().st_mtime < since:
+                continue
             state = json.loads(path.read_text(encoding="utf-8"))
             outputs = state["output"]
             state["quiet"] = max(time.time() - path.stat().st_mtime, 0.0)

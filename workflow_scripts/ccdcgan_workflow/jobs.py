@@ -29,7 +29,7 @@ def job(snakemake: Any) -> Iterator[None]:
     log_file = Path(snakemake.log[0]).resolve()
     log_file.parent.mkdir(parents=True, exist_ok=True)
     _limit_threads(snakemake.threads)
-    terminal = logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1))
+    terminal = _terminal()
     terminal.setFormatter(logging.Formatter(f"[{snakemake.rule}] %(message)s"))
     log_file.write_bytes(b"")
     record = logging.FileHandler(log_file, mode="a", encoding="utf-8")
@@ -75,6 +75,20 @@ def failure_in_words(error: BaseException, log_file: str) -> str:
     if not isinstance(error, Exception):
         return f"stopped by {type(error).__name__}."
     return f"failed with {type(error).__name__}: {error}; the traceback is in {log_file}"
+
+
+def _terminal() -> logging.StreamHandler:
+    """Return the handler of what the user sees at once.
+
+    Where the driver draws progress (:mod:`ccdcgan_workflow.display`) lines go to it, without those that it draws;
+    a job on another machine does not find its file.
+    """
+    file = os.environ.get("CCDCGAN_TERMINAL", "")
+    if not os.path.exists(file):
+        return logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1))
+    handler = logging.StreamHandler(open(file, "a", encoding="utf-8", buffering=1))  # noqa: SIM115
+    handler.addFilter(lambda record: record.name != "ccdcgan.progress")
+    return handler
 
 
 def _limit_threads(threads: int) -> None:
