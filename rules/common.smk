@@ -14,7 +14,13 @@ try:
     from ccdcgan.files import fingerprint
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, trained
-    from ccdcgan_workflow.configuration import check_configuration, elements_of, in_one_order, reduced_formulas
+    from ccdcgan_workflow.configuration import (
+        check_configuration,
+        elements_of,
+        energy_alone,
+        in_one_order,
+        reduced_formulas,
+    )
     from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
     from ccdcgan_workflow.locks import lock_run
     from ccdcgan_workflow.system_errors import check_folder
@@ -35,6 +41,7 @@ config = in_one_order(config)
 
 ELEMENTS = elements_of(config["system"])
 HOLDOUT = reduced_formulas(config["holdout"])
+PROPERTIES = [target["name"] for target in config["properties"]]
 RUN = config["run"] or config["system"]
 RESULTS = f"results/{RUN}"
 LOGS = f"{RESULTS}/logs"
@@ -65,6 +72,7 @@ FETCHED = {
     "materials_project": kept_query("materials_project"),
     "optimade": kept_query("optimade"),
 }
+OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
 PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()
 
@@ -76,6 +84,7 @@ wildcard_constraints:
     rank=r"\d+",
     scheme="|".join(re.escape(name) for name in can_be_chosen()),
     network="sites|lattice",
+    property="|".join(PROPERTIES),
 
 
 def relaxation_settings(section=None):
@@ -166,9 +175,15 @@ def generator_settings(wildcards):
     return settings
 
 
+def own_values(wildcards):
+    """The user's own file of a property's values, if there is one."""
+    file = next(target.get("file") for target in config["properties"] if target["name"] == wildcards.property)
+    return {"file": file} if file else {}
+
+
 def generator_constraint(wildcards):
-    """The constraint network, for the schemes that are pulled by it."""
-    return f"{RESULTS}/models/constraint.keras" if ALL_SCHEMES[wildcards.scheme].constrained else []
+    """The constraint network, or the objective of several, for the schemes that are pulled by it."""
+    return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
 def engine_in_words():

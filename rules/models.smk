@@ -53,6 +53,64 @@ use rule train_constraint as train_constraint_by_prototype with:
         "Training the constraint without whole prototypes, to see what it is worth"
 
 
+rule train_property:
+    input:
+        unpack(own_values),
+        graphs=rules.encode_crystals.output[0],
+        table=rules.collect_database.output.table,
+    output:
+        model=f"{RESULTS}/models/properties/{{property}}.keras",
+        table=f"{RESULTS}/models/properties/{{property}}.csv",
+        history=f"{RESULTS}/models/properties/{{property}}_history.csv",
+    log:
+        f"{LOGS}/train_property/{{property}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_property/{{property}}.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(720),
+        gpu=0,
+    params:
+        settings=config["constraint"],
+        precision=config["precision"],
+        seed=config["seed"],
+        checkpoint=f"{RESULTS}/models/checkpoints/property_{{property}}.npz",
+        code=code_fingerprint("train_property"),
+    message:
+        "Training the constraint: crystal graph to {wildcards.property}"
+    script:
+        "../workflow_scripts/train_property.py"
+
+
+rule build_objective:
+    input:
+        models=expand(f"{RESULTS}/models/properties/{{property}}.keras", property=PROPERTIES),
+        tables=expand(f"{RESULTS}/models/properties/{{property}}.csv", property=PROPERTIES),
+    output:
+        f"{RESULTS}/models/objective.keras",
+    log:
+        f"{LOGS}/build_objective.log",
+    benchmark:
+        f"{BENCHMARKS}/build_objective.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(20),
+        gpu=0,
+    params:
+        properties=config["properties"],
+        code=code_fingerprint("build_objective"),
+    message:
+        "Joining the constraints of {params.properties} into one objective"
+    script:
+        "../workflow_scripts/build_objective.py"
+
+
 rule compare_constraint:
     input:
         parities=[rules.train_constraint.output.table, rules.train_constraint_by_prototype.output.table],
@@ -119,7 +177,7 @@ rule train_generator:
 rule guide_generator:
     input:
         generator=f"{RESULTS}/models/flow/generator.keras",
-        constraint=rules.train_constraint.output.model,
+        constraint=OBJECTIVE,
     output:
         f"{RESULTS}/models/guided-flow/generator.keras",
     log:

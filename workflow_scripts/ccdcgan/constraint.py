@@ -46,6 +46,7 @@ def train_constraint(
     history: str | Path,
     precision: str = "float32",
     stop_after: int | None = None,
+    quantity: str = "",
 ) -> keras.Model:
     """Train the constraint and return it: crystal graphs (batch, side, side, 1) to eV/atom (batch, 1).
 
@@ -53,7 +54,8 @@ def train_constraint(
     crystals left out of the training; config: the ``constraint`` section (``schedule`` constant or cosine,
     default constant); checkpoint: .npz that a killed run goes on from, bit for bit; history: CSV of
     HISTORY_COLUMNS every 100 steps, loss in (eV/atom)^2 with dropout, held_out_mae in eV/atom without;
-    stop_after: stop at this step as a killed run would (tests).
+    stop_after: stop at this step as a killed run would (tests); quantity: another property than the formation
+    energy, whose unit then stands in place of eV/atom.
 
     With ``output: linear`` the mean and standard deviation of the training energies are part of the model.
     Raises InputError if the data do not fit together or the training diverges.
@@ -110,7 +112,9 @@ def train_constraint(
         curve.append([done, loss, float(error.mean()) if len(error) else ""])
         if done % STEPS_PER_CHECKPOINT == 0 or done == steps or asked():
             save_checkpoint(checkpoint, done, variables, identity)
-        progress.advance(done - progress.done, f"root mean square error {loss**0.5:.3f} eV/atom")
+        progress.advance(
+            done - progress.done, f"root mean square error {loss**0.5:.3g}{'' if quantity else ' eV/atom'}"
+        )
     plain.set_weights(model.get_weights())
     return plain
 

@@ -17,6 +17,9 @@ KNOWN_ELEMENTS = {
 }
 """Elements that the potentials know: the 89 of SevenNet's training data, and those of ASE's EMT."""
 
+DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "volume_per_atom", "density")
+"""Properties that every relaxed crystal has; others come from the user's own file."""
+
 
 def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None:
     """Check ``config`` against the JSON schema (a YAML file) and against what a schema cannot say.
@@ -31,6 +34,7 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     _check_system(config["system"])
     _check_engine(config)
     _check_holdout(config["holdout"], config["system"])
+    _check_properties(config["properties"])
     _check_relations(config)
 
 
@@ -46,6 +50,11 @@ def reduced_formulas(formulas: list[str]) -> list[str]:
     from pymatgen.core import Composition  # here, since it takes a while and few runs need it
 
     return sorted({Composition(formula).reduced_formula for formula in formulas})
+
+
+def energy_alone(properties: list[dict[str, Any]]) -> bool:
+    """Tell whether the formation energy alone is minimised, as in the paper: then its constraint is the objective."""
+    return [(target["name"], target["goal"]) for target in properties] == [("formation_energy", "minimise")]
 
 
 def in_one_order(value: Any) -> Any:
@@ -134,6 +143,19 @@ def _check_engine(config: dict[str, Any]) -> None:
             f"config key system is {config['system']!r}, but the potential {name} was not made for "
             f"{' and '.join(unknown)}; {other}, or another system."
         )
+
+
+def _check_properties(targets: list[dict[str, Any]]) -> None:
+    names = [target["name"] for target in targets]
+    for target in targets:
+        name = target["name"]
+        if names.count(name) > 1:
+            raise InputError(f"config key properties names {name!r} twice; each property may stand once.")
+        if target.get("file") is None and name not in DATABASE_PROPERTIES:
+            raise InputError(
+                f"config key properties names {name!r}; give it a file, a CSV with the columns id and {name}, or take "
+                f"one of {', '.join(DATABASE_PROPERTIES)}."
+            )
 
 
 def _check_relations(config: dict[str, Any]) -> None:
