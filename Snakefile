@@ -16,6 +16,7 @@ include: "rules/generation.smk"
 include: "rules/evaluation.smk"
 include: "rules/verification.smk"
 include: "rules/phonons.smk"
+include: "rules/exports.smk"
 include: "rules/report.smk"
 
 
@@ -27,6 +28,7 @@ localrules:
     candidates,
     verified,
     phonons,
+    exports,
     report,
     status,
 
@@ -34,6 +36,7 @@ localrules:
 rule all:
     default_target: True
     input:
+        rules.export_candidates.output,
         rules.write_report.output,
         rules.compare_constraint.output,
         rules.collect_phonons.output if config["phonons"]["top"] else [],
@@ -70,6 +73,11 @@ rule verified:
 rule phonons:
     input:
         rules.collect_phonons.output,
+
+
+rule exports:
+    input:
+        rules.export_candidates.output,
 
 
 rule report:

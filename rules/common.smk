@@ -186,6 +186,11 @@ def generator_constraint(wildcards):
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
+def hull_thresholds():
+    """Hull distances (eV/atom) below which a crystal counts as stable, and as meta-stable."""
+    return {key: config["evaluation"][key] for key in ("stable", "meta_stable")}
+
+
 def engine_in_words():
     """Where the energies come from."""
     section = config["relaxation"]

@@ -58,7 +58,7 @@ rule summarise_candidates:
         runtime=minutes(30),
     params:
         schemes=SCHEMES,
-        thresholds={key: config["evaluation"][key] for key in ("stable", "meta_stable")},
+        thresholds=hull_thresholds(),
         screen=config["generation"]["screen"],
         code=code_fingerprint("summarise_candidates"),
     message:

@@ -10,7 +10,6 @@ FIGURES = (
     "gan_curves",
     "losses_by_reason",
 )
-THRESHOLDS = {key: config["evaluation"][key] for key in ("stable", "meta_stable")}
 
 
 rule collect_losses:
@@ -73,7 +72,7 @@ rule draw_figures:
         elements=ELEMENTS,
         schemes=SCHEMES,
         trained=TRAINED,
-        thresholds=THRESHOLDS,
+        thresholds=hull_thresholds(),
         constraint_term=config["gan"]["constraint_term"],
         code=code_fingerprint("draw_figures"),
     message:
@@ -114,7 +113,7 @@ rule write_report:
         run=RUN,
         elements=ELEMENTS,
         engine=engine_in_words(),
-        thresholds=THRESHOLDS,
+        thresholds=hull_thresholds(),
         tables=["database", "references", "candidates", "summary", "losses", "reconstruction", "parity"],
         code=code_fingerprint("write_report"),
         template=file_fingerprint(f"{workflow.basedir}/workflow_scripts/ccdcgan/templates/report.html.j2"),

@@ -36,7 +36,8 @@ def test_default_dry_run_plans_an_intermediate_file_alone(workflow: Workflow):
         ("representation", "reconstruct_crystals", "train_constraint"),
         ("models", "train_generator", "generate_candidates"),
         ("candidates", "summarise_candidates", "write_report"),
-        ("report", "write_report", None),
+        ("exports", "export_candidates", "write_report"),
+        ("report", "write_report", "export_candidates"),
     ],
 )
 def test_named_targets(workflow: Workflow, target: str, inside: str, outside: str | None):
@@ -48,7 +49,7 @@ def test_named_targets(workflow: Workflow, target: str, inside: str, outside: st
 def test_rulegraph_and_list(workflow: Workflow):
     assert workflow.run("--rulegraph").stdout.count("label") > 10
     listed = workflow.run("--list").stdout
-    for name in ("database", "representation", "models", "candidates", "report"):
+    for name in ("database", "representation", "models", "candidates", "exports", "report"):
         assert re.search(rf"^{name}\b", listed, re.MULTILINE)
 
 
@@ -110,7 +111,7 @@ def test_nothing_to_be_done_again(toy_run: Workflow):
     assert "Nothing to be done" in toy_run.run("--cores", "1", *TOY).stdout
 
 
-ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "write_report"}
+ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "write_report", "export_candidates"}
 
 
 @pytest.mark.parametrize(

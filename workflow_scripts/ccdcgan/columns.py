@@ -35,6 +35,7 @@ COLUMNS = _by_name(
     (
         Column("id", "id", "", "Name of the crystal, unique in its set."),
         Column("scheme", "scheme", "", "How the candidate was generated."),
+        Column("kept_by", "also of", "", "Schemes that took this candidate over, separated by spaces."),
         Column("element", "element", "", "Chemical element."),
         Column("formula", "formula", "", "Reduced formula."),
         Column("prototype", "prototype", "", "Known crystal whose sites the system's elements were put on."),

@@ -1,4 +1,4 @@
-"""What a user takes away: the distinct meta-stable candidates as files, and a few lines of text."""
+"""The distinct meta-stable candidates as files, and a few lines of text about them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,0 +1,74 @@
+"""All candidates as OPTIMADE JSON lines, which ``optimake serve`` and optimade-python-tools turn into a server.
+
+First a header, then what the entry type ``structures`` has, then one structure a line. What OPTIMADE has no name for
+is prefixed ``_ccdcgan_``, with its unit as the Unified Code for Units of Measure writes it.
+Source: OPTIMADE specification 1.2, and https://github.com/Materials-Consortia/OPTIMADE/issues/471.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from optimade import __api_version__
+from optimade.adapters.structures.pymatgen import from_pymatgen
+from optimade.models import EntryInfoResource
+from optimade.server.schemas import ENTRY_INFO_SCHEMAS, retrieve_queryable_properties
+
+from ccdcgan.columns import COLUMNS, title
+from ccdcgan.files import atomic_path
+from ccdcgan.structures import Crystal
+
+PREFIX = "_ccdcgan_"
+UNITS = {"": None, "eV/atom": "eV/{atom}", "eV/angstrom": "eV/Ao", "angstrom": "Ao", "angstrom^3/atom": "Ao3/{atom}"}
+"""Unit of a column -> its UCUM code; a unit not listed is written as it stands."""
+_STANDARD = ("id", "formula", "n_atoms")
+
+
+def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Crystal]) -> None:
+    """Write the crystals, in the order of the rows of ``table`` with what those rows say."""
+    own = [name for name in table if name not in _STANDARD]
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
+        for line in (
+            {"x-optimade": {"meta": {"api_version": __api_version__}}},
+            _description(table, own),
+            *(_entry(crystal, own) for crystal in crystals),
+        ):
+            lines.write(json.dumps(line, allow_nan=False, sort_keys=True) + "\n")
+
+
+def _description(table: pd.DataFrame, own: Sequence[str]) -> dict[str, Any]:
+    """Return the properties of the entry type ``structures``: OPTIMADE's and ours."""
+    properties = dict(retrieve_queryable_properties(ENTRY_INFO_SCHEMAS["structures"], {"id", "type", "attributes"}))
+    for name in own:
+        column = COLUMNS.get(name)
+        properties[PREFIX + name] = {
+            "description": column.meaning if column else title(name),
+            "unit": UNITS.get(column.unit, column.unit) if column else None,
+            "type": _type(table[name]),
+        }
+    info = EntryInfoResource(
+        id="structures",
+        type="info",
+        formats=["json"],
+        description="Crystals designed by a generative model and relaxed.",
+        properties=properties,
+        output_fields_by_format={"json": list(properties)},
+    )
+    return info.model_dump(mode="json")
+
+
+def _type(values: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(values):
+        return "boolean"
+    if pd.api.types.is_integer_dtype(values):
+        return "integer"
+    return "float" if pd.api.types.is_float_dtype(values) else "string"
+
+
+def _entry(crystal: Crystal, own: Sequence[str]) -> dict[str, Any]:
+    attributes = from_pymatgen(crystal.structure).model_dump(mode="json", exclude_unset=True)
+    attributes["species"].sort(key=lambda species: species["name"])
+    attributes |= {PREFIX + name: crystal.info.get(name) for name in own}
+    return {"id": crystal.id, "type": "structures", "attributes": attributes}

@@ -1,0 +1,101 @@
+"""All candidates' structures for other programs: extended XYZ, an archive of CIF files, an ASE database.
+
+Each holds the crystals in the order of the table (:func:`ccdcgan.exports.tables.export_table`), failed ones too:
+those as they stood when the relaxation ended, without energies.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from ase.db.row import AtomsRow
+from pymatgen.io.cif import CifWriter
+
+from ccdcgan.columns import COLUMNS
+from ccdcgan.errors import InputError
+from ccdcgan.files import atomic_path
+from ccdcgan.structures import Crystal, to_atoms, write_set
+
+ASE_NAMES: Mapping[str, str] = {"id": "name", "fmax": "largest_force"}
+"""Column -> key in the ASE database, which keeps some names for itself."""
+_ASE_HAS = ("formula", "n_atoms")
+_FREE_TEXT = ("detail",)
+
+
+def in_table_order(table: pd.DataFrame, crystals: Iterable[Crystal]) -> list[Crystal]:
+    """Return the crystals of the table's rows, in order, each with what its row says and nothing else.
+
+    Raises InputError if the structure of a row is missing.
+    """
+    structures = {crystal.id: crystal.structure for crystal in crystals}
+    missing = [name for name in table["id"] if name not in structures]
+    if missing:
+        raise InputError(f"{missing[0]} stands in candidates.csv but in no placed.extxyz; delete both and run again.")
+    return [
+        Crystal(row["id"], structures[row["id"]], {key: value for key, value in row.items() if key != "id"})
+        for row in (present(row) for row in table.to_dict("records"))
+    ]
+
+
+def present(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a table's row that are neither missing nor empty."""
+    return {str(key): value for key, value in row.items() if not pd.isna(value) and value != ""}
+
+
+def write_extxyz(path: str | Path, crystals: Sequence[Crystal]) -> None:
+    """Write all crystals as one extended XYZ file, with the columns of the table in each comment line."""
+    write_set(path, crystals)
+
+
+def cif_name(place: int, crystal: Crystal) -> str:
+    """Return the name of a crystal's CIF file; ``place`` is its row in the table, from 1."""
+    return f"{place:05d}-{crystal.formula}-{crystal.id}.cif"
+
+
+def write_cif_archive(path: str | Path, crystals: Sequence[Crystal]) -> None:
+    """Write one CIF file per crystal into a ZIP archive, atoms as they stand (P1); the bytes do not vary."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for place, crystal in enumerate(crystals, start=1):
+            entry = zipfile.ZipInfo(cif_name(place, crystal))  # dated 1980, whenever it is written
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, str(CifWriter(crystal.structure)))
+
+
+def write_ase_database(path: str | Path, crystals: Sequence[Crystal], title: str) -> None:
+    """Write an ASE database (SQLite): one row per crystal, with its energy (eV) and the table's columns as keys.
+
+    Keys that ASE keeps for itself are renamed as in ASE_NAMES; units stand in the database's metadata, where
+    ``ase db`` and its web page look for them.
+    """
+    keys = sorted({key for crystal in crystals for key in crystal.info} | {"id"})
+    described = [COLUMNS[key] for key in keys if key in COLUMNS and key not in (*_ASE_HAS, *_FREE_TEXT)]
+    with atomic_path(path) as temporary:
+        temporary.unlink(missing_ok=True)  # of a killed job: rows would be added to it
+        with connect(temporary, type="db", use_lock_file=False) as database:
+            for crystal in crystals:
+                atoms = to_atoms(crystal.structure)
+                if "energy_per_atom" in crystal.info:
+                    atoms.calc = SinglePointCalculator(atoms, energy=crystal.info["energy_per_atom"] * len(atoms))
+                row = AtomsRow(atoms)  # made here, since ASE would write the user's name and a random id
+                row.ctime, row.user = 0.0, ""
+                row.unique_id = hashlib.sha256(crystal.id.encode()).hexdigest()[:32]
+                values = {"name": crystal.id} | {
+                    ASE_NAMES.get(key, key): value
+                    for key, value in crystal.info.items()
+                    if key not in (*_ASE_HAS, *_FREE_TEXT)
+                }
+                texts = {key: crystal.info[key] for key in _FREE_TEXT if key in crystal.info}
+                database.write(row, key_value_pairs=values, data=texts)
+            database.metadata = {
+                "title": title,
+                "key_descriptions": {
+                    ASE_NAMES.get(column.name, column.name): (column.label, column.meaning, column.unit)
+                    for column in described
+                },
+            }
