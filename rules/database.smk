@@ -49,6 +49,7 @@ rule substitute_elements:
         n_elements=[2, len(ELEMENTS)],
         max_length=config["prototypes"]["max_length"],
         matcher=config["matcher"],
+        rules=config["substitution"],
         code=code_fingerprint("substitute_elements"),
     message:
         "Putting {params.elements} on the prototypes"
@@ -73,6 +74,7 @@ use rule substitute_elements as substitute_reference with:
         n_elements=[1, 1],
         max_length=config["prototypes"]["max_length"],
         matcher=config["matcher"],
+        rules=config["substitution"],
         code=code_fingerprint("substitute_elements"),
     message:
         "Putting {wildcards.element} on the unary prototypes"

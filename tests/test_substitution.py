@@ -4,7 +4,7 @@ import pytest
 from pymatgen.core import Element
 
 from ccdcgan.structures import Crystal, shortest_distance, standard_cell
-from ccdcgan.substitution import estimate_volume, substitute
+from ccdcgan.substitution import SubstitutionRules, can_balance, estimate_volume, substitute
 from ccdcgan.uniqueness import Uniqueness
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
@@ -60,3 +60,20 @@ def test_volume_is_bounded_by_the_elements_own():
     own = sum(Element(symbol).molar_volume * 1.66054 for symbol in ("Bi", "Se"))
     assert estimate_volume(structure) <= 1.6 * own * 1.001
     assert shortest_distance(structure) < 5
+
+
+def test_oxidation_states_leave_out_what_cannot_balance():
+    prototypes = [prototype("salt", rock_salt()), prototype("layers", bi2se3())]
+    rules = SubstitutionRules(assignments="oxidation_states")
+    crystals, table = substitute(prototypes, ["Mg", "O"], range(2, 3), 12.0, Uniqueness(MATCHER), rules=rules)
+    assert {crystal.formula for crystal in crystals} == {"MgO"}
+    left_out = table[table["reason"] == "no_charge_balance"]
+    assert set(left_out["formula"]) == {"Mg2O3", "Mg3O2"}
+    assert can_balance("Bi2Se3") and can_balance("V2O5") and can_balance("Bi") and not can_balance("MgMn")
+
+
+def test_volumes_can_be_those_of_the_elements():
+    structure = standard_cell(bi2se3())
+    own = sum(Element(site.specie.symbol).molar_volume for site in structure) / 0.60221408
+    assert estimate_volume(structure, "elements") == pytest.approx(own, rel=1e-6)
+    assert estimate_volume(structure, "elements") == pytest.approx(structure.volume, rel=0.1)

@@ -10,7 +10,7 @@ with job(snakemake):
     from ccdcgan.errors import InputError
     from ccdcgan.files import write_csv
     from ccdcgan.structures import read_set, write_set
-    from ccdcgan.substitution import describe_drops, substitute
+    from ccdcgan.substitution import SubstitutionRules, describe_drops, substitute
     from ccdcgan.uniqueness import Uniqueness
 
     params = snakemake.params
@@ -22,6 +22,7 @@ with job(snakemake):
         params.max_length,
         Uniqueness(params.matcher, snakemake.threads),
         snakemake.threads,
+        SubstitutionRules(**params.rules),
     )
     log.info(describe_drops(table, f"substituted {'-'.join(params.elements)}"))
     if not crystals:

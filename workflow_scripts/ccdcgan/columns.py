@@ -107,6 +107,7 @@ REASONS = MappingProxyType(
         "flat_cell": "cell nearly flat",
         "no_standard_cell": "no standard cell",
         "isolated_atom": "an atom without neighbours",
+        "no_charge_balance": "charges cannot balance",
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "screened": "predicted formation energy too high",

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
-from pymatgen.core import Element, Structure
+from pymatgen.core import Composition, Element, Structure
 from scipy.constants import Avogadro
 
 from ccdcgan.parallel import parallel_map
@@ -26,6 +27,28 @@ VOLUME_RANGE = (0.6, 1.6)
 CUBIC_ANGSTROM_PER_CM3_PER_MOL = 1e24 / Avogadro
 
 
+@dataclass(frozen=True)
+class SubstitutionRules:
+    """The ``substitution`` section of the configuration.
+
+    assignments: ``all`` (Long et al.), or ``oxidation_states``, those alone whose charges can balance; volume: how
+    :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
+    """
+
+    assignments: str = "all"
+    volume: str = "bonds"
+
+
+@cache
+def can_balance(formula: str) -> bool:
+    """Tell whether the elements' usual oxidation states can add up to zero; a pure element always does.
+
+    The states are those common in the ICSD, by pymatgen; an alloy of metals, which have positive ones only, cannot.
+    """
+    composition = Composition(formula)
+    return len(composition) == 1 or bool(composition.oxi_state_guesses(max_sites=-1))
+
+
 def substitute(
     prototypes: Sequence[Crystal],
     elements: Sequence[str],
@@ -33,17 +56,19 @@ def substitute(
     max_length: float,
     uniqueness: Uniqueness,
     processes: int = 1,
+    rules: SubstitutionRules = SubstitutionRules(),
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Make every assignment of ``elements`` to the species of each prototype; keep the distinct crystals.
 
     prototypes: in their standard cell; n_elements: how many species a prototype may have; a prototype with k of them
     takes every ordered choice of k elements. Each crystal is rescaled to an estimated volume, and dropped with a
     reason if a cell length exceeds ``max_length`` (angstrom) or it repeats another one. Of crystals that are the
-    same the one with the first id is kept, whatever the order of ``prototypes``. processes: how many to use.
+    same the one with the first id is kept, whatever the order of ``prototypes``. processes: how many to use; rules:
+    which assignments are made and how volumes are estimated.
     Returns the kept crystals, and a table with one row per crystal made.
     """
     chosen = [prototype for prototype in prototypes if len(prototype.structure.composition) in n_elements]
-    assign = partial(_assign, elements=elements, max_length=max_length)
+    assign = partial(_assign, elements=elements, max_length=max_length, rules=rules)
     results = parallel_map(assign, chosen, "substituting", processes, chunk=20)
     rows = [row for result in results for row, _ in result]
     made = {crystal.id: crystal for result in results for _, crystal in result if crystal is not None}
@@ -57,7 +82,7 @@ def substitute(
 
 
 def _assign(
-    prototype: Crystal, elements: Sequence[str], max_length: float
+    prototype: Crystal, elements: Sequence[str], max_length: float, rules: SubstitutionRules
 ) -> list[tuple[dict[str, Any], Crystal | None]]:
     """Return the table row of every assignment to one prototype, each with the crystal unless it was dropped."""
     species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
@@ -67,14 +92,13 @@ def _assign(
         # other names for the species leave the standard cell what it is
         structure = prototype.structure.copy()
         structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
-        structure.scale_lattice(estimate_volume(structure))
-        row = {
-            "id": name,
-            "prototype": prototype.id,
-            "formula": structure.composition.reduced_formula,
-            "n_atoms": len(structure),
-            "volume_per_atom": structure.volume / len(structure),
-        }
+        row = {"id": name, "prototype": prototype.id, "formula": structure.composition.reduced_formula}
+        if rules.assignments == "oxidation_states" and not can_balance(row["formula"]):
+            detail = "no usual oxidation states add up to zero"
+            made.append((row | {"status": "failed", "reason": "no_charge_balance", "detail": detail}, None))
+            continue
+        structure.scale_lattice(estimate_volume(structure, rules.volume))
+        row |= {"n_atoms": len(structure), "volume_per_atom": structure.volume / len(structure)}
         longest = max(structure.lattice.abc)
         if longest > max_length:
             detail = f"{longest:.2f} angstrom, at most {max_length:g}"
@@ -85,18 +109,21 @@ def _assign(
     return made
 
 
-def estimate_volume(structure: Structure) -> float:
+def estimate_volume(structure: Structure, way: str = "bonds") -> float:
     """Return a sensible cell volume (angstrom^3) for the geometry of ``structure`` with its elements.
 
-    pymatgen's data-mined bond lengths (Chu et al., Comput. Mater. Sci. 146, 184 (2018)): the volume at which
-    the shortest bond, relative to what its two elements prefer, is as long as they prefer; the prototype's own
+    way ``bonds``: pymatgen's data-mined bond lengths (Chu et al., Comput. Mater. Sci. 146, 184 (2018)): the volume at
+    which the shortest bond, relative to what its two elements prefer, is as long as they prefer; the prototype's own
     volume, which may be that of a hydride, plays no part. Molecular prototypes, all short bonds and voids, would
     come out many times too large, so the result is kept within :data:`VOLUME_RANGE` of the elements' own volumes.
+    way ``elements``: the sum of these, whatever the geometry.
     """
+    own = sum(float(site.specie.molar_volume) for site in structure) * CUBIC_ANGSTROM_PER_CM3_PER_MOL
+    if way == "elements":
+        return own
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * (USUAL_BOND / shortest_distance(structure)) ** 3)
     volume = DLSVolumePredictor(min_scaling=None, max_scaling=None).predict(scaled)
-    own = sum(float(site.specie.molar_volume) for site in structure) * CUBIC_ANGSTROM_PER_CM3_PER_MOL
     return float(np.clip(volume, VOLUME_RANGE[0] * own, VOLUME_RANGE[1] * own))
 
 
