@@ -41,6 +41,7 @@ slurm-profile:
 # The documentation site: site/index.html. Needs no network.
 docs: environment
 	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.reference
+	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.tables
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "the documentation is in site/index.html"
 

@@ -1,0 +1,45 @@
+"""The tables of a run are documented, and agree with one another."""
+
+import pandas as pd
+import pytest
+
+from ccdcgan import columns
+from ccdcgan.files import read_csv
+from ccdcgan_workflow.tables import PAGE, TABLES, tables_page
+from tests.conftest import Workflow
+
+
+def test_page_of_the_tables_is_current():
+    assert PAGE.read_text(encoding="utf-8") == tables_page(), "run make docs"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_column_is_documented(toy_run: Workflow, name: str):
+    header = pd.read_csv(toy_run.folder / "results/toy" / name, nrows=0)
+    assert set(header) <= set(columns.COLUMNS)
+
+
+def test_summary_and_losses_agree_with_the_candidates(toy_run: Workflow):
+    results = toy_run.folder / "results/toy"
+    candidates = read_csv(results / "candidates/candidates.csv")
+    summary = read_csv(results / "summary.csv").set_index(["scheme", "quantity"])
+    losses = read_csv(results / "candidates/losses.csv")
+    assert set(summary.index.get_level_values("scheme")) == set(candidates["scheme"])
+    for scheme, sent in candidates.groupby("scheme"):
+        ratios = {quantity: tuple(summary.loc[(scheme, quantity), ["numerator", "denominator"]]) for quantity in (
+            columns.IMAGES, columns.RELAXED, columns.NEGATIVE, columns.META_STABLE, columns.STABLE,
+            columns.DISTINCT, columns.DISTINCT_META_STABLE, columns.DISTINCT_STABLE,
+        )}  # fmt: skip
+        relaxed = sent[sent["status"] == "ok"]
+        stable, meta = relaxed["stability"] == "stable", relaxed["stability"].isin(["stable", "meta-stable"])
+        distinct = columns.is_true(relaxed["distinct"])
+        assert ratios[columns.RELAXED] == (len(relaxed), len(sent))
+        assert ratios[columns.NEGATIVE] == ((relaxed["formation_energy"] < 0).sum(), len(relaxed))
+        assert ratios[columns.META_STABLE] == (meta.sum(), len(relaxed))
+        assert ratios[columns.STABLE] == (stable.sum(), len(relaxed))
+        assert ratios[columns.DISTINCT] == (distinct.sum(), len(relaxed))
+        assert ratios[columns.DISTINCT_META_STABLE] == ((distinct & meta).sum(), len(sent))
+        assert ratios[columns.DISTINCT_STABLE] == ((distinct & stable).sum(), len(sent))
+        made, samples = ratios[columns.IMAGES]
+        lost = losses[losses["scheme"] == scheme]["count"].sum()
+        assert lost == samples - made + len(sent) - len(relaxed)
