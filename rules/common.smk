@@ -186,6 +186,13 @@ def generator_constraint(wildcards):
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
+def figure_in_report(name):
+    """A figure as PNG, with its caption in Snakemake's own report."""
+    labels = {"figure": name.replace("_", " ")}
+    path = f"{RESULTS}/report/figures/{name}.png"
+    return report(path, caption=f"../report/figures/{name}.rst", category="Figures", labels=labels)
+
+
 def hull_thresholds():
     """Hull distances (eV/atom) below which a crystal counts as stable, and as meta-stable."""
     return {key: config["evaluation"][key] for key in ("stable", "meta_stable")}

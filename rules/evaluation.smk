@@ -43,7 +43,7 @@ rule summarise_candidates:
         predicted=expand(f"{RESULTS}/candidates/{{scheme}}/predicted.csv", scheme=SCHEMES),
         losses=expand(f"{RESULTS}/candidates/{{scheme}}/losses.csv", scheme=SCHEMES),
     output:
-        summary=f"{RESULTS}/summary.csv",
+        summary=report(f"{RESULTS}/summary.csv", caption="../report/summary.rst", category="Tables"),
         candidates=f"{RESULTS}/candidates/candidates.csv",
         database=f"{RESULTS}/database/database_summary.csv",
     log:

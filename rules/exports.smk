@@ -6,7 +6,7 @@ rule export_candidates:
         candidates=rules.summarise_candidates.output.candidates,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
     output:
-        csv=f"{RESULTS}/exports/candidates.csv",
+        csv=report(f"{RESULTS}/exports/candidates.csv", caption="../report/candidates.rst", category="Tables"),
         parquet=f"{RESULTS}/exports/candidates.parquet",
         extxyz=f"{RESULTS}/exports/candidates.extxyz",
         cif=f"{RESULTS}/exports/candidates.cif.zip",

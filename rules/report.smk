@@ -18,7 +18,7 @@ rule collect_losses:
         candidates=rules.summarise_candidates.output.candidates,
         summary=rules.summarise_candidates.output.summary,
     output:
-        f"{RESULTS}/candidates/losses.csv",
+        report(f"{RESULTS}/candidates/losses.csv", caption="../report/losses.rst", category="Tables"),
     log:
         f"{LOGS}/collect_losses.log",
     benchmark:
@@ -57,7 +57,8 @@ rule draw_figures:
         sites_history=f"{RESULTS}/representation/sites_history.csv",
         parity=rules.train_constraint.output.table,
     output:
-        expand(f"{RESULTS}/report/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=("png", "pdf")),
+        [figure_in_report(name) for name in FIGURES],
+        expand(f"{RESULTS}/report/figures/{{figure}}.pdf", figure=FIGURES),
     log:
         f"{LOGS}/draw_figures.log",
     benchmark:
@@ -94,7 +95,7 @@ rule write_report:
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
         figures=expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
     output:
-        page=f"{RESULTS}/report/index.html",
+        page=report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Report"),
         crystals=f"{RESULTS}/report/distinct_meta_stable.extxyz",
         cif=directory(f"{RESULTS}/report/cif"),
         summary=f"{RESULTS}/report/summary.txt",

@@ -29,7 +29,7 @@ from ccdcgan.exports.structure_files import (
 from ccdcgan.exports.tables import export_table, write_tables
 from ccdcgan.files import read_csv
 from ccdcgan.structures import Crystal, from_atoms, read_set
-from tests.conftest import Workflow
+from tests.conftest import TOY, Workflow
 
 
 @pytest.fixture
@@ -196,3 +196,12 @@ def test_exports_of_a_toy_run_agree_with_its_tables(toy_run: Workflow):
     structures = {crystal.id: crystal.structure for crystal in placed}
     check_structure_files(folder, table, structures)
     check_optimade(folder / "candidates.optimade.jsonl", table, structures)
+
+
+def test_snakemake_s_report_has_figures_tables_and_the_page(toy_run: Workflow):
+    toy_run.run("--report", "snakemake.html", *TOY)
+    text = (toy_run.folder / "snakemake.html").read_text()
+    for name in ("latent_map.png", "losses_by_reason.png", "summary.csv", "losses.csv", "candidates.csv", "index.html"):
+        assert name in text, name
+    for caption in ("numerator, denominator and value", "two directions in which the database", "what was lost"):
+        assert caption in text, caption
