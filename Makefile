@@ -43,7 +43,7 @@ docs: environment
 	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.reference
 	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.tables
 	$(BIN)/mkdocs build --strict --quiet
-	@echo "the documentation is in site/index.html"
+	@echo "the documentation is in site/index.html; to search in it, serve it: $(BIN)/python -m http.server --directory site"
 
 environment: $(READY)
 

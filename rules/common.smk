@@ -15,10 +15,12 @@ try:
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, trained
     from ccdcgan_workflow.configuration import (
+        as_typed,
         check_configuration,
         elements_of,
         energy_alone,
         in_one_order,
+        read_schema,
         reduced_formulas,
     )
     from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
@@ -32,7 +34,8 @@ except ModuleNotFoundError as error:
 
 try:
     check_folder(".")
-    check_configuration(config, Path(workflow.basedir) / "schemas/config.schema.yaml")
+    config = as_typed(config, read_schema(f"{workflow.basedir}/schemas/config.schema.yaml"))
+    check_configuration(config, f"{workflow.basedir}/schemas/config.schema.yaml")
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ccdcgan.errors import InputError
-from ccdcgan_workflow.configuration import check_configuration, in_one_order
+from ccdcgan_workflow.configuration import as_typed, check_configuration, in_one_order, read_schema
 from tests.conftest import ROOT, Workflow
 
 SCHEMA = ROOT / "schemas/config.schema.yaml"
@@ -81,3 +81,18 @@ def test_the_order_of_keys_does_not_matter():
     shuffled = {key: DEFAULT[key] for key in reversed(DEFAULT)}
     assert str(in_one_order(shuffled)) == str(in_one_order(DEFAULT))
     assert in_one_order(shuffled) == DEFAULT
+
+
+def test_numbers_inside_nested_options_are_numbers():
+    """Snakemake reads them as text: --config gan="{steps: 1000}"."""
+    typed = as_typed({"gan": {"steps": "1000", "ema": "0.5"}, "run": "7", "seed": "1"}, read_schema(SCHEMA))
+    assert typed == {"gan": {"steps": 1000, "ema": 0.5}, "run": "7", "seed": 1}
+    typed = as_typed({"prototypes": {"limit": "null", "sources": ["aflow"]}}, read_schema(SCHEMA))
+    assert typed == {"prototypes": {"limit": None, "sources": ["aflow"]}}
+    assert as_typed(DEFAULT, read_schema(SCHEMA)) == DEFAULT
+
+
+def test_text_that_is_no_number_still_gets_its_sentence():
+    typed = as_typed(changed("gan.steps", "many"), read_schema(SCHEMA))
+    with pytest.raises(InputError, match="config key gan.steps is 'many'; it must be of type integer."):
+        check_configuration(typed, SCHEMA)

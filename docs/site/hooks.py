@@ -16,8 +16,19 @@ def modules(package: str) -> list[str]:
     return [name.removesuffix(".__init__") for name in dotted if not name.endswith("__main__")]
 
 
+def listed(entry: object) -> set[str]:
+    """Return the files that a part of the navigation names."""
+    if isinstance(entry, str):
+        return {entry}
+    parts = entry.values() if isinstance(entry, dict) else entry
+    return set().union(*map(listed, parts))
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Hang the pages of all modules under the entry "API" of the navigation."""
+    """Hang the pages of all modules under the entry "API"; pages that mkdocs.yml does not place are how-to pages."""
+    unplaced = {path.name for path in Path(config.docs_dir).glob("*.md")} - listed(config.nav)
+    how_to = next(entry["How to"] for entry in config.nav if "How to" in entry)
+    how_to.extend(sorted(unplaced))
     pages = [{title: [{name: f"api/{name}.md"} for name in modules(package)]} for title, package in PACKAGES.items()]
     config.nav.append({"API": pages})
     return config

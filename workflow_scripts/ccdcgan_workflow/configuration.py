@@ -26,7 +26,7 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
 
     Raises InputError with one sentence about the first key at fault.
     """
-    schema = yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+    schema = read_schema(schema_file)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
@@ -36,6 +36,31 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     _check_holdout(config["holdout"], config["system"])
     _check_properties(config["properties"])
     _check_relations(config)
+
+
+def read_schema(schema_file: str | Path) -> dict[str, Any]:
+    """Return the configuration's JSON schema (a YAML file)."""
+    return yaml.safe_load(Path(schema_file).read_text(encoding="utf-8"))
+
+
+def as_typed(value: Any, schema: dict[str, Any]) -> Any:
+    """Return a configuration in which text stands for what it says wherever the schema allows no text.
+
+    Snakemake reads the numbers inside ``--config gan="{steps: 1000}"`` as text.
+    """
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {key: as_typed(part, parts.get(key, {})) for key, part in value.items()}
+    if isinstance(value, list):
+        return [as_typed(part, schema.get("items", {})) for part in value]
+    if isinstance(value, str) and kinds:
+        if "null" in kinds and value in ("null", "~", ""):
+            return None
+        if "string" not in kinds:
+            return yaml.safe_load(value)
+    return value
 
 
 def elements_of(system: str) -> list[str]:
