@@ -3,6 +3,7 @@
 import pytest
 
 from ccdcgan.prototypes import collect_prototypes
+from ccdcgan.sources import training_sources
 from ccdcgan.splits import relaxed_for_training, split_training
 from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.substitution import substitute
@@ -55,3 +56,23 @@ def test_crystal_graphs_are_made_without_it(database):
     assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
     assert "failed" not in {crystal.id for crystal in kept}
     assert relaxed_for_training(made, []) == made
+
+
+@pytest.mark.parametrize("network", ["sites", "lattice"])
+def test_autoencoders_learn_from_the_same_data_as_if_it_did_not_exist(database, network):
+    made, prototypes = database
+    split = split_training(made, prototypes, 0.0, "random", 1, ["Bi2Se3"])
+    settings = {"grid": 16, "sigma": 0.8, "augment": True}
+    source, _ = training_sources(network, settings, 15.0, made, prototypes, split)
+    trained = set(split.loc[split["split"] == "train", "id"])
+    others, _ = training_sources(
+        network,
+        settings,
+        15.0,
+        [crystal for crystal in made if crystal.id in trained],
+        [crystal for crystal in prototypes if crystal.id in trained],
+        split,
+    )
+    assert source.identity == others.identity
+    everything = split.assign(split="train")
+    assert training_sources(network, settings, 15.0, made, prototypes, everything)[0].identity != source.identity
