@@ -30,6 +30,7 @@ localrules:
     models,
     candidates,
     verified,
+    vasp_inputs,
     phonons,
     exports,
     report,
@@ -73,6 +74,11 @@ rule verified:
         verified_files,
 
 
+rule vasp_inputs:
+    input:
+        rules.write_vasp_inputs.output,
+
+
 rule phonons:
     input:
         rules.collect_phonons.output,
@@ -105,8 +111,12 @@ rule status:
         "workflow_scripts/show_status.py"
 
 
+warn_of_potcar_library()
+
+
 onstart:
     take_lock()
+    check_potcar_library()
     begin_display()
 
 

@@ -134,6 +134,36 @@ def minutes(amount):
     return growing(amount, config["limits"]["runtime"])
 
 
+def uses_vasp():
+    """Whether any stage of this run needs POTCARs."""
+    engines = (config["relaxation"]["engine"], config["verify"]["engine"])
+    return "vasp" in engines and not config["relaxation"]["vasp"]["potcar_spec"]
+
+
+def warn_of_potcar_library():
+    """Say in a dry run that the run itself would be refused."""
+    asked = any(re.fullmatch(r"-n\w*|--dry-?run", argument) for argument in sys.argv[1:])
+    if uses_vasp() and workflow.is_main_process and asked:
+        from ccdcgan.relaxation.potcars import potcar_folder
+
+        try:
+            potcar_folder()
+        except InputError as error:
+            print(f"This run would not start: {error}", file=sys.stderr)
+
+
+def check_potcar_library():
+    """Refuse to submit the first job while a POTCAR is missing: VASP itself may only be there on the nodes."""
+    if uses_vasp():
+        from ccdcgan.relaxation.potcars import check_potcars
+
+        section = config["relaxation"]["vasp"]
+        try:
+            check_potcars(set(ELEMENTS), section["potcar"], section["potcar_functional"])
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+
 def verification_settings():
     """The relaxation's settings with the second engine in place of the first."""
     changes = {key: config["verify"][key] for key in ("engine", "fmax", "max_steps", "wall_clock")}

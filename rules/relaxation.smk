@@ -61,3 +61,27 @@ use rule relax_database as relax_candidates with:
         code=code_fingerprint("relax_batch"),
     message:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"
+
+
+rule write_vasp_inputs:
+    input:
+        f"{RESULTS}/database/substituted.extxyz",
+    output:
+        directory(f"{RESULTS}/vasp_inputs"),
+    log:
+        f"{LOGS}/write_vasp_inputs.log",
+    benchmark:
+        f"{BENCHMARKS}/write_vasp_inputs.tsv"
+    conda:
+        "../envs/relaxation.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(60),
+    params:
+        settings=relaxation_settings(config["relaxation"] | {"engine": "vasp"}),
+        code=code_fingerprint("write_vasp_inputs"),
+    message:
+        "Writing VASP's inputs of the substituted crystals, to be looked at"
+    script:
+        "../workflow_scripts/write_vasp_inputs.py"

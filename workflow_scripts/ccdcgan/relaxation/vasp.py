@@ -121,6 +121,11 @@ class VaspRelaxMaker(Maker):
             mesh=self.kpoints,
         )
 
+    def write_inputs(self, structure: Structure, folder: Path) -> None:
+        """Write INCAR, KPOINTS, POSCAR and POTCAR (or its names) of the first relaxation into ``folder``."""
+        inputs = self.inputs().get_input_set(structure, potcar_spec=self.potcar_spec)
+        inputs.write_input(folder)
+
     def make(self, structure: Structure) -> Flow:
         """Return atomate2's flow of two relaxations; its output is atomate2's document of the second."""
         gamma_command = os.environ.get("ATOMATE2_VASP_GAMMA_CMD", self.command)
@@ -207,7 +212,8 @@ class VaspRelaxMaker(Maker):
         reason = reason or check_structure(structure, self.guards)
         if reason:
             return failed(structure, reason, "The relaxed crystal was refused.", **results)
-        if not final["converged"] and out_of_time:
+        # A run stopped before NSW steps counts as converged with pymatgen, so custodian's word comes first.
+        if out_of_time:
             return failed(structure, "wall_clock", "VASP was stopped at the end of its time.", **results)
         if not final["converged"]:
             return failed(structure, "not_converged", "VASP ran out of electronic or ionic steps.", **results)

@@ -1,0 +1,21 @@
+"""Write VASP's inputs for every substituted crystal, with the names of the POTCARs in place of the POTCARs."""
+
+import logging
+from pathlib import Path
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.vasp")
+
+with job(snakemake):
+    from ccdcgan.progress import track
+    from ccdcgan.relaxation.engines import make_engine
+    from ccdcgan.structures import read_set
+
+    settings = snakemake.params.settings
+    # Nothing is run, so the inputs can be reviewed where neither VASP nor its POTCARs are.
+    maker = make_engine(settings | {"vasp": settings["vasp"] | {"potcar_spec": True, "command": "true", "modules": []}})
+    crystals = [crystal for crystal in read_set(snakemake.input[0]) if crystal.info.get("status") != "failed"]
+    for crystal in track(crystals, len(crystals), "writing inputs"):
+        maker.write_inputs(crystal.structure, Path(snakemake.output[0]) / crystal.id)
+    log.info("inputs of %d crystals: %s", len(crystals), snakemake.output[0])
