@@ -41,7 +41,8 @@ def _round_trip(crystal: Crystal, geometry: Geometry) -> dict:
     positions = compact_positions(structure)
     species = np.array([site.specie.symbol for site in structure])
     found = [decode_sites(voxel, geometry.box, geometry.sites_sigma) for voxel in sites[0]]
-    errors = [_largest(positions[species == element], own) for element, own in zip(elements, found, strict=True)]
+    pairs = zip(elements, found, strict=True)
+    errors = [largest_displacement(positions[species == element], own) for element, own in pairs]
     return row | {
         "reason": "" if matched else "not_matched",
         "matched": matched,
@@ -51,7 +52,7 @@ def _round_trip(crystal: Crystal, geometry: Geometry) -> dict:
     }
 
 
-def _largest(positions: np.ndarray, found: np.ndarray) -> float:
+def largest_displacement(positions: np.ndarray, found: np.ndarray) -> float:
     """Return the largest distance between atoms and what was found of them, angstrom; NaN if one is missing."""
     if len(positions) != len(found):
         return float("nan")

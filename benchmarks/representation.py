@@ -1,0 +1,207 @@
+"""Encode and decode against the straightforward published way, and the autoencoders' training speed.
+
+    python benchmarks/representation.py --crystals 20
+    python benchmarks/representation.py --training --grid 16
+
+Both ways take the same crystals (pymatgen's AFLOW prototypes, in their standard cell) to voxels of the paper's size
+(64^3 and 32^3) and back in one run on one core. The published way is the distance of every grid point to every atom
+by minimum image, a 19-voxel maximum filter with the voxel's own position, and the cell from the faintest voxels along
+axes and face diagonals. With ``--training``: samples a second of the sites autoencoder by precision, batch and XLA.
+"""
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(name, "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
+
+import numpy as np  # noqa: E402
+from pymatgen.core import Lattice, Structure  # noqa: E402
+from scipy.ndimage import gaussian_filter, maximum_filter  # noqa: E402
+
+from ccdcgan.decoding import decode_lattice, decode_sites  # noqa: E402
+from ccdcgan.prototypes import collect_prototypes  # noqa: E402
+from ccdcgan.round_trip import largest_displacement  # noqa: E402
+from ccdcgan.structures import compact_positions, lattice_from_parameters  # noqa: E402
+from ccdcgan.voxels import Geometry, encode_batch, voxel_centres  # noqa: E402
+
+GEOMETRY = Geometry(15.0, 64, 0.26, 32, 0.26)
+FLOOR = 0.02
+
+
+def elements_of(structure: Structure) -> list[str]:
+    return sorted({site.specie.symbol for site in structure})
+
+
+def published_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return lattice voxel and sites voxels of every crystal from distances by minimum image, cut below 0.02."""
+    axis = np.arange(32) / 32
+    fractions = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    centres = voxel_centres(64, 15.0)
+    points = np.stack(np.meshgrid(centres, centres, centres, indexing="ij"), axis=-1).reshape(-1, 3)
+    box, encoded = Lattice.cubic(15.0), []
+    for structure in structures:
+        distances = structure.lattice.get_all_distances(fractions, [[0.5, 0.5, 0.5]])[:, 0]
+        lattice = np.exp(-(distances**2) / (2 * 0.26**2)).reshape(32, 32, 32)
+        positions, species = compact_positions(structure), np.array([site.specie.symbol for site in structure])
+        sites = []
+        for element in elements_of(structure):
+            distances = box.get_all_distances(points / 15.0, positions[species == element] / 15.0)
+            gaussians = np.exp(-(distances**2) / (2 * 0.26**2))
+            sites.append(np.where(gaussians > FLOOR, gaussians, 0.0).sum(axis=1).reshape(64, 64, 64))
+        encoded.append((np.where(lattice > FLOOR, lattice, 0.0), np.array(sites)))
+    return encoded
+
+
+def published_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | None, list[np.ndarray]]:
+    """Return the cell from the faintest voxels, and the positions of the highest voxels of each element."""
+    found = []
+    for voxel in sites:
+        smooth = gaussian_filter(voxel, 0.15)
+        top = (smooth == maximum_filter(smooth, size=19)) & (smooth > FLOOR)
+        found.append(voxel_centres(64, 15.0)[np.argwhere(top)])
+    lengths = []
+    for direction in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0)):
+        steps = np.arange(1, 16)
+        values = lattice[tuple(16 + steps * part for part in direction)]
+        faintest = steps[values > FLOOR].max(initial=0)
+        if not faintest:
+            return None, found
+        value = lattice[tuple(16 + faintest * part for part in direction)]
+        lengths.append(np.sqrt(-2 * 0.26**2 * np.log(value)) * 32 / faintest)
+    a, b, c, bc, ac, ab = lengths
+    cosines = [(bc**2 - b**2 - c**2) / (2 * b * c), (ac**2 - a**2 - c**2) / (2 * a * c)]
+    cosines.append((ab**2 - a**2 - b**2) / (2 * a * b))
+    return lattice_from_parameters(a, b, c, *np.degrees(np.arccos(np.clip(cosines, -1, 1)))), found
+
+
+def own_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the same as :func:`published_encode`, by this workflow."""
+    encoded = []
+    for start in range(0, len(structures), 16):
+        part = structures[start : start + 16]
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index, structure in enumerate(part):
+            groups.setdefault(tuple(elements_of(structure)), []).append(index)
+        voxels = {}
+        for elements, members in groups.items():
+            lattices, sites, _ = encode_batch([part[index] for index in members], elements, GEOMETRY)
+            voxels |= dict(zip(members, zip(lattices, sites, strict=True), strict=True))
+        encoded += [voxels[index] for index in range(len(part))]
+    return encoded
+
+
+def own_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | None, list[np.ndarray]]:
+    """Return the same as :func:`published_decode`, by this workflow."""
+    return decode_lattice(lattice, 0.26), [decode_sites(voxel, 15.0, 0.26) for voxel in sites]
+
+
+def compare(structures: list[Structure]) -> None:
+    """Print times and accuracy of both ways."""
+    times, text = {}, {}
+    rng = np.random.default_rng(1)
+    for way, encode, decode in (
+        ("published", published_encode, published_decode),
+        ("here", own_encode, own_decode),
+    ):
+        start = time.process_time()
+        voxels = encode(structures)
+        encoding = time.process_time() - start
+        start = time.process_time()
+        decoded = [decode(*pair) for pair in voxels]
+        times[way] = np.array([encoding, time.process_time() - start]) / len(structures) * 1e3
+        noisy = [decode(lattice + rng.normal(0, 1e-2, lattice.shape), sites)[0] for lattice, sites in voxels]
+        text[way] = f"{sites_accuracy(structures, decoded)}; voxel noise 1e-2: {lattice_accuracy(structures, noisy)}"
+    print(f"{len(structures)} crystals, 64^3 and 32^3 voxels, one core, CPU time")
+    for way, (encoding, decoding) in times.items():
+        print(f"{way:10s} encode {encoding:8.2f} ms, decode {decoding:7.2f} ms a structure; {text[way]}")
+    ratio = times["published"] / times["here"]
+    print(f"ratio      encode {ratio[0]:8.0f}, decode {ratio[1]:.1f}")
+
+
+def sites_accuracy(structures: list[Structure], decoded: list) -> str:
+    """Return how many atoms came back, and the largest error where all did."""
+    errors = []
+    for structure, (_, found) in zip(structures, decoded, strict=True):
+        positions, species = compact_positions(structure), np.array([site.specie.symbol for site in structure])
+        parts = zip(elements_of(structure), found, strict=True)
+        errors.append(max(largest_displacement(positions[species == element], own) for element, own in parts))
+    right = np.isfinite(errors)
+    return f"all atoms in {right.sum()} of {len(errors)}, largest error {np.max(np.array(errors)[right]):.4f} angstrom"
+
+
+def lattice_accuracy(structures: list[Structure], lattices: list[Lattice | None]) -> str:
+    """Return the median errors of the cells, and how many were not decoded."""
+    pairs = [(s.lattice.parameters, x.parameters) for s, x in zip(structures, lattices, strict=True) if x is not None]
+    errors = np.array([np.abs(np.subtract(*pair)) for pair in pairs])
+    return (
+        f"median error {np.median(errors[:, :3].max(1)):.3f} angstrom, {np.median(errors[:, 3:].max(1)):.2f} degree, "
+        f"{len(structures) - len(pairs)} without a cell"
+    )
+
+
+def training_speed(grid: int, batches: list[int], steps: int) -> None:
+    """Print samples a second of one training step of the sites autoencoder."""
+    import keras
+    import tensorflow as tf
+
+    from ccdcgan.autoencoders import build_autoencoder, reconstruction_loss
+
+    loss_of = reconstruction_loss("weighted")
+
+    def speed(policy: str, batch: int, xla: bool) -> float:
+        model = build_autoencoder(grid, 64, 200, "linear", policy).model
+        optimizer = keras.optimizers.Adam(1e-3)
+        optimizer.build(model.trainable_variables)
+        voxels = tf.random.stateless_uniform([batch, grid, grid, grid, 1], [1, 2])
+
+        @tf.function(jit_compile=xla)
+        def step() -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                loss = loss_of(voxels, model(voxels, training=True))
+            optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+            return loss
+
+        step()
+        return batch * steps / seconds_of(lambda: [float(step()) for _ in range(steps)])
+
+    print(f"sites autoencoder, {grid}^3, one core: samples a CPU second")
+    for policy in ("float32", "mixed_bfloat16"):
+        for batch in batches:
+            plain, compiled = speed(policy, batch, False), speed(policy, batch, True)
+            print(f"{policy:15s} batch {batch:3d}: {plain:8.1f}, with XLA {compiled:8.1f}", flush=True)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--crystals", type=int, default=20)
+    parser.add_argument("--training", action="store_true", help="training speed in place of encode and decode")
+    parser.add_argument("--grid", type=int, default=16)
+    parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--steps", type=int, default=20)
+    arguments = parser.parse_args()
+    if arguments.training:
+        training_speed(arguments.grid, arguments.batches, arguments.steps)
+        return
+    crystals, _ = collect_prototypes({"sources": ["aflow"], "max_atoms": 20, "limit": None}, 5)
+    fitting = [x.structure for x in crystals if max(x.structure.lattice.abc) <= 10]
+    chosen = np.linspace(0, len(fitting) - 1, min(arguments.crystals, len(fitting))).astype(int)
+    compare([fitting[index] for index in chosen])
+
+
+if __name__ == "__main__":
+    main()
