@@ -26,9 +26,8 @@ import numpy as np  # noqa: E402
 from pymatgen.core import Lattice, Structure  # noqa: E402
 from scipy.ndimage import gaussian_filter, maximum_filter  # noqa: E402
 
-from ccdcgan.decoding import decode_lattice, decode_sites  # noqa: E402
+from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement  # noqa: E402
 from ccdcgan.prototypes import collect_prototypes  # noqa: E402
-from ccdcgan.round_trip import largest_displacement  # noqa: E402
 from ccdcgan.structures import compact_positions, lattice_from_parameters  # noqa: E402
 from ccdcgan.voxels import Geometry, encode_batch, voxel_centres  # noqa: E402
 

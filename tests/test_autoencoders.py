@@ -39,8 +39,7 @@ def crystals():
 
 @pytest.fixture(scope="module")
 def source(crystals):
-    points, mask, _ = one_element_sets(crystals, 15.0)
-    return SitesSource(points, mask, 16, 15.0, 0.8, Augmentation())
+    return SitesSource(one_element_sets(crystals, 15.0), 16, 15.0, 0.8, Augmentation(subsets=0.3, crowded=0.5))
 
 
 @pytest.mark.parametrize(("grid", "latent", "parameters"), [(64, 200, 3_219_456), (32, 25, 1_261_568)])
@@ -69,10 +68,10 @@ def test_a_wrong_grid_is_refused():
 
 
 def test_training_voxels_are_the_crystal_s_voxels(crystals):
-    points, mask, owner = one_element_sets(crystals, 15.0)
-    assert len(points) == 16
-    assert list(owner[:2]) == [0, 0]
-    plain = SitesSource(points, mask, 16, 15.0, 0.8)
+    sets = one_element_sets(crystals, 15.0)
+    assert len(sets.points) == 16
+    assert list(sets.owner[:2]) == [0, 0]
+    plain = SitesSource(sets, 16, 15.0, 0.8)
     positions = compact_positions(crystals[0])
     np.testing.assert_allclose(
         plain.fixed(np.array([1]))[0, ..., 0], sites_voxel(positions[1:], 16, 15.0, 0.8), atol=1e-5
@@ -128,6 +127,54 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision)
     texts = [(tmp_path / folder / "sites.csv").read_text() for folder in ("whole", "killed")]
     assert texts[0] == texts[1]
     assert [line.split(",")[0] for line in texts[0].splitlines()] == ["step", "5", "10", "12"]
+
+
+class RebuiltAtFirst(SitesSource):
+    """Held-out voxels that are rebuilt at the first checkpoint only."""
+
+    def rebuilt(self, true, output):
+        self.calls = getattr(self, "calls", 0) + 1
+        return np.full(len(true), self.calls <= 8)  # a checkpoint looks at eight parts
+
+
+def test_the_best_weights_are_kept_and_patience_ends_the_training(tmp_path, source, crystals):
+    held_out = RebuiltAtFirst(one_element_sets(crystals, 15.0), 16, 15.0, 0.8)
+    first = train(tmp_path / "first", source, steps=40, patience=2, stop_after=5)
+    kept = train_autoencoder(
+        SETTINGS | {"steps": 40, "patience": 2}, source, held_out, checkpoint=tmp_path / "kept.npz",
+        history_csv=tmp_path / "kept.csv", seed=7, steps_per_call=5, calls_per_checkpoint=1,
+    )  # fmt: skip
+    rows = [line.split(",") for line in (tmp_path / "kept.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["step", "5", "10", "15"]
+    assert [float(row[5]) for row in rows[1:]] == [1, 0, 0]
+    for one, other in zip(first.model.get_weights(), kept.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_sources_know_what_is_rebuilt(source, crystals):
+    voxels = source.fixed(np.arange(4)).numpy()[..., 0]
+    other = voxels.copy()
+    other[0] = 0
+    other[1] = np.roll(other[1], 1, axis=0)  # one voxel, 0.94 angstrom
+    assert list(source.rebuilt(voxels, other)) == [False, False, True, True]
+    lattices = LatticeSource(np.array([crystal.lattice.matrix for crystal in crystals]), 16, 0.8)
+    cells = lattices.fixed(np.arange(3)).numpy()[..., 0]
+    assert list(lattices.rebuilt(cells, cells * np.array([1, 0, 1])[:, None, None, None])) == [True, False, True]
+    assert list(lattices.rebuilt(cells[:1], cells[2:])) == [False]
+
+
+def test_subsets_and_crowded_sets_fill_the_voxels(crystals):
+    sets = one_element_sets(crystals, 15.0)
+
+    def atoms_drawn(**changes):
+        source = SitesSource(sets, 16, 15.0, 0.8, Augmentation(**changes))
+        voxels = np.concatenate([source.draw(3, step, 32).numpy() for step in range(8)])
+        return voxels.sum(axis=(1, 2, 3, 4)) / (np.sqrt(2 * np.pi) * 0.8 * 16 / 15) ** 3
+
+    plain = atoms_drawn()
+    assert set(np.round(plain)) == {1, 2}  # Bi, Se2
+    assert set(np.round(atoms_drawn(subsets=1.0))) == {0, 1, 2, 3}
+    assert atoms_drawn(crowded=2.0).mean() > plain.mean() + 0.1
 
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path, source, caplog):

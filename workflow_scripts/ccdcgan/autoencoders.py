@@ -29,7 +29,7 @@ POSITIVE_WEIGHT = 100.0
 """Extra weight of a voxel of value 1 in the weighted loss: 99.9 % of a sites voxel is empty."""
 RAMP = 1e4
 """Slope of the authors' ramp clip(1e4 (p - 0.5), 0, 1) on the decoder's sigmoid output p."""
-HISTORY_COLUMNS = ("step", "loss", "loss_all_zero", "held_out_loss", "held_out_all_zero")
+HISTORY_COLUMNS = ("step", "loss", "loss_all_zero", "held_out_loss", "held_out_all_zero", "held_out_rebuilt")
 
 
 class Source(Protocol):
@@ -41,6 +41,8 @@ class Source(Protocol):
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor: ...
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor: ...
+
+    def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -192,12 +194,14 @@ def train_autoencoder(
 
     settings: the config's ``sites`` or ``lattice`` section; held_out: voxels never trained on, for the
     history; checkpoint: .npz that a killed run goes on from, bit for bit; history_csv: written as it goes,
-    one row per checkpoint, losses beside those of an all-zero output; policy: Keras dtype policy while
-    training; identity: fingerprint of the data, checkpoints of another are not used; stop_after: stop at this
-    step as a killed run would (tests). The loss is that of Long et al., Eq. 3, divided by its all-zero value
-    on training voxels so that ``l2`` means the same for every grid and sigma. settings ``latent_noise``
-    (optional, 0): standard deviation of normal noise on the latents in training; the decoder then forgives a
-    generator its small errors.
+    one row per checkpoint, losses beside those of an all-zero output, and the share of held-out voxels rebuilt;
+    policy: Keras dtype policy while training; identity: fingerprint of the data, checkpoints of another are not
+    used; stop_after: stop at this step as a killed run would (tests). The loss is that of Long et al., Eq. 3,
+    divided by its all-zero value on training voxels so that ``l2`` means the same for every grid and sigma.
+    settings ``latent_noise`` (optional, 0): standard deviation of normal noise on the latents in training; the
+    decoder then forgives a generator its small errors. The weights returned are those of the checkpoint that
+    rebuilt most held-out voxels, of several the one with the smallest loss; settings ``patience`` (optional, 0):
+    stop after so many checkpoints that were none better, 0 for never.
     """
     if source.size == 0:
         raise InputError(f"{label}: there is nothing to train on; is the database empty?")
@@ -232,25 +236,40 @@ def train_autoencoder(
             total, zero = total + loss, zero + all_zero_loss(settings["loss"], voxels)
         return total / tf.cast(count, tf.float32), zero / tf.cast(count, tf.float32)
 
-    @tf.function
-    def evaluate(voxels: tf.Tensor) -> tf.Tensor:
-        return loss_of(voxels, autoencoder.model(voxels, training=False))
+    run = tf.function(lambda voxels: autoencoder.model(voxels, training=False))
+    kept = [tf.Variable(weight.numpy()) for weight in autoencoder.model.weights]
+    best = tf.Variable([-1.0, 0.0, 0.0])  # share rebuilt and loss of the weights kept; checkpoints since
 
-    def held_out_losses() -> tuple[float | str, float | str]:
-        voxels = [held_out.fixed(part) for part in held_out_parts]
-        if not voxels:
-            return "", ""
-        zeros = [float(all_zero_loss(settings["loss"], part)) for part in voxels]
-        return float(np.mean([float(evaluate(part)) for part in voxels])), float(np.mean(zeros))
+    def judge() -> tuple[float | str, float | str, float | str]:
+        """Return loss, all-zero loss and share rebuilt of held-out voxels; keep the weights if they are the best."""
+        losses, zeros, rebuilt = [], [], []
+        for part in held_out_parts:
+            voxels = held_out.fixed(part)
+            output = run(voxels)
+            losses.append(float(loss_of(voxels, output)))
+            zeros.append(float(all_zero_loss(settings["loss"], voxels)))
+            rebuilt.append(held_out.rebuilt(voxels[..., 0].numpy(), output[..., 0].numpy()))
+        if not losses:
+            return "", "", ""
+        loss, share = float(np.mean(losses)), float(np.mean(np.concatenate(rebuilt)))
+        most, least, since = best.numpy()
+        if np.float32(share) > most or (np.float32(share) == most and loss < least):
+            best.assign([share, loss, 0.0])
+            for copy, variable in zip(kept, autoencoder.model.weights, strict=True):
+                copy.assign(variable)
+        else:
+            best.assign([most, least, since + 1])
+        return loss, float(np.mean(zeros)), share
 
+    patience = int(settings.get("patience", 0))
     identity = fingerprint([settings, seed, policy, identity, source.size])
     sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
-    variables = [*autoencoder.model.variables, *optimizer.variables, sums]
+    variables = [*autoencoder.model.variables, *optimizer.variables, sums, *kept, best]
     done = load_checkpoint(checkpoint, variables, identity)
     history = History(history_csv, HISTORY_COLUMNS, done)
     progress = Progress(steps, label, done, unit="steps")
     span = steps_per_call * calls_per_checkpoint
-    while done < steps:
+    while done < steps and not (patience and best.numpy()[2] >= patience):
         count = min(steps_per_call, steps - done, span - done % span)
         loss, zero = (float(value) for value in train(tf.constant(done), tf.constant(count)))
         sums.assign_add([count, count * loss, count * zero])
@@ -259,14 +278,15 @@ def train_autoencoder(
         full = done % span == 0 or done == steps
         if full:
             mean = (sums[1:] / sums[0]).numpy()
-            history.append([done, float(mean[0]), float(mean[1]), *held_out_losses()])
+            history.append([done, float(mean[0]), float(mean[1]), *judge()])
             sums.assign(np.zeros(3))
         if full or asked():
             save_checkpoint(checkpoint, done, variables, identity)
         if stop_after is not None and done >= stop_after:
             break
     plain = build_autoencoder(*shape, "float32", seed)
-    plain.model.set_weights(autoencoder.model.get_weights())
+    chosen = kept if best.numpy()[0] >= 0 else autoencoder.model.weights
+    plain.model.set_weights([variable.numpy() for variable in chosen])
     return plain
 
 

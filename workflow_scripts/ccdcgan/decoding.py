@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 from ccdcgan.structures import lattice_from_parameters
 from ccdcgan.voxels import ANGLES, LENGTHS, RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
@@ -157,6 +159,14 @@ def _fit_gaussians(
         if np.abs(change).max() < 1e-4:
             break
     return positions, heights
+
+
+def largest_displacement(positions: np.ndarray, found: np.ndarray) -> float:
+    """Return the largest distance (angstrom) between atoms (n, 3) and what was found of them; NaN if not n were."""
+    if len(positions) != len(found):
+        return float("nan")
+    apart = cdist(positions, found)
+    return float(apart[linear_sum_assignment(apart)].max(initial=0.0))
 
 
 def decode_lattice(

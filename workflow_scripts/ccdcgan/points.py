@@ -14,8 +14,14 @@ import numpy as np
 import tensorflow as tf
 from pymatgen.core import Structure
 
+from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement
 from ccdcgan.structures import compact_positions
 from ccdcgan.voxels import MARGIN, fits_box, metric_design, voxel_centres
+
+SAME_PLACE = 0.5
+"""Largest distance (angstrom) of an atom from its own place at which a sites voxel counts as rebuilt."""
+SAME_CELL = (0.2, 2.0)
+"""Largest error of a length (angstrom) and an angle (degree) at which a lattice voxel counts as rebuilt."""
 
 
 def cube_symmetries() -> np.ndarray:
@@ -27,35 +33,49 @@ def cube_symmetries() -> np.ndarray:
     return np.array(matrices, dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class PointSets:
+    """The atoms of one element of each of n crystals, and all others of the same crystal.
+
+    points: (n, max_atoms, 3), float32, angstrom from the crystal's centroid, compactly gathered and padded; mask:
+    (n, max_atoms), 1 where the atom is of the element; present: the same for all atoms; owner: (n,), the index
+    of the crystal.
+    """
+
+    points: np.ndarray
+    mask: np.ndarray
+    present: np.ndarray
+    owner: np.ndarray
+
+
 def one_element_sets(
     structures: Sequence[Structure], box: float, max_atoms: int = 20, min_distance: float = 1.5
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the atoms of each element of each crystal as padded point sets.
+) -> "PointSets":
+    """Return the atoms of each element of each crystal as point sets.
 
-    structures: crystals in their standard cell. Returns points (n_sets, max_atoms, 3), float32, angstrom from
-    the crystal's centroid, compactly gathered; mask (n_sets, max_atoms), 1 where there is an atom; owner
-    (n_sets,), the index of the crystal. Sets that do not fit the box, have more than ``max_atoms`` atoms or
-    atoms closer than ``min_distance`` angstrom are left out.
+    structures: crystals in their standard cell. Crystals that do not fit the box or have more than ``max_atoms``
+    atoms are left out, and so are elements with two atoms closer than ``min_distance`` angstrom.
     """
-    points, masks, owners = [], [], []
+    points, masks, present, owners = [], [], [], []
     for owner, structure in enumerate(structures):
         positions = compact_positions(structure)
-        if not fits_box(positions, box, MARGIN):
+        n_atoms = len(positions)
+        if not fits_box(positions, box, MARGIN) or n_atoms > max_atoms:
             continue
         species = np.array([site.specie.symbol for site in structure])
         for element in sorted(set(species)):
-            chosen = positions[species == element]
-            n_atoms = len(chosen)
-            apart = np.linalg.norm(chosen[:, None] - chosen[None], axis=-1) + 1e3 * np.eye(n_atoms)
-            if n_atoms > max_atoms or apart.min() < min_distance:
+            own = species == element
+            apart = np.linalg.norm(positions[own][:, None] - positions[own][None], axis=-1)
+            if np.min(apart + 1e3 * np.eye(len(apart))) < min_distance:
                 continue
-            padding = ((0, max_atoms - n_atoms), (0, 0))
-            points.append(np.pad(chosen, padding))
-            masks.append(np.arange(max_atoms) < n_atoms)
+            points.append(np.pad(positions, ((0, max_atoms - n_atoms), (0, 0))))
+            masks.append(np.pad(own, (0, max_atoms - n_atoms)))
+            present.append(np.arange(max_atoms) < n_atoms)
             owners.append(owner)
-    return (
+    return PointSets(
         np.array(points, dtype=np.float32).reshape(-1, max_atoms, 3),
         np.array(masks, dtype=np.float32).reshape(-1, max_atoms),
+        np.array(present, dtype=np.float32).reshape(-1, max_atoms),
         np.array(owners, dtype=int),
     )
 
@@ -65,13 +85,18 @@ class Augmentation:
     """How training samples are varied; all standard deviations of normal distributions.
 
     scale: of the logarithm of the isotropic strain; strain: of every entry of the strain tensor;
-    displacement: of every coordinate, angstrom. Zeros and ``symmetries`` False leave the data as they are.
+    displacement: of every coordinate, angstrom. subsets: share of the sites voxels drawn that hold a random subset
+    of all atoms of a crystal and not those of one element: as many shapes as one likes, in real cells. crowded:
+    a point set is drawn with a probability proportional to its number of atoms to this power. Zeros and
+    ``symmetries`` False leave the data as they are.
     """
 
     scale: float = 0.06
     strain: float = 0.03
     displacement: float = 0.05
     symmetries: bool = True
+    subsets: float = 0.0
+    crowded: float = 0.0
 
 
 NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, False)
@@ -82,17 +107,19 @@ class SitesSource:
 
     def __init__(
         self,
-        points: np.ndarray,
-        mask: np.ndarray,
+        sets: PointSets,
         grid: int,
         box: float,
         sigma: float,
         augmentation: Augmentation = NO_AUGMENTATION,
     ) -> None:
-        self.size = len(points)
-        self.grid, self.augmentation = grid, augmentation
-        self.identity = _digest(points, mask, [grid, box, sigma, asdict(augmentation)])
-        self._points, self._mask = tf.constant(points, tf.float32), tf.constant(mask, tf.float32)
+        self.size = len(sets.points)
+        self.grid, self.augmentation, self._box, self._sigma = grid, augmentation, box, sigma
+        self.identity = _digest(sets.points, sets.mask, sets.present, [grid, box, sigma, asdict(augmentation)])
+        self._points, self._mask = tf.constant(sets.points, tf.float32), tf.constant(sets.mask, tf.float32)
+        self._present = tf.constant(sets.present, tf.float32)
+        n_atoms = np.maximum(sets.mask.sum(axis=1), 1)
+        self._logits = tf.constant(augmentation.crowded * np.log(n_atoms)[None], tf.float32)
         self._centres = tf.constant(voxel_centres(grid, box), tf.float32)
         self._width, self._limit = 2 * sigma**2, box / 2
         self._symmetries = tf.constant(cube_symmetries())
@@ -105,10 +132,15 @@ class SitesSource:
 
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
         """Return the batch of ``step``: random point sets, each randomly turned, strained and displaced."""
-        seeds = _split(seed, step, 5)
-        chosen = tf.random.stateless_uniform([batch], seeds[0], maxval=self.size, dtype=tf.int32)
-        points, mask = tf.gather(self._points, chosen), tf.gather(self._mask, chosen)
+        seeds = _split(seed, step, 8)
         vary = self.augmentation
+        chosen = tf.random.stateless_categorical(self._logits, batch, seeds[0])[0]
+        points, mask = tf.gather(self._points, chosen), tf.gather(self._mask, chosen)
+        if vary.subsets:
+            present = tf.gather(self._present, chosen)
+            share = tf.random.stateless_uniform([batch, 1], seeds[5], minval=0.1, maxval=1.1)
+            some = present * tf.cast(tf.random.stateless_uniform(tf.shape(mask), seeds[6]) < share, tf.float32)
+            mask = tf.where(tf.random.stateless_uniform([batch, 1], seeds[7]) < vary.subsets, some, mask)
         strain = _strain(seeds[1], seeds[2], batch, vary)
         if vary.symmetries:
             which = tf.random.stateless_uniform([batch], seeds[3], maxval=48, dtype=tf.int32)
@@ -123,6 +155,19 @@ class SitesSource:
         """Return the voxels of the point sets with these indices, as they are."""
         return self.voxels(tf.gather(self._points, chosen), tf.gather(self._mask, chosen))
 
+    def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray:
+        """Return which voxels (n, grid, grid, grid) hold the same atoms, each within :data:`SAME_PLACE`; (n,) bool."""
+
+        def positions(voxel: np.ndarray) -> np.ndarray:
+            return decode_sites(voxel, self._box, self._sigma)
+
+        return np.array(
+            [
+                largest_displacement(positions(one), positions(other)) <= SAME_PLACE
+                for one, other in zip(true, output, strict=True)
+            ]
+        )
+
 
 class LatticeSource:
     """Draws lattice voxels (batch, grid, grid, grid, 1) from lattices: strained, or mixed of two and
@@ -135,7 +180,7 @@ class LatticeSource:
         self, matrices: np.ndarray, grid: int, sigma: float, augmentation: Augmentation = NO_AUGMENTATION
     ) -> None:
         self.size = len(matrices)
-        self.grid, self.augmentation = grid, augmentation
+        self.grid, self.augmentation, self._sigma = grid, augmentation, sigma
         self.identity = _digest(matrices, [grid, sigma, asdict(augmentation)])
         self._matrices = tf.constant(matrices, tf.float32)
         self._design = tf.constant(metric_design(grid).T, tf.float32)
@@ -161,6 +206,16 @@ class LatticeSource:
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
         """Return the voxels of the lattices with these indices, as they are."""
         return self.voxels(_metric_entries(tf.gather(self._matrices, chosen)))
+
+    def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray:
+        """Return which voxels (n, grid, grid, grid) hold the same cell, within :data:`SAME_CELL`; (n,) of bool."""
+        same = np.zeros(len(true), dtype=bool)
+        for index, pair in enumerate(zip(true, output, strict=True)):
+            cells = [decode_lattice(voxel, self._sigma) for voxel in pair]
+            if None not in cells:
+                apart = np.abs(np.subtract(cells[0].parameters, cells[1].parameters))
+                same[index] = apart[:3].max() <= SAME_CELL[0] and apart[3:].max() <= SAME_CELL[1]
+        return same
 
 
 def _digest(*parts: np.ndarray | list) -> str:

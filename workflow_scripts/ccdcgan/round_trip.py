@@ -4,10 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
-from ccdcgan.decoding import decode_crystal, decode_sites
+from ccdcgan.decoding import decode_crystal, decode_sites, largest_displacement
 from ccdcgan.reconstruction import matches
 from ccdcgan.structures import Crystal, compact_positions
 from ccdcgan.voxels import Geometry, encode_batch
@@ -50,11 +48,3 @@ def _round_trip(crystal: Crystal, geometry: Geometry) -> dict:
         "length_error": float(difference[:3].max()),
         "angle_error": float(difference[3:].max()),
     }
-
-
-def largest_displacement(positions: np.ndarray, found: np.ndarray) -> float:
-    """Return the largest distance between atoms and what was found of them, angstrom; NaN if one is missing."""
-    if len(positions) != len(found):
-        return float("nan")
-    apart = cdist(positions, found)
-    return float(apart[linear_sum_assignment(apart)].max())

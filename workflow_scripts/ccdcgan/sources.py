@@ -39,7 +39,7 @@ def training_sources(
         for crystal in prototypes
         if sides["prototypes", crystal.id] == "train"
     ]
-    augmentation = _augmentation(network) if settings["augment"] else NO_AUGMENTATION
+    augmentation = _augmentation(network, settings) if settings["augment"] else NO_AUGMENTATION
     if network == "lattice":
         matrices = [np.array([structure.lattice.matrix for structure in part]) for part in (train, held_out)]
         return (
@@ -47,10 +47,10 @@ def training_sources(
             LatticeSource(matrices[1].reshape(-1, 3, 3), settings["grid"], settings["sigma"]),
         )
     most = max(len(structure) for structure in train + held_out)
-    sets = [one_element_sets(part, box, most)[:2] for part in (train, held_out)]
+    sets = [one_element_sets(part, box, most) for part in (train, held_out)]
     return (
-        SitesSource(*sets[0], settings["grid"], box, settings["sigma"], augmentation),
-        SitesSource(*sets[1], settings["grid"], box, settings["sigma"]),
+        SitesSource(sets[0], settings["grid"], box, settings["sigma"], augmentation),
+        SitesSource(sets[1], settings["grid"], box, settings["sigma"]),
     )
 
 
@@ -64,8 +64,8 @@ def _rescaled(structure: Structure, volume_per_atom: float, closest: float) -> S
     return scaled
 
 
-def _augmentation(network: str) -> Augmentation:
+def _augmentation(network: str, settings: dict[str, Any]) -> Augmentation:
     """Return how a network's training samples are varied; a cell has no symmetry of the cube and no atoms."""
     if network == "lattice":
         return Augmentation(scale=0.1, strain=0.05, displacement=0.0, symmetries=False)
-    return Augmentation()
+    return Augmentation(subsets=settings["subsets"], crowded=settings["crowded"])
