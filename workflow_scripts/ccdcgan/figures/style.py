@@ -28,7 +28,7 @@ SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
 _SCHEME_STYLES = {"dcgan": (BLUE, "^"), "dcgan+constraint": (ORANGE, "s"), "ccdcgan": (GREEN, "D")}
 _OTHER_STYLES = ((VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"))
 
-DPI = 170
+DPI = 300
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
