@@ -10,6 +10,8 @@ rule place_candidates:
         ),
         references=rules.collect_references.output.table,
         database=rules.collect_database.output.crystals,
+        generated=rules.select_candidates.output.crystals,
+        prototypes=rules.build_prototypes.output.crystals,
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/placed.extxyz",
         table=f"{RESULTS}/candidates/{{scheme}}/placed.csv",

@@ -26,6 +26,7 @@ rule generate_candidates:
         samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
         min_distance=config["generation"]["min_distance"],
         max_atoms=config["generation"]["max_atoms"],
+        expansion=config["generation"]["expansion"],
         seed=config["seed"],
         code=code_fingerprint("generate_candidates"),
     message:

@@ -86,6 +86,11 @@ def placed_table() -> pd.DataFrame:
             "novel": [True, True, False, False, True, True],
             "formation_energy": [-0.30, -0.29, -0.35, np.nan, 0.1, -0.05],
             "e_above_hull": [0.05, 0.06, 0.0, np.nan, 0.5, 0.12],
+            "formula": ["BiSe", "BiSe", "Bi2Se3", "BiSe", "BiSe2", "Bi2Se"],
+            "space_group": ["P1", "R-3m", "R-3m", "", "P1", "C2/m"],
+            "known": ["", "", "oqmd-1", "", "", "oqmd-2"],
+            "repaired": ["", "expanded", "", "", "", "expanded"],
+            "rmsd": [0.1, 0.2, 0.3, np.nan, 0.4, 0.5],
         }
     )
 
@@ -121,6 +126,13 @@ def test_the_papers_table_by_hand():
     assert ratio("dcgan+constraint", columns.IMAGES) == (6, 100)  # a is predicted too high
     assert ratio("dcgan+constraint", columns.DISTINCT_META_STABLE) == (2, 5)  # b stands for its kind now
     assert set(candidates["scheme"]) == {"dcgan", "dcgan+constraint"}
+    assert ratio("dcgan", columns.SUN) == (1, 6)  # a; f is too far from the hull
+    assert ratio("dcgan", columns.SUN_PER_IMAGE) == (1, 80)
+    assert ratio("dcgan", columns.UNKNOWN) == (1, 2)  # a, not f
+    assert ratio("dcgan", columns.P1) == (2, 5)
+    assert ratio("dcgan", columns.COMPOSITIONS) == (4, 5)
+    assert ratio("dcgan", columns.REPAIRED) == (2, 6)
+    assert summary.set_index(["scheme", "quantity"]).loc[("dcgan", columns.RMSD), "value"] == pytest.approx(0.3)
 
 
 def test_no_candidates_give_zero_of_and_no_value():

@@ -10,6 +10,7 @@ from pymatgen.core import Lattice, Structure  # noqa: E402
 from ccdcgan import generation  # noqa: E402
 from ccdcgan.crystal_graph import CrystalGraphs, assemble  # noqa: E402
 from ccdcgan.gan_networks import build_generator  # noqa: E402
+from ccdcgan.repair import closest, expand  # noqa: E402
 from ccdcgan.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.voxels import Geometry, encode_crystal  # noqa: E402
 
@@ -134,11 +135,27 @@ def test_a_sample_does_not_depend_on_how_many_there_are(parts):
 
 def test_a_shortest_distance_is_right_in_a_skewed_cell():
     skewed = Structure(Lattice([[4, 0, 0], [3.9, 1.5, 0], [0, 0, 9]]), ["Bi"], [[0, 0, 0]])
-    assert generation._shortest_distance(skewed) == pytest.approx(np.hypot(0.1, 1.5), abs=1e-6)
+    assert closest(skewed) == pytest.approx(np.hypot(0.1, 1.5), abs=1e-6)
     pair = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0, 0, 0], [0, 0, 0.9]])
-    assert generation._shortest_distance(pair) == pytest.approx(0.9)
+    assert closest(pair) == pytest.approx(0.9)
 
 
 def test_an_untrained_generator_gives_rows_and_no_error(parts):
     made = shard((build_generator(28, 7, 0), *parts[1:]), n_samples=10)
     assert len(made.samples) == 10
+
+
+def test_a_cell_a_little_too_small_is_expanded_and_says_so(parts):
+    loose = rock_salt(5.5)  # 2.75 angstrom from Bi to Se
+    for most, rule, done in ((1.15, 3.0, "expanded"), (1.15, 2.7, ""), (1.05, 3.0, ""), (1.0, 3.0, "")):
+        structure, what = expand(loose, rule, most)
+        assert what == done
+        assert (structure is loose) == (done == "")
+    np.testing.assert_allclose(
+        expand(loose, 3.0, 1.15)[0].lattice.abc, np.array(loose.lattice.abc) * 3.0 / 2.75, rtol=1e-3
+    )
+    plain, repaired = shard(parts, min_distance=3.2), shard(parts, min_distance=3.2, expansion=1.1)
+    assert not plain.candidates and set(plain.samples["repaired"].dropna()) == {""}
+    assert {crystal.info["repaired"] for crystal in repaired.candidates} == {"expanded"}
+    kept = repaired.samples[repaired.samples["status"] == "ok"]
+    assert kept["min_distance"].min() >= 3.2 and set(kept["repaired"]) == {"expanded"}

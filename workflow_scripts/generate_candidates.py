@@ -27,6 +27,7 @@ with job(snakemake):
         seed=params.seed,
         min_distance=params.min_distance,
         max_atoms=params.max_atoms,
+        expansion=params.expansion,
     )
     log.info("%d of %d samples are candidates", len(shard.candidates), len(shard.samples))
     write_set(output.crystals, shard.candidates)

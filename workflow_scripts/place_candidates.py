@@ -10,17 +10,27 @@ with job(snakemake):
     from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import find_repeats
+    from ccdcgan.novelty import displacement, find_known, known_structures
     from ccdcgan.relaxation.batches import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
 
     inputs, elements = snakemake.input, snakemake.params.elements
     references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
-    candidates = with_formation_energies(gather([read_set(path) for path in inputs.batches]), references)
+    relaxed = gather([read_set(path) for path in inputs.batches])
+    candidates = with_formation_energies(relaxed, references)
     database = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
     candidates = with_hull_distances(candidates, hull_of(database, elements))
-    repeats, novel = find_repeats(candidates, database, Uniqueness(snakemake.params.matcher))
-    table = to_table(candidates, elements).assign(repeats=repeats, novel=novel)
+    uniqueness = Uniqueness(snakemake.params.matcher)
+    repeats, novel = find_repeats(candidates, database, uniqueness)
+    generated = {crystal.id: crystal for crystal in read_set(inputs.generated)}
+    table = to_table(candidates, elements).assign(
+        repeats=repeats,
+        novel=novel,
+        known=find_known(candidates, known_structures(read_set(inputs.prototypes), elements), uniqueness),
+        repaired=[generated[crystal.id].info.get("repaired", "") for crystal in candidates],
+        rmsd=[displacement(generated[crystal.id].structure, crystal.structure) for crystal in relaxed],
+    )
     log.info(
         "%d relaxed of %d, %d new to the database",
         (table["status"] == "ok").sum(),

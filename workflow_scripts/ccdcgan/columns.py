@@ -75,6 +75,9 @@ COLUMNS = _by_name(
             "",
             "stable or meta-stable: formation energy below zero and hull distance below the threshold.",
         ),
+        Column("known", "known as", "", "Structure of the system that a source has as it is and the candidate equals."),
+        Column("repaired", "repaired", "", "What was done to the decoded crystal before it became a candidate."),
+        Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms by the relaxation."),
         Column("space_group", "space group", "", "Space group of the relaxed crystal."),
         Column("split", "split", "", "train, or held_out: never trained on."),
         Column("matched", "rebuilt", "", "Whether the crystal survived the way into a crystal graph and back."),
@@ -149,6 +152,13 @@ DISTINCT_STABLE_PER_IMAGE = "distinct stable per image"
 DISTINCT_META_STABLE = "distinct meta-stable per relaxation"
 DISTINCT_STABLE = "distinct stable per relaxation"
 MEAN_ENERGY = "mean formation energy"
+SUN_PER_IMAGE = "S.U.N. per image"
+SUN = "S.U.N. per relaxation"
+UNKNOWN = "unknown to the sources per distinct meta-stable"
+P1 = "space group P1 per relaxed"
+COMPOSITIONS = "compositions per relaxed"
+REPAIRED = "repaired per candidate sent to relaxation"
+RMSD = "median RMSD from generated to relaxed"
 """Quantities of the summary, the paper's table."""
 
 

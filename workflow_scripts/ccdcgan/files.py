@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = {
     *("id", "parent", "prototype", "formula", "space_group", "status", "reason", "detail"),
-    *("repeats", "scheme", "kept_by", "stability", "outcome", "unit", "engine", "role", "label", "supercell"),
+    *("repeats", "known", "repaired", "scheme", "kept_by", "stability", "outcome", "unit"),
+    *("engine", "role", "label", "supercell"),
 }
 """Columns of tables that hold text: an empty field is an empty text, and an id of digits stays text."""
 

@@ -20,12 +20,13 @@ from ccdcgan.dense_networks import ToGraph
 from ccdcgan.errors import InputError
 from ccdcgan.flow import EulerSteps
 from ccdcgan.progress import Progress
+from ccdcgan.repair import closest, expand
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
 
 log = logging.getLogger(__name__)
 
-SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance")
+SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
 CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, ToGraph)}
 """What a generator may consist of besides Keras's own layers."""
 BATCH = 64
@@ -39,8 +40,8 @@ class Shard:
     candidates: as decoded, in order of their samples; graphs: their crystal graphs (n_candidates, side, side,
     1); samples: SAMPLE_COLUMNS, one row per sample: sample (number in the shard), status (ok, failed), reason
     ("" or bad_lattice, missing_element, too_many_atoms, too_close), formula, n_atoms, min_distance (least
-    distance between two atoms or images, angstrom). The last three are empty where nothing was decoded; a
-    too_close crystal has them, though it is no candidate.
+    distance between two atoms or images, angstrom), repaired (what was done to it, see ``repair``). The last
+    four are empty where nothing was decoded; a too_close crystal has them, though it is no candidate.
     """
 
     candidates: list[Crystal]
@@ -73,12 +74,14 @@ def generate_shard(
     seed: int,
     min_distance: float,
     max_atoms: int,
+    expansion: float = 1.0,
 ) -> Shard:
     """Generate ``n_samples`` crystal graphs and decode them.
 
     known: the crystal graphs the generator learned from, which say how to read new ones; scheme, shard: name
     the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise; min_distance: angstrom;
-    max_atoms: most atoms in the cell. The noise of a sample depends on (seed, scheme, shard) and its number alone.
+    max_atoms: most atoms in the cell; expansion: largest factor on the lengths of a cell that breaks the distance
+    rule, see ``repair``. The noise of a sample depends on (seed, scheme, shard) and its number alone.
     """
     rng = np.random.default_rng(derive_seed(seed, "generation", scheme, shard))
     side = generator.output_shape[1]
@@ -99,14 +102,15 @@ def generate_shard(
         )
         for number, crystal in enumerate(decoded):
             name = f"{scheme}-{shard:04d}-{start + number:06d}"
-            row = _sample_row(start + number, crystal, min_distance)
+            row, structure = _judge(start + number, crystal, min_distance, expansion)
             rows.append(row)
             if row["status"] == "ok":
                 candidates.append(
                     Crystal(
                         name,
-                        crystal.structure,
-                        {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": ""},
+                        structure,
+                        {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": ""}
+                        | {"repaired": row["repaired"]},
                     )
                 )
                 kept.append(number)
@@ -118,18 +122,13 @@ def generate_shard(
     return Shard(candidates, samples, np.concatenate(graphs))
 
 
-def _sample_row(sample: int, decoded: Decoded, min_distance: float) -> dict:
-    """Return the row of one sample; the distance rule is applied here, so that the distance is known."""
+def _judge(sample: int, decoded: Decoded, min_distance: float, expansion: float) -> tuple[dict, Structure | None]:
+    """Return the row of one sample and its crystal, repaired or not; the distance rule is applied here, so that the
+    distance is known."""
     row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}
     if decoded.structure is None:
-        return row
-    distance = _shortest_distance(decoded.structure)
-    row |= {"formula": decoded.structure.composition.reduced_formula, "n_atoms": len(decoded.structure)}
-    row["min_distance"] = distance
-    return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"})
-
-
-def _shortest_distance(structure: Structure) -> float:
-    """Return the least distance (angstrom) between two atoms or images, in a cell reduced or not."""
-    reach = 1.001 * min(structure.lattice.abc)  # an atom's own image is never farther than this
-    return float(structure.get_neighbor_list(reach)[3].min())
+        return row, None
+    structure, row["repaired"] = expand(decoded.structure, min_distance, expansion)
+    distance = closest(structure)
+    row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
+    return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"}), structure

@@ -65,14 +65,16 @@ def distinct_among(candidates: pd.DataFrame) -> pd.Series:
 
 
 def summarise(
-    candidates: pd.DataFrame, n_images: int, n_candidates: int, n_images_relaxed: int
+    candidates: pd.DataFrame, n_images: int, n_candidates: int, n_images_relaxed: int, sun: float
 ) -> list[dict[str, Any]]:
     """Return the paper's rows for one scheme.
 
-    candidates: the candidates that were sent to relaxation, with status, formation_energy, e_above_hull,
-    distinct, stability. n_images: crystal graphs generated; n_candidates: those that became candidates;
-    n_images_relaxed: the images behind the relaxed candidates (fewer than n_images where a limit on the
-    number of relaxations applies), the denominator of everything per image.
+    candidates: the candidates that were sent to relaxation, with status, formula, formation_energy, e_above_hull,
+    distinct, stability, space_group, known, repaired, rmsd (angstrom). n_images: crystal graphs generated;
+    n_candidates: those that became candidates; n_images_relaxed: the images behind the relaxed candidates (fewer
+    than n_images where a limit on the number of relaxations applies), the denominator of everything per image; sun:
+    the hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel), whatever its
+    formation energy.
     """
     n_sent = len(candidates)
     relaxed = candidates[candidates["status"] == "ok"]
@@ -81,6 +83,8 @@ def summarise(
     stable = relaxed["stability"] == "stable"
     distinct = relaxed["distinct"].astype(bool)
     negative = relaxed["formation_energy"] < 0
+    best = distinct & meta
+    n_sun = (distinct & (relaxed["e_above_hull"] < sun)).sum()
 
     def row(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
         value = numerator / denominator if denominator else np.nan
@@ -110,6 +114,19 @@ def summarise(
             "denominator": n_relaxed,
             "value": mean,
             "unit": "eV/atom",
+        },
+        row(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
+        row(columns.SUN, n_sun, n_sent),
+        row(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
+        row(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
+        row(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
+        row(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
+        {
+            "quantity": columns.RMSD,
+            "numerator": np.nan,
+            "denominator": n_relaxed,
+            "value": float(relaxed["rmsd"].median()) if n_relaxed else np.nan,
+            "unit": "angstrom",
         },
     ]
 
@@ -144,7 +161,7 @@ def evaluate_scheme(
             stability=classify(table["formation_energy"], table["e_above_hull"], thresholds),
         )
         tables.append(table)
-        summary = pd.DataFrame(summarise(table, n_images, n_candidates, n_images_relaxed))
+        summary = pd.DataFrame(summarise(table, n_images, n_candidates, n_images_relaxed, thresholds["stable"]))
         rows.append(summary.assign(scheme=name))
     return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)
 
