@@ -66,7 +66,7 @@ def candidates() -> pd.DataFrame:
     frame["formation_energy"] = hull(frame["fraction"]) + frame["e_above_hull"]
     frame["status"] = np.where(frame["formation_energy"].notna(), "ok", "failed")
     frame["reason"] = np.where(frame["formation_energy"].notna(), "", "wall_clock")
-    return frame
+    return frame.assign(known="", repaired="", rmsd=0.2)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def summary(candidates) -> pd.DataFrame:
     rows = []
     for scheme, n in made.items():
         sent = candidates[candidates["scheme"] == scheme].assign(distinct=lambda f: columns.is_true(f["distinct"]))
-        rows += [{"scheme": scheme} | row for row in summarise(sent, 12000, n, 1200)]
+        rows += [{"scheme": scheme} | row for row in summarise(sent, 12000, n, 1200, 0.1)]
     return pd.DataFrame(rows)
 
 
@@ -393,4 +393,5 @@ def test_paper_ratios_are_the_paper_s():
 
 
 def test_quantities_are_those_of_the_summary(summary):
-    assert {quantity for quantity, _ in PAPER} | {columns.RELAXED, columns.MEAN_ENERGY} == set(summary["quantity"])
+    asked = {quantity for quantity, _ in PAPER} | {columns.RELAXED, columns.MEAN_ENERGY}
+    assert asked <= set(summary["quantity"])

@@ -13,7 +13,6 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ccdcgan import columns
 from ccdcgan.columns import COLUMNS, complete, scheme_label
 from ccdcgan.errors import InputError
 from ccdcgan.figures.energies import THRESHOLDS, hull_vertices
@@ -36,6 +35,7 @@ from ccdcgan.report_tables import (
     summary_table,
     words,
 )
+from ccdcgan.schemes import PAPER
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def render_report(
     provenance: Mapping[str, Any],
     cif_paths: Mapping[str, str] | None = None,
     thresholds: Mapping[str, float] = THRESHOLDS,
-    schemes: Sequence[str] = tuple(columns.SCHEMES),
+    schemes: Sequence[str] = PAPER,
 ) -> str:
     """Return the report as one HTML page.
 

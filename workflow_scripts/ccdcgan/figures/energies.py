@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan.columns import SCHEMES, best_of, complete, scheme_label, title
+from ccdcgan.columns import best_of, complete, scheme_label, title
 from ccdcgan.figures.style import (
     BLACK,
     DARK_GREY,
@@ -20,6 +20,7 @@ from ccdcgan.figures.style import (
     signed,
     styled,
 )
+from ccdcgan.schemes import PAPER
 
 THRESHOLDS: Mapping[str, float] = {"stable": 0.100, "meta_stable": 0.150}
 """Hull distances (eV/atom) of Long et al. below which a crystal is stable, meta-stable."""
@@ -51,7 +52,7 @@ def formation_energies(
     database: pd.DataFrame,
     candidates: pd.DataFrame,
     elements: Sequence[str],
-    schemes: Sequence[str] = tuple(SCHEMES),
+    schemes: Sequence[str] = PAPER,
     thresholds: Mapping[str, float] = THRESHOLDS,
 ) -> Figure:
     """Draw formation energies of the database and of each scheme's candidates (Long et al., Figs. 2B, 3B).
@@ -170,9 +171,7 @@ def _draw_hull(axes: Axes, database: pd.DataFrame, thresholds: Mapping[str, floa
 
 
 @styled
-def energy_histograms(
-    database: pd.DataFrame, candidates: pd.DataFrame, schemes: Sequence[str] = tuple(SCHEMES)
-) -> Figure:
+def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes: Sequence[str] = PAPER) -> Figure:
     """Draw histograms of formation energies, database and each scheme (Long et al., Figs. S1, S2A, S2D, S2G).
 
     Bars are shares of each set, so that sets of different sizes compare; the outermost bars hold all beyond.

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ccdcgan import columns
-from ccdcgan.columns import SCHEMES, complete, reason_label, scheme_label
+from ccdcgan.columns import complete, reason_label, scheme_label
 from ccdcgan.figures.style import count_ticks, new_figure, say_empty, scheme_style, styled
+from ccdcgan.schemes import PAPER
 
 STAGES = {
     "crystal graphs": (columns.IMAGES, "denominator"),
@@ -40,7 +41,7 @@ def stage_counts(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 @styled
-def losses_by_reason(summary: pd.DataFrame, losses: pd.DataFrame, schemes: Sequence[str] = tuple(SCHEMES)) -> Figure:
+def losses_by_reason(summary: pd.DataFrame, losses: pd.DataFrame, schemes: Sequence[str] = PAPER) -> Figure:
     """Draw, for each scheme, the crystals left at each stage and the losses by reason, both on a log scale.
 
     summary: the paper's table, see :func:`stage_counts`; losses: scheme, reason, count.
