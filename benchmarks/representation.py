@@ -78,6 +78,8 @@ def published_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | 
     a, b, c, bc, ac, ab = lengths
     cosines = [(bc**2 - b**2 - c**2) / (2 * b * c), (ac**2 - a**2 - c**2) / (2 * a * c)]
     cosines.append((ab**2 - a**2 - b**2) / (2 * a * b))
+    if not np.all(np.abs(cosines) < 1):  # noise among the faintest voxels: no such cell
+        return None, found
     return lattice_from_parameters(a, b, c, *np.degrees(np.arccos(np.clip(cosines, -1, 1)))), found
 
 
