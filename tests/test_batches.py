@@ -224,7 +224,7 @@ def test_an_element_nobody_knows_stops_the_batch_before_it_starts(tmp_path: Path
 def test_progress_counts_failures(tmp_path: Path, caplog) -> None:
     with caplog.at_level(logging.INFO):
         relax_batch(alloys(4), config(), tmp_path, "b0")
-    assert "relaxing b0: 4/4 (100 %)" in caplog.text
+    assert "relaxing b0: 4/4 crystals (100 %)" in caplog.text
     assert "1 failed" in caplog.text
 
 
