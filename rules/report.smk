@@ -10,6 +10,7 @@ FIGURES = (
     "gan_curves",
     "losses_by_reason",
 )
+TEMPLATES = f"{workflow.basedir}/workflow_scripts/ccdcgan/templates"
 
 
 rule collect_losses:
@@ -93,6 +94,16 @@ rule write_report:
         parity=rules.train_constraint.output.table,
         database_counts=rules.summarise_candidates.output.database,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
+        selected=expand(f"{RESULTS}/candidates/{{scheme}}/selected.extxyz", scheme=SCHEMES),
+        generated=[
+            f"{RESULTS}/candidates/{scheme}/generated/{shard}.npz"
+            for scheme in SCHEMES
+            for shard in numbered(len(shard_sizes()))
+        ],
+        crystals=rules.collect_database.output.crystals,
+        graphs=rules.encode_crystals.output[0],
+        phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
+        verified=verified_if_there,
         figures=expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
     output:
         page=report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Report"),
@@ -113,11 +124,13 @@ rule write_report:
         settings=config,
         run=RUN,
         elements=ELEMENTS,
+        schemes=[scheme for scheme in SCHEMES for _ in shard_sizes()],
+        benchmarks=BENCHMARKS,
         engine=engine_in_words(),
         thresholds=hull_thresholds(),
         tables=["database", "references", "candidates", "summary", "losses", "reconstruction", "parity"],
         code=code_fingerprint("write_report"),
-        template=file_fingerprint(f"{workflow.basedir}/workflow_scripts/ccdcgan/templates/report.html.j2"),
+        templates=[file_fingerprint(f"{TEMPLATES}/{name}") for name in ("report.html.j2", "report.css", "report.js")],
     message:
         "Writing the report"
     script:

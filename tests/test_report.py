@@ -11,11 +11,16 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns, figures
 from ccdcgan.errors import InputError
+from ccdcgan.funnel import funnels
 from ccdcgan.metrics import parity_metrics, summarise
-from ccdcgan.report import FIGURES, render_report
+from ccdcgan.neighbours import nearest_known
+from ccdcgan.report import FIGURES, LARGEST_PAGE, render_report
+from ccdcgan.report_plots import hull_plot
+from ccdcgan.report_provenance import rule_times
 from ccdcgan.report_tables import PAPER, best_candidates
 from ccdcgan.structures import Crystal
 
+PAPER_SCHEMES = ("dcgan", "dcgan+constraint", "ccdcgan")
 ELEMENTS = ("Bi", "Se")
 FORMULAS = {0.2: "Bi4Se", 0.5: "BiSe", 0.6: "Bi2Se3", 0.75: "BiSe3"}
 
@@ -171,7 +176,7 @@ def test_hull_vertices_are_the_compounds_on_the_hull(database):
 
 
 def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(database, candidates):
-    figure = figures.formation_energies(database, candidates, ELEMENTS)
+    figure = figures.formation_energies(database, candidates, ELEMENTS, PAPER_SCHEMES)
     panels = figure.axes
     assert [axes.get_title() for axes in panels] == ["DCGAN", "DCGAN + constraint", "CCDCGAN"]
     assert [n_points(axes) for axes in panels] == [[45, 3, 1], [45, 2, 1], [45, 3, 2]]
@@ -190,7 +195,7 @@ def test_more_than_two_elements_are_drawn_against_hull_distance(database, candid
 
 
 def test_histogram_bars_are_shares_that_sum_to_one_hundred(database, candidates):
-    figure = figures.energy_histograms(database, candidates)
+    figure = figures.energy_histograms(database, candidates, PAPER_SCHEMES)
     for axes in figure.axes:
         assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(100)
     assert "Database (n = 45)" in texts(figure)
@@ -340,10 +345,61 @@ def test_page_asks_no_network_and_every_image_has_a_text(database, candidates, s
     page = page_of(database, candidates, summary, losses, parity, figures=dict.fromkeys(FIGURES, png))
     parsed = Page(page)
     assert parsed.links and all(link.startswith(("data:", "#", "./")) for link in parsed.links)
-    assert "url(" not in page and "@import" not in page
-    assert not {"script", "link", "iframe"} & set(parsed.tags)
+    head = page[: page.index("</head>")]
+    assert "url(" not in head and "@import" not in head and "default-src 'none'" in head
+    assert not {"link", "iframe"} & set(parsed.tags)
+    assert len(page) < LARGEST_PAGE
     assert len(parsed.alts) == len(FIGURES) and all(parsed.alts)
     assert parsed.tags.count("h1") == 1 and "caption" in parsed.tags and "main" in parsed.tags
+
+
+def test_funnel_loses_at_every_stage_what_the_stage_above_has_more(candidates, summary):
+    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")
+    missing = (made["denominator"] - made["numerator"]).astype(int)
+    failed = pd.DataFrame({"scheme": ["dcgan"], "reason": ["wall_clock"], "count": [1]})
+    losses = pd.DataFrame({"scheme": missing.index, "reason": "too_close", "count": missing.to_numpy()})
+    found = funnels(summary, pd.concat([losses, failed]), candidates, 0.15)
+    assert list(found) == list(PAPER_SCHEMES)
+    for stages in found.values():
+        for above, stage in zip(stages, stages[1:], strict=False):
+            assert above.left - stage.left == sum(count for _, count in stage.lost)
+    assert found["dcgan"][3].lost == (("relaxation took too long", 1),)
+
+
+def test_nearest_known_structure_is_of_the_same_kind_whatever_cell_and_origin():
+    rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    other = Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.7), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    known = [Crystal("cscl", other, {"status": "ok"}), Crystal("nacl", rocksalt, {"status": "ok"})]
+    moved = rocksalt.get_primitive_structure().scale_lattice(50.0)
+    moved.translate_sites(range(len(moved)), [0.1, 0.2, 0.3])
+    nearest, unlike = nearest_known(moved, known, ELEMENTS)
+    assert nearest.id == "nacl" and unlike == pytest.approx(0, abs=1e-6)
+    assert nearest_known(moved, known[:1], ELEMENTS)[1] > 0.05
+    assert nearest_known(moved, [], ELEMENTS) is None
+
+
+def test_hull_of_three_elements_is_a_triangle_with_every_crystal(database, candidates):
+    ternary = database.assign(formula=["MgMnO3", "MnO", "MgO"] * 16 + ["Mg", "Mn"])
+    made = candidates.assign(formula="Mg2MnO4")
+    figure = hull_plot(ternary, made, ("Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
+    points = [trace for trace in figure.data if trace.mode == "markers"]
+    assert all(trace.type == "scatterternary" for trace in figure.data)
+    assert sum(len(trace.a) for trace in points) == 45 + 8
+    assert np.allclose([sum(abc) for trace in points for abc in zip(trace.a, trace.b, trace.c, strict=True)], 1)
+
+
+def test_more_elements_are_plotted_against_hull_distance(database, candidates):
+    figure = hull_plot(database, candidates, ("Li", "Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
+    assert figure.layout.xaxis.title.text == "hull distance (eV/atom)"
+
+
+def test_times_of_rules_are_summed_over_their_jobs(tmp_path):
+    (tmp_path / "relax").mkdir()
+    head = "s\th:m:s\tmax_rss\tcpu_time\n"
+    (tmp_path / "relax/000.tsv").write_text(head + "60\t0:01:00\t500\t30\n")
+    (tmp_path / "relax/001.tsv").write_text(head + "120\t0:02:00\t700\t-\n")
+    rows = rule_times(tmp_path).rows
+    assert rows == [("relax", "2", "3.0", "0.5", "700"), ("all", "2", "3.0", "0.5", "700")]
 
 
 def test_figures_have_captions_under_the_names_of_their_functions():
@@ -364,7 +420,7 @@ def test_names_are_escaped(database, candidates, summary, losses, parity):
         system=evil, engine=evil, provenance={evil: evil, "config": {evil: [evil]}},
         cif_paths={evil: "//elsewhere/" + evil},
     )  # fmt: skip
-    assert "<script" not in page and "&lt;script" in page
+    assert "<script>alert" not in page and "&lt;script" in page and "\\u003cscript" in page
     assert all(link.startswith(("#", "./")) for link in Page(page).links)
 
 

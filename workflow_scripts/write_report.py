@@ -9,9 +9,13 @@ log = logging.getLogger("ccdcgan.report")
 
 with job(snakemake):
     from ccdcgan.exports import short_summary, write_best
-    from ccdcgan.files import read_csv, write_text
+    from ccdcgan.files import read_arrays, read_csv, write_text
     from ccdcgan.provenance import describe_machine, describe_versions
     from ccdcgan.report import render_report
+    from ccdcgan.report_candidates import views
+    from ccdcgan.report_plots import generated_graphs, latent_plot
+    from ccdcgan.report_provenance import rule_times
+    from ccdcgan.report_tables import best_candidates
     from ccdcgan.structures import read_set
 
     inputs, output, config = snakemake.input, snakemake.output, snakemake.params.settings
@@ -21,10 +25,21 @@ with job(snakemake):
     folder = Path(output.cif)
     folder.mkdir(parents=True, exist_ok=True)
     cif_files = write_best(tables["candidates"], crystals, folder, output.crystals)
+    relaxed = {crystal.id: crystal for crystal in crystals}
+    generated = {crystal.id: crystal for path in inputs.selected for crystal in read_set(path)}
+    stages = {name: read_csv(inputs[name]) if inputs.get(name) else None for name in ("verified", "phonons")}
+    best = best_candidates(tables["candidates"])
+    shards = zip(snakemake.params.schemes, map(read_arrays, inputs.generated), strict=True)
     page = render_report(
         system=config["system"],
         elements=snakemake.params.elements,
         engine=snakemake.params.engine,
+        crystals=views(best, relaxed, generated, read_set(inputs.crystals), snakemake.params.elements, **stages),
+        latent=latent_plot(
+            read_arrays(inputs.graphs), generated_graphs(shards), tables["database"], tables["candidates"]
+        ),
+        times=rule_times(snakemake.params.benchmarks),
+        **stages,
         figures={Path(path).stem: path for path in inputs.figures},
         provenance={
             "run": snakemake.params.run,

@@ -1,7 +1,12 @@
-"""The report of a run: one HTML page that holds everything it shows, and asks no network for anything."""
+"""The report of a run: one HTML page that holds everything it shows, and asks no network for anything.
+
+plotly.js draws the plots and 3Dmol.js (BSD-3-Clause, see templates/vendor) the crystals; both are inside the page.
+"""
 
 import base64
+import json
 import logging
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +15,23 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from ase.data import atomic_numbers, covalent_radii
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
 
 from ccdcgan.columns import COLUMNS, complete, scheme_label
 from ccdcgan.errors import InputError
 from ccdcgan.figures.energies import THRESHOLDS, hull_vertices
 from ccdcgan.figures.losses import stage_counts
-from ccdcgan.figures.style import DPI
+from ccdcgan.figures.style import DPI, ELEMENT_COLOURS
+from ccdcgan.funnel import Stage, funnels
+from ccdcgan.report_candidates import candidate_rows
+from ccdcgan.report_plots import hull_plot
 from ccdcgan.report_tables import (
     Table,
     best_candidates,
-    best_table,
     constraint_table,
     database_table,
     formula_html,
@@ -32,6 +42,7 @@ from ccdcgan.report_tables import (
     reasons_table,
     reconstruction_table,
     references_table,
+    relative,
     summary_table,
     words,
 )
@@ -39,8 +50,7 @@ from ccdcgan.schemes import PAPER
 
 log = logging.getLogger(__name__)
 
-MOST_CANDIDATES = 200
-"""Rows in the page's table of candidates; the rest is in the CSV file."""
+TEMPLATES = Path(__file__).parent / "templates"
 CSS_DPI = 112
 """Pixels of a page for an inch of a figure."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -113,6 +123,11 @@ def render_report(
     parity: pd.DataFrame,
     figures: Mapping[str, str | Path | bytes],
     provenance: Mapping[str, Any],
+    crystals: Sequence[Mapping[str, Any]] = (),
+    latent: Figure | None = None,
+    times: Table | None = None,
+    verified: pd.DataFrame | None = None,
+    phonons: pd.DataFrame | None = None,
     cif_paths: Mapping[str, str] | None = None,
     thresholds: Mapping[str, float] = THRESHOLDS,
     schemes: Sequence[str] = PAPER,
@@ -122,7 +137,9 @@ def render_report(
     system: as the user named it, e.g. "Bi-Se"; engine: where the energies come from, in words; tables: with
     the columns of the run's CSV files, any may be empty; figures: name in :data:`FIGURES` -> PNG, a path or
     its bytes, absent ones are left out; provenance: name -> value, mappings and lists are shown folded, as
-    YAML; cif_paths: candidate's id -> path of its CIF relative to the page; thresholds: hull distances
+    YAML; crystals: what ``report_candidates.views`` returns; latent: of ``report_plots.latent_plot``; times: of
+    ``report_provenance.rule_times``; verified, phonons: results of these stages, None if they were not run;
+    cif_paths: candidate's id -> path of its CIF relative to the page; thresholds: hull distances
     (eV/atom) ``stable`` and ``meta_stable``. Raises KeyError for a figure that has no caption,
     InputError for one that is no PNG.
     """
@@ -135,6 +152,15 @@ def render_report(
     paper = set(elements) == {"Bi", "Se"}
     scalars = {k: v for k, v in provenance.items() if not isinstance(v, Mapping | list | tuple)}
     documents = {k: _yaml(v) for k, v in provenance.items() if k not in scalars}
+    shown = [crystal["id"] for crystal in crystals]
+    heads, rows = candidate_rows(candidates, shown, verified, phonons)
+    plots = {"hull": hull_plot(database, candidates, elements, schemes, thresholds["meta_stable"]), "latent": latent}
+    plots = {name: json.loads(plot.to_json()) for name, plot in plots.items() if plot is not None}
+    looks = {
+        name: {"colour": ELEMENT_COLOURS[i % len(ELEMENT_COLOURS)], "radius": _radius(name)}
+        for i, name in enumerate(elements)
+    }
+    stages = funnels(summary, losses, candidates, thresholds["meta_stable"])
     page = _environment().get_template("report.html.j2").render(
         title=f"Crystals designed for {system}",
         engine=engine,
@@ -142,10 +168,22 @@ def render_report(
         notes=_notes(engine, best),
         thresholds=thresholds,
         paper=paper,
-        hidden=f"{len(best):,}" if len(best) > MOST_CANDIDATES else "",
+        rows=rows,
+        row_heads=heads,
+        row_schemes=list(dict.fromkeys(row.scheme for row in rows)),
+        row_stabilities=list(dict.fromkeys(row.stability for row in rows)),
+        anything_best=not best.empty,
+        n_candidates=len(candidates),
+        n_best=len(best),
+        cif_links={name: relative(path) for name, path in (cif_paths or {}).items()},
+        crystals=crystals,
+        elements=looks,
+        why_none=_why_none(counts),
+        why_none_best="no candidate is both distinct and meta-stable." if len(candidates) else _why_none(counts),
+        funnels={scheme_label(scheme): _with_widths(stages[scheme]) for scheme in stages if scheme in schemes},
+        plots=plots,
         tables={
             "summary": summary_table(summary, schemes, paper),
-            "best": best_table(best.head(MOST_CANDIDATES), cif_paths or {}),
             "losses": losses_table(losses, schemes),
             "database": database_table(database, thresholds),
             "hull": hull_table(database, elements),
@@ -155,6 +193,7 @@ def render_report(
             "reconstruction_losses": reasons_table("Crystals that were not rebuilt", reconstruction),
             "constraint": constraint_table(parity),
             "provenance": Table("Run", ("what", "value"), [(words(k), str(v)) for k, v in scalars.items()]),
+            "times": times or Table("What the jobs took", (), [], empty="not measured."),
             "columns": Table(
                 "Columns",
                 ("column", "unit", "meaning"),
@@ -163,14 +202,62 @@ def render_report(
         },
         pictures={name: _picture(name, image) for name, image in figures.items()},
         documents={words(name): text for name, text in documents.items()},
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        data=_embedded({"plots": plots, "crystals": list(crystals), "elements": looks}),
+        scripts=_scripts(bool(plots), bool(crystals)),
     )  # fmt: skip
     if len(page) > LARGEST_PAGE:
         log.warning("the report has %.0f MB; smaller figures would make it easier to open", len(page) / 1e6)
     return page
 
 
+def _radius(element: str) -> float:
+    """Return the radius (angstrom) of an atom as it is drawn."""
+    return round(0.42 * float(covalent_radii[atomic_numbers[element]]), 3) if element in atomic_numbers else 0.5
+
+
+def _embedded(data: Mapping[str, Any]) -> Markup:
+    """Return data as JSON that cannot end the script element it stands in."""
+    return Markup(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
+
+
+def _scripts(plots: bool, crystals: bool) -> list[Markup]:
+    """Return the scripts of the page in the order they run: only the libraries it needs, then its own."""
+    vendor = [get_plotlyjs()] if plots else []
+    vendor += [(TEMPLATES / "vendor/3Dmol-min.js").read_text(encoding="utf-8")] if crystals else []
+    texts = [*vendor, (TEMPLATES / "report.js").read_text(encoding="utf-8")]
+    return [Markup(text.replace("</script", "<\\/script")) for text in texts]
+
+
+def _with_widths(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """Return the stages of a funnel with the width of their bars, percent of the widest, on a log scale."""
+    largest = math.log1p(max(stage.left for stage in stages)) or 1.0
+    return [
+        {
+            "name": stage.name,
+            "left": stage.left,
+            "lost": stage.lost,
+            "width": round(100 * math.log1p(stage.left) / largest),
+        }
+        for stage in stages
+    ]
+
+
+def _why_none(counts: pd.DataFrame) -> str:
+    """Return why no candidate was relaxed."""
+    made = counts.groupby("stage")["count"].sum()
+    if not made.get("crystal graphs", 0):
+        return "no crystal graphs were generated."
+    if not made.get("candidates", 0):
+        return (
+            f"none of {made['crystal graphs']:,} crystal graphs decoded to a crystal that passed the distance rule; "
+            "the losses below say why. Train longer or generate more."
+        )
+    return "the configuration sends none to relaxation."
+
+
 def _environment() -> Environment:
-    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    loader = FileSystemLoader(TEMPLATES)
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 

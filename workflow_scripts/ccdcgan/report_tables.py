@@ -132,26 +132,7 @@ def _with_paper(cell: str, value: str) -> Markup:
     return Markup("{} <small>paper: {}</small>").format(cell, value)
 
 
-def best_table(best: pd.DataFrame, cif_paths: Mapping[str, str]) -> Table:
-    """Return the table of the candidates in ``best``; ``cif_paths``: id -> path of its CIF from the page."""
-    rows = []
-    for row in best.to_dict("records"):
-        name = str(row["id"])
-        link = Markup('<a href="{}">CIF</a>').format(_relative(cif_paths[name])) if name in cif_paths else "–"
-        energies = (number(row["e_above_hull"]), number(row["formation_energy"]))
-        described = (
-            text(row.get("space_group")),
-            *energies,
-            str(row["stability"]),
-            str(row["scheme"]),
-        )
-        rows.append((formula_html(row["formula"]), *described, name, link))
-    names = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "scheme", "id")
-    caption = "Distinct meta-stable candidates, nearest to the hull first"
-    return Table(caption, (*map(title, names), "file"), rows, frozenset({2, 3}))
-
-
-def _relative(path: str) -> str:
+def relative(path: str) -> str:
     """Return a link that stays beside the report, whatever characters the path has."""
     link = quote(path)
     return link if link.startswith(("./", "../")) else "./" + link.lstrip("/")

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from pymatgen.io.cif import CifWriter
 
 from ccdcgan import columns
 from ccdcgan.columns import SCHEMES, scheme_label
+from ccdcgan.crystal_views import cif_text
 from ccdcgan.files import write_text
 from ccdcgan.report_tables import best_candidates
 from ccdcgan.structures import Crystal, write_set
-
-CIF_SYMPREC = 0.1
-"""Distance (angstrom) within which a relaxed candidate's symmetry is written to its CIF file."""
 
 
 def write_best(
@@ -30,7 +27,7 @@ def write_best(
         crystal = by_id[row.id].updated(scheme=row.scheme, stability=row.stability)
         names[row.id] = f"{rank:03d}-{crystal.formula}-{row.id}.cif"
         best.append(crystal)
-        write_text(Path(cif_folder) / names[row.id], str(CifWriter(crystal.structure, symprec=CIF_SYMPREC)))
+        write_text(Path(cif_folder) / names[row.id], cif_text(crystal.structure))
     write_set(extxyz, best)
     return names
 

@@ -29,7 +29,7 @@ ON_HULL = 1e-5
 """Hull distance (eV/atom) up to which a crystal of the database counts as a vertex of the hull."""
 
 
-def _with_energy(frame: pd.DataFrame) -> pd.DataFrame:
+def with_energy(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that have a formation energy."""
     return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
 
@@ -39,7 +39,7 @@ def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
 
     The pure elements, at zero, are not listed. Of several crystals of one formula the lowest is taken.
     """
-    rows = _with_energy(complete(database, *_COLUMNS))
+    rows = with_energy(complete(database, *_COLUMNS))
     rows = rows[(rows["e_above_hull"] <= ON_HULL) & (rows["fraction"] > 0) & (rows["fraction"] < 1)]
     # with three elements and more the fraction of the last one does not tell a pure element: its energy does
     rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
@@ -64,13 +64,13 @@ def formation_energies(
     binary = len(elements) == 2
     database = complete(database, *_COLUMNS)
     candidates = complete(candidates, *_COLUMNS, "scheme", "distinct", "stability")
-    known, relaxed = _with_energy(database), _with_energy(candidates)
+    known, relaxed = with_energy(database), with_energy(candidates)
     if known.empty and relaxed.empty:
         return empty_figure("nothing was relaxed, so there are no formation energies")
     width = max(2.9 * len(schemes), 4.4)
     figure = new_figure(width, 3.7)
     panels = figure.subplots(1, max(len(schemes), 1), squeeze=False, sharex=True, sharey=True)[0]
-    limits = _energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
+    limits = energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
     x = "fraction" if binary else "e_above_hull"
     for axes, scheme in zip(panels, schemes, strict=False):
         rows = relaxed[relaxed["scheme"] == scheme]
@@ -129,7 +129,7 @@ def _points(axes: Axes, rows: pd.DataFrame, x: str, **style: object) -> None:
     axes.scatter(rows[x], rows["formation_energy"], rasterized=len(rows) > 3000, **style)
 
 
-def _energy_limits(energies: pd.Series) -> tuple[float, float]:
+def energy_limits(energies: pd.Series) -> tuple[float, float]:
     """Return limits of the energy axis: all that is low, and up to the 97th percentile of what is high."""
     if energies.empty:
         return -1.0, 1.0
@@ -178,12 +178,12 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
     """
     database = complete(database, "formation_energy")
     candidates = complete(candidates, "scheme", "formation_energy")
-    sets = {"Database": (_with_energy(database)["formation_energy"], GREY)}
+    sets = {"Database": (with_energy(database)["formation_energy"], GREY)}
     for scheme in schemes:
-        rows = _with_energy(candidates[candidates["scheme"] == scheme])
+        rows = with_energy(candidates[candidates["scheme"] == scheme])
         sets[scheme_label(scheme)] = (rows["formation_energy"], scheme_style(scheme)[0])
     everything = pd.concat([values for values, _ in sets.values()])
-    low, high = _energy_limits(everything)
+    low, high = energy_limits(everything)
     width = max(round((high - low) / 40, 2), 0.01)
     lowest = min(float(everything.min()), 0.0) if len(everything) else low
     bins = width * np.arange(np.floor(lowest / width), np.ceil(high / width) + 1)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ccdcgan.files import atomic_path
+from ccdcgan.schemes import SCHEMES
 
 P = ParamSpec("P")
 
@@ -25,8 +26,7 @@ DARK_GREY = "#4D4D4D"
 ELEMENT_COLOURS = (PURPLE, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION)
 SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
 
-_SCHEME_STYLES = {"dcgan": (BLUE, "^"), "dcgan+constraint": (ORANGE, "s"), "ccdcgan": (GREEN, "D")}
-_OTHER_STYLES = ((VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"))
+_STYLES = (BLUE, "^"), (ORANGE, "s"), (GREEN, "D"), (VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"), (YELLOW, "*")
 
 DPI = 300
 STYLE = {
@@ -69,10 +69,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def scheme_style(scheme: str) -> tuple[str, str]:
-    """Return colour and marker of a scheme."""
-    if scheme in _SCHEME_STYLES:
-        return _SCHEME_STYLES[scheme]
-    return _OTHER_STYLES[sum(scheme.encode()) % len(_OTHER_STYLES)]
+    """Return colour and marker of a scheme, by its place among all schemes."""
+    place = list(SCHEMES).index(scheme) if scheme in SCHEMES else sum(scheme.encode())
+    return _STYLES[place % len(_STYLES)]
 
 
 def pretty_formula(formula: str) -> str:

@@ -1,0 +1,193 @@
+"""The report as its reader sees it: in headless Chromium, opened from a file."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from pymatgen.core import Lattice, Structure
+
+from ccdcgan.metrics import summarise
+from ccdcgan.report import render_report
+from ccdcgan.report_candidates import views
+from ccdcgan.report_plots import latent_plot
+from ccdcgan.report_tables import best_candidates
+from ccdcgan.structures import Crystal
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the packages chromium and chromium-driver")
+FLAGS = (
+    *("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update"),
+    *("disable-sync", "no-first-run", "disable-quic", "use-angle=swiftshader", "enable-unsafe-swiftshader"),
+)
+ELEMENTS = ("Bi", "Se")
+ROCKSALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+CAESIUM_CHLORIDE = Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.7), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+def tables() -> dict[str, pd.DataFrame]:
+    names = ["id", "scheme", "formula", "fraction", "formation_energy", "e_above_hull", "distinct", "stability"]
+    rows = [
+        ("c-2", "dcgan", "BiSe", 0.5, -0.10, 0.10, True, "meta-stable"),
+        ("c-1", "ccdcgan", "BiSe", 0.5, -0.18, 0.02, True, "stable"),
+        ("c-3", "ccdcgan", "Bi2Se", 1 / 3, 0.20, 0.40, True, "unstable"),
+    ]
+    candidates = pd.DataFrame(rows, columns=names).assign(status="ok", reason="", space_group="Fm-3m")
+    database = pd.DataFrame(
+        {
+            "id": ["known-1", "known-2", "known-3"],
+            "formula": ["BiSe", "BiSe", "Bi2Se"],
+            "fraction": [0.5, 0.5, 1 / 3],
+            "formation_energy": [-0.2, -0.05, 0.05],
+            "e_above_hull": [0.0, 0.15, 0.18],
+            "space_group": "Pm-3m",
+            "status": "ok",
+            "reason": "",
+        }
+    )
+    summary = []
+    for scheme in ("dcgan", "ccdcgan"):
+        sent = candidates[candidates["scheme"] == scheme]
+        summary += [{"scheme": scheme, **row} for row in summarise(sent, 40, len(sent), 40)]
+    return {
+        "candidates": candidates,
+        "database": database,
+        "summary": pd.DataFrame(summary),
+        "losses": pd.DataFrame({"scheme": ["dcgan", "ccdcgan"], "reason": "too_close", "count": [39, 38]}),
+        **dict.fromkeys(("references", "reconstruction", "parity"), pd.DataFrame()),
+    }
+
+
+def page() -> str:
+    data = tables()
+    made = {name: Crystal(name, ROCKSALT, {"status": "ok"}) for name in ("c-1", "c-2")}
+    known = [Crystal("known-1", CAESIUM_CHLORIDE, {"status": "ok", "space_group": "Pm-3m"})]
+    graphs = np.random.default_rng(0).uniform(-1, 1, (5, 28, 28, 1))
+    latent = latent_plot(
+        {"ids": np.array(["known-1", "known-2", "known-3"]), "graphs": graphs[:3]},
+        {"ccdcgan": (["c-1", "c-9"], graphs[3:])},
+        data["database"],
+        data["candidates"],
+    )
+    return render_report(
+        system="Bi-Se", elements=ELEMENTS, engine="SevenNet", figures={}, provenance={"seed": 1}, latent=latent,
+        crystals=views(best_candidates(data["candidates"]), made, made, known, ELEMENTS),
+        schemes=("dcgan", "ccdcgan"), **data,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    path = tmp_path_factory.mktemp("report") / "index.html"
+    path.write_text(page(), encoding="utf-8")
+    options = Options()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, "window-size=1280,1000"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options=options, service=Service(DRIVER))
+    try:
+        driver.get(path.as_uri())
+        yield driver
+    finally:
+        driver.quit()
+
+
+def wait(browser, script: str) -> object:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(f"return {script}"))
+
+
+def visible(browser) -> list[str]:
+    rows = "[...document.querySelectorAll('#candidate-table tbody tr')]"
+    script = f"{rows}.filter(row => !row.hidden).map(row => row.cells[7].textContent)"
+    return browser.execute_script(f"return {script}")
+
+
+def picture(browser, selector: str) -> np.ndarray:
+    found = browser.find_element("css selector", selector)
+    return imread(io.BytesIO(found.screenshot_as_png), format="png")[..., :3]
+
+
+def test_page_is_about_its_own_data_only(browser):
+    wait(browser, "document.querySelectorAll('[data-ready]').length == 2")
+    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in sent if e["method"] == "Network.requestWillBeSent"]
+    assert urls and all(url.startswith(("file:", "data:", "blob:")) for url in urls)
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not errors
+
+
+def test_points_of_the_hull_say_what_they_are_and_show_their_crystal(browser):
+    from selenium.webdriver import ActionChains
+
+    wait(browser, "document.querySelector('[data-plot=hull]').dataset.ready")
+    browser.execute_script(
+        "document.querySelector('[data-plot=hull]').scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
+    point = browser.find_element("css selector", "[data-plot=hull] .scatterlayer .trace:nth-child(2) path.point")
+    ActionChains(browser).move_to_element(point).perform()
+    label = wait(browser, "document.querySelector('[data-plot=hull] .hoverlayer').textContent")
+    for part in ("BiSe", "-0.100 eV/atom", "hull distance 0.100 eV/atom", "Fm-3m", "c-2"):
+        assert part in label.replace("\u2212", "-")
+    box = "document.getElementById('crystal-choice').value"
+    assert browser.execute_script(f"return {box}") == "c-1"
+    ActionChains(browser).click().perform()
+    wait(browser, f"{box} == 'c-2'")
+
+
+def test_table_filters_and_sorts(browser):
+    assert visible(browser) == ["c-1", "c-2"]
+    browser.find_element("name", "best").click()
+    assert visible(browser) == ["c-1", "c-2", "c-3"]
+    heads = browser.find_elements("css selector", "#candidate-table th button")
+    energy = next(head for head in heads if head.text.startswith("formation energy"))
+    energy.send_keys("\n")
+    assert visible(browser) == ["c-1", "c-2", "c-3"]
+    energy.send_keys("\n")
+    assert visible(browser) == ["c-3", "c-2", "c-1"]
+    browser.find_element("name", "words").send_keys("bi2se")
+    assert visible(browser) == ["c-3"]
+    browser.find_element("name", "words").clear()
+    browser.execute_script("const s = document.querySelector('[name=scheme]'); s.value = 'DCGAN'; "
+                           "s.dispatchEvent(new Event('input', {bubbles: true}))")  # fmt: skip
+    assert visible(browser) == ["c-2"]
+    assert browser.find_element("id", "shown").text == "1 of 3 shown"
+
+
+def test_crystals_are_drawn_and_turn(browser):
+    browser.execute_script("document.getElementById('views').scrollIntoView({behavior: 'instant', block: 'center'})")
+    stages = browser.find_elements("css selector", "#views .stage")
+    assert len(stages) == 3
+    wait(browser, "document.querySelectorAll('#views canvas').length == 3")
+    drawn = picture(browser, "#views .stage")
+    middle = drawn[10:-10, 10:-10].reshape(-1, 3)
+    assert len(np.unique(middle, axis=0)) > 50
+    purple = np.abs(middle - np.array([0xCC, 0x79, 0xA7]) / 255).max(axis=1) < 0.2
+    assert purple.sum() > 100
+    stages[0].send_keys("\ue014")
+    turned = picture(browser, "#views .stage")
+    assert (np.abs(turned - drawn).max(axis=-1) > 0.1).sum() > 100
+
+
+def test_files_are_offered(browser):
+    chosen = browser.execute_script("return document.getElementById('crystal-choice').value")
+    cif, poscar = (browser.find_element("id", name) for name in ("cif", "poscar"))
+    assert "_cell_length_a" in cif.get_attribute("href") and chosen in cif.get_attribute("download")
+    assert "direct" in poscar.get_attribute("href").lower()
+
+
+def test_nothing_sticks_out_on_a_phone(browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    )
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

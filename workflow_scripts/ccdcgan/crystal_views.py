@@ -1,0 +1,49 @@
+"""What the report's three-dimensional views show of a crystal, and the files it offers for download."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_numbers, covalent_radii
+from pymatgen.core import Structure
+from pymatgen.io.cif import CifWriter
+from pymatgen.io.vasp import Poscar
+
+FACE = 0.02
+"""Fractional distance from a face within which an atom is shown on the opposite face too."""
+BOND = 1.2
+"""Two atoms are joined if nearer than this times the sum of their covalent radii."""
+CIF_SYMPREC = 0.1
+"""Distance (angstrom) within which a relaxed candidate's symmetry is written to its CIF file."""
+
+
+def cif_text(structure: Structure) -> str:
+    """Return a CIF file with the symmetry found within CIF_SYMPREC."""
+    return str(CifWriter(structure, symprec=CIF_SYMPREC))
+
+
+def poscar_text(structure: Structure) -> str:
+    """Return a POSCAR file; sites of one element stand together."""
+    return Poscar(structure.get_sorted_structure()).get_str()
+
+
+def view(structure: Structure) -> dict[str, Any]:
+    """Return one cell as it is drawn: atoms with those on faces repeated, bonds between them, the cell.
+
+    ``cell``: (3, 3), rows a, b, c; ``atoms``: [symbol, x, y, z] each; ``bonds``: pairs of indices of atoms;
+    lengths in angstrom, rounded to a thousandth.
+    """
+    matrix = structure.lattice.matrix
+    symbols, coords = [], []
+    for site in structure:
+        frac = np.asarray(site.frac_coords) % 1.0
+        frac[frac > 1 - FACE] -= 1
+        for shift in itertools.product(*[(0, 1) if abs(x) < FACE else (0,) for x in frac]):
+            symbols.append(site.specie.symbol)
+            coords.append((frac + shift) @ matrix)
+    positions = np.array(coords).reshape(-1, 3)
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
+    distances = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    joined = np.argwhere(np.triu(distances < BOND * (radii[:, None] + radii), k=1))
+    atoms = [[symbol, *np.round(xyz, 3).tolist()] for symbol, xyz in zip(symbols, positions, strict=True)]
+    return {"cell": np.round(matrix, 3).tolist(), "atoms": atoms, "bonds": joined.tolist()}

@@ -1,0 +1,182 @@
+"""The report's candidates: the table of all of them, and what is shown of the best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ccdcgan.columns import best_of, complete, is_true, reason_label, scheme_label, title
+from ccdcgan.crystal_views import cif_text, poscar_text, view
+from ccdcgan.neighbours import nearest_known
+from ccdcgan.report_tables import formula_html, number, text
+from ccdcgan.structures import Crystal
+
+MOST_ROWS = 1500
+"""Candidates in the page's table; all of them are in the tables of the run."""
+MOST_SHOWN = 40
+"""Candidates that can be turned; each adds about 20 kB."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """content: text or Markup; key: what the column is sorted by, a number or a text; numeric: set flush right."""
+
+    content: str
+    key: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class CandidateRow:
+    """id; scheme: label; label: of stability; best: distinct and meta-stable; shown: has a view; cells."""
+
+    id: str
+    scheme: str
+    stability: str
+    best: bool
+    shown: bool
+    cells: Sequence[Cell]
+
+
+HEADS = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "distinct", "scheme", "id")
+
+
+def candidate_rows(
+    candidates: pd.DataFrame, shown: Sequence[str], verified: pd.DataFrame | None, phonons: pd.DataFrame | None
+) -> tuple[list[str], list[CandidateRow]]:
+    """Return the heads and the rows of the table of all candidates, the best first, the failed last.
+
+    shown: ids that have a view; verified, phonons: results of these stages, None if they were not run.
+    """
+    names = (*HEADS, "status", "reason")
+    rows = complete(candidates, *names)
+    best = rows.index.isin(best_of(rows).index)
+    rows = rows.assign(best=best, distinct=is_true(rows["distinct"]))
+    rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
+    heads = [title(name) for name in HEADS]
+    second = {name: row["verified_e_above_hull"] for name, row in _by_id(verified).items()}
+    lowest = {name: row["lowest_frequency"] for name, row in _by_id(phonons).items()}
+    heads += ["hull distance, verified (eV/atom)"] if second else []
+    heads += ["lowest phonon (THz)"] if lowest else []
+    result = []
+    for row in rows.head(MOST_ROWS).to_dict("records"):
+        stability = row["stability"] or f"failed: {reason_label(row['reason'])}"
+        energies = [_numeric(row[name]) for name in ("e_above_hull", "formation_energy")]
+        cells = [
+            Cell(formula_html(row["formula"]), str(row["formula"])),
+            _words(text(row.get("space_group"))),
+            *energies,
+            _words(stability),
+            _words("yes" if row["distinct"] else "no"),
+            _words(scheme_label(row["scheme"])),
+            _words(str(row["id"])),
+        ]
+        cells += [_numeric(second.get(row["id"]))] if second else []
+        cells += [_numeric(lowest.get(row["id"]), 2)] if lowest else []
+        label = row["stability"] or "failed"
+        result.append(
+            CandidateRow(str(row["id"]), scheme_label(row["scheme"]), label, row["best"], row["id"] in shown, cells)
+        )
+    return heads, result
+
+
+def _by_id(table: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
+    return {} if table is None or table.empty else table.drop_duplicates("id").set_index("id").to_dict("index")
+
+
+def _words(content: str) -> Cell:
+    return Cell(content, content)
+
+
+def _numeric(value: float | None, digits: int = 3) -> Cell:
+    known = value is not None and value != "" and pd.notna(value)
+    return Cell(number(value if known else None, digits), f"{float(value):.6f}" if known else "", True)
+
+
+def views(
+    best: pd.DataFrame,
+    relaxed: Mapping[str, Crystal],
+    generated: Mapping[str, Crystal],
+    database: Sequence[Crystal],
+    elements: Sequence[str],
+    verified: pd.DataFrame | None = None,
+    phonons: pd.DataFrame | None = None,
+) -> list[dict[str, Any]]:
+    """Return what the page shows of each of the best candidates, nearest to the hull first.
+
+    relaxed, generated: id -> crystal after and before relaxation; database: known crystals. Each entry has the
+    ``views`` (title, note, cell, atoms, bonds), ``facts`` (name, value), and the files ``cif`` and ``poscar``.
+    """
+    second, dynamics = _by_id(verified), _by_id(phonons)
+    entries = []
+    for row in best.head(MOST_SHOWN).to_dict("records"):
+        name = row["id"]
+        if name not in relaxed:
+            continue
+        crystal = relaxed[name]
+        shown = []
+        if name in generated:
+            shown.append(_view("generated", "as decoded from its crystal graph", generated[name]))
+        shown.append(_view("relaxed", text(row.get("space_group")), crystal))
+        nearest = nearest_known(crystal.structure, database, elements)
+        if nearest is not None:
+            known, unlike = nearest
+            group = known.info.get("space_group", "") or "space group unknown"
+            note = f"{known.formula}, {group}, {known.id}; unlikeness {unlike:.3f} (0: the same, 0.5: unrelated)"
+            shown.append(_view("nearest known structure", note, known))
+        structure = crystal.structure
+        facts = [
+            ("hull distance", f"{number(row['e_above_hull'])} eV/atom"),
+            ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
+            ("space group", text(row.get("space_group"))),
+            ("atoms in the cell", str(len(structure))),
+            ("volume", f"{number(structure.volume / len(structure), 2)} Å³/atom"),
+            ("cell", _cell(structure.lattice.parameters)),
+            ("scheme", str(row["scheme"])),
+            *_verification(second.get(name)),
+            *_dynamics(dynamics.get(name)),
+        ]
+        entries.append(
+            {
+                "id": name,
+                "formula": crystal.formula,
+                "label": f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom",
+                "views": shown,
+                "facts": facts,
+                "cif": cif_text(structure),
+                "poscar": poscar_text(structure),
+            }
+        )
+    return entries
+
+
+def _view(name: str, note: str, crystal: Crystal) -> dict[str, Any]:
+    return {"title": name, "note": note, **view(crystal.structure)}
+
+
+def _cell(parameters: Sequence[float]) -> str:
+    lengths, angles = parameters[:3], parameters[3:]
+    return f"{', '.join(f'{x:.2f}' for x in lengths)} Å; {', '.join(f'{x:.1f}' for x in angles)}°"
+
+
+def _verification(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what the second engine says, or that it was not asked."""
+    if row is None:
+        return [("verification", "not done")]
+    if row["status"] != "ok":
+        return [("verification", f"{row['verified_engine']}: {reason_label(row['reason'])}")]
+    energies = f"formation energy {number(row['verified_formation_energy'])}"
+    kept = "the same structure" if str(row["same_structure"]) == "True" else "another structure"
+    distance = number(row["verified_e_above_hull"])
+    return [("verification", f"{row['verified_engine']}: hull distance {distance}, {energies} eV/atom, {kept}")]
+
+
+def _dynamics(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what the phonons say, or that they were not computed."""
+    if row is None:
+        return [("phonons", "not computed")]
+    if row["status"] == "failed":
+        return [("phonons", f"not computed: {reason_label(row['reason'])}")]
+    verdict = "dynamically stable" if str(row["dynamically_stable"]) == "True" else "unstable: a saddle point"
+    return [("phonons", f"{verdict}, lowest frequency {number(row['lowest_frequency'], 2)} THz")]

@@ -1,0 +1,267 @@
+"""The report's plots that answer to the pointer, for plotly: the hull, and the map of the latent space.
+
+Nothing here is black or white: the page gives lines marked ``meta: ink`` and all text the colour of its scheme.
+A point's ``customdata`` begins with the crystal's id, by which a click shows the crystal.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.graph_objects import Figure, Scatter, Scatterternary
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition
+
+from ccdcgan.columns import best_of, complete, scheme_label, title
+from ccdcgan.figures.energies import energy_limits, hull_vertices, with_energy
+from ccdcgan.figures.latent import principal_axes
+from ccdcgan.figures.style import GREY, scheme_style
+
+SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
+"""matplotlib's markers -> plotly's."""
+MOST_POINTS = 6000
+"""Database crystals drawn at most, those nearest the hull: more of them make a browser slow."""
+MOST_OTHERS = 400
+"""Candidates of each scheme that were not relaxed, in the latent map."""
+_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull", "space_group")
+_INK = {"ink": True}
+
+
+def hull_plot(
+    database: pd.DataFrame,
+    candidates: pd.DataFrame,
+    elements: Sequence[str],
+    schemes: Sequence[str],
+    meta_stable: float,
+) -> Figure | None:
+    """Return formation energies of database and candidates with the hull; None if nothing was relaxed.
+
+    Two elements: against composition; three: the triangle of compositions, coloured by hull distance; more:
+    against hull distance. Tables: with the columns of the run's CSV files; meta_stable: eV/atom.
+    """
+    known = with_energy(complete(database, *_COLUMNS))
+    made = with_energy(complete(candidates, *_COLUMNS, "scheme", "distinct", "stability"))
+    if known.empty and made.empty:
+        return None
+    known = known.nsmallest(MOST_POINTS, "e_above_hull")
+    made = made[made["scheme"].isin(schemes)]
+    best = made.index.isin(best_of(made).index)
+    sets = [("database", known, GREY, "circle-open", 6)]
+    for scheme in schemes:
+        colour, marker = scheme_style(scheme)
+        label, symbol = scheme_label(scheme), SYMBOLS[marker]
+        of_scheme = made["scheme"] == scheme
+        sets.append((label, made[of_scheme & ~best], colour, f"{symbol}-open", 7))
+        sets.append((f"{label}: distinct meta-stable", made[of_scheme & best], colour, symbol, 10))
+    sets = [entry for entry in sets if len(entry[1])]
+    if len(elements) == 3:
+        return _triangle(sets, elements, hull_vertices(database))
+    return _plane(sets, elements, hull_vertices(database), meta_stable)
+
+
+def _hover(rows: pd.DataFrame) -> dict:
+    """Return what is said of each point: formula, energies, space group, id."""
+    data = rows.reindex(columns=["id", "formula", "formation_energy", "e_above_hull", "space_group"]).astype(object)
+    lines = ("<b>%{customdata[1]}</b>", "E<sub>f</sub> %{customdata[2]:.3f} eV/atom")
+    lines += ("hull distance %{customdata[3]:.3f} eV/atom", "space group %{customdata[4]}", "%{customdata[0]}")
+    return {
+        "customdata": data.where(data.notna(), "").to_numpy().tolist(),
+        "hovertemplate": "<br>".join(lines) + "<extra>%{fullData.name}</extra>",
+    }
+
+
+def _plane(sets: list, elements: Sequence[str], vertices: pd.DataFrame, meta_stable: float) -> Figure:
+    binary = len(elements) == 2
+    x = "fraction" if binary else "e_above_hull"
+    figure = Figure()
+    for name, rows, colour, symbol, size in sets:
+        figure.add_trace(
+            Scatter(
+                x=rows[x].tolist(),
+                y=rows["formation_energy"].tolist(),
+                mode="markers",
+                name=f"{name} ({len(rows):,})",
+                marker={"color": colour, "symbol": symbol, "size": size},
+                **_hover(rows),
+            )  # fmt: skip
+        )
+    if binary:
+        points = np.concatenate([[0.0], vertices["fraction"], [1.0]])
+        energies = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
+        dense = np.linspace(0, 1, 101)
+        limit = np.interp(dense, points, energies) + meta_stable
+        names = ["", *vertices["formula"], ""]
+        line = {"mode": "lines", "hoverinfo": "skip", "meta": _INK}
+        figure.add_trace(
+            Scatter(
+                x=points.tolist(),
+                y=energies.tolist(),
+                name="hull of the database",
+                text=names,
+                textposition="bottom center",
+                **(line | {"mode": "lines+text"}),
+            )  # fmt: skip
+        )
+        limits = np.where(limit < 0, limit, np.nan)
+        figure.add_trace(
+            Scatter(
+                x=dense.tolist(),
+                y=[None if np.isnan(value) else value for value in limits.tolist()],
+                line={"dash": "dash", "width": 1},
+                name=f"hull + {meta_stable:.3f} eV/atom",
+                **line,
+            )  # fmt: skip
+        )
+    else:
+        figure.add_vline(x=meta_stable, line={"dash": "dash", "color": GREY, "width": 1})
+    low, high = energy_limits(pd.concat([rows["formation_energy"] for _, rows, *_ in sets]))
+    figure.update_yaxes(title=title("formation_energy"), range=[low, high], zeroline=True)
+    figure.update_xaxes(title=f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"))
+    if binary:
+        figure.update_xaxes(range=[-0.04, 1.04])
+    else:
+        distances = pd.concat([rows["e_above_hull"] for _, rows, *_ in sets])
+        figure.update_xaxes(range=[min(distances.min(), 0) - 0.03, distances.quantile(0.97) + 0.03])
+    return _laid_out(figure)
+
+
+def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Figure:
+    figure = Figure()
+    corners = dict(zip("abc", elements, strict=True))
+
+    def where(formulas: pd.Series | Sequence[str]) -> dict[str, list[float]]:
+        compositions = [Composition(formula) for formula in formulas]
+        return {key: [c.get_atomic_fraction(element) for c in compositions] for key, element in corners.items()}
+
+    for start, end in _edges(elements, vertices):
+        figure.add_trace(
+            Scatterternary(
+                **where([start, end]), mode="lines", line={"width": 1}, showlegend=False, hoverinfo="skip", meta=_INK
+            )
+        )
+    for number, (name, rows, _, symbol, size) in enumerate(sets):
+        rows = rows.sort_values("e_above_hull", ascending=False)  # the lowest of a composition lies on top
+        bar = {"title": {"text": "hull distance<br>(eV/atom)"}, "thickness": 12, "len": 0.7}
+        marker = {"color": rows["e_above_hull"].tolist(), "colorscale": "Cividis", "cmin": 0, "cmax": 0.3}
+        marker |= {"symbol": symbol.removesuffix("-open"), "size": size + 2, "line": {"width": 0.6, "color": GREY}}
+        marker |= {"showscale": number == 0, "colorbar": bar}
+        figure.add_trace(
+            Scatterternary(
+                **where(rows["formula"]), mode="markers", name=f"{name} ({len(rows):,})", marker=marker, **_hover(rows)
+            )
+        )
+    axes = {f"{key}axis": {"title": {"text": element}, "min": 0} for key, element in corners.items()}
+    figure.update_layout(ternary={**axes, "bgcolor": "rgba(0,0,0,0)"}, height=560)
+    return _laid_out(figure)
+
+
+def _edges(elements: Sequence[str], vertices: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the lines between phases that coexist on the hull."""
+    entries = [PDEntry(element, 0.0) for element in elements]
+    for row in vertices.itertuples():
+        composition = Composition(row.formula)
+        entries.append(PDEntry(composition, row.formation_energy * composition.num_atoms))
+    diagram = PhaseDiagram(entries)
+    names = [entry.composition.reduced_formula for entry in diagram.qhull_entries]
+    pairs = {tuple(sorted((facet[i], facet[i - 1]))) for facet in diagram.facets for i in range(len(facet))}
+    return [(names[i], names[j]) for i, j in sorted(pairs)]
+
+
+def generated_graphs(
+    shards: Iterable[tuple[str, Mapping[str, np.ndarray]]],
+) -> dict[str, tuple[list[str], np.ndarray]]:
+    """Return the candidates' ids and crystal graphs of each scheme from those of its shards."""
+    parts: dict[str, list[Mapping[str, np.ndarray]]] = {}
+    for scheme, arrays in shards:
+        parts.setdefault(scheme, []).append(arrays)
+    return {
+        scheme: (
+            [str(name) for arrays in found for name in arrays["ids"]],
+            np.concatenate([arrays["graphs"] for arrays in found]),
+        )
+        for scheme, found in parts.items()
+    }
+
+
+def latent_plot(
+    known: Mapping[str, np.ndarray],
+    generated: Mapping[str, tuple[Sequence[str], np.ndarray]],
+    database: pd.DataFrame,
+    candidates: pd.DataFrame,
+) -> Figure | None:
+    """Return the database's crystal graphs and the candidates' in the plane in which the former vary most.
+
+    known: ``ids`` and ``graphs`` (n, side, side, 1); generated: scheme -> ids and graphs of its candidates.
+    Relaxed crystals are coloured by formation energy; of the other candidates the first ones are grey. None
+    if the database has fewer than three crystal graphs.
+    """
+    if len(known["graphs"]) < 3:
+        return None
+    mean, axes, shares = principal_axes(known["graphs"])
+
+    def project(graphs: np.ndarray) -> np.ndarray:
+        return np.round((np.asarray(graphs, float).reshape(len(graphs), -1) - mean) @ axes.T, 4)
+
+    database, candidates = complete(database, *_COLUMNS), complete(candidates, *_COLUMNS, "scheme")
+    energies = with_energy(pd.concat([database, candidates]))["formation_energy"]
+    low, high = (float(energies.quantile(q)) for q in (0, 0.9)) if len(energies) else (0.0, 1.0)
+    bar = {"title": {"text": "formation energy<br>(eV/atom)"}, "thickness": 12, "len": 0.8}
+    scale = {"colorscale": "Cividis", "cmin": low, "cmax": high, "colorbar": bar}
+    figure = Figure()
+
+    def add(name: str, ids: Sequence[str], points: np.ndarray, table: pd.DataFrame, symbol: str) -> None:
+        place = {crystal: number for number, crystal in enumerate(ids)}
+        rows = with_energy(table[table["id"].isin(place)]).drop_duplicates("id")
+        at = points[[place[crystal] for crystal in rows["id"]]] if len(rows) else np.empty((0, 2))
+        marker = {"color": rows["formation_energy"].tolist(), "symbol": symbol, "size": 8, **scale}
+        marker |= {"showscale": not figure.data or not any(t.marker.showscale for t in figure.data)}
+        figure.add_trace(
+            Scatter(
+                x=at[:, 0].tolist(),
+                y=at[:, 1].tolist(),
+                mode="markers",
+                name=f"{name} ({len(rows):,})",
+                marker=marker | {"line": {"width": 0.6, "color": GREY}},
+                **_hover(rows),
+            )  # fmt: skip
+        )
+
+    for scheme, (ids, graphs) in generated.items():
+        if not len(graphs):
+            continue
+        symbol = SYMBOLS[scheme_style(scheme)[1]]
+        table = candidates[candidates["scheme"] == scheme]
+        points, relaxed = project(graphs), set(table["id"])
+        others = [number for number, name in enumerate(ids) if name not in relaxed][:MOST_OTHERS]
+        figure.add_trace(
+            Scatter(
+                x=points[others, 0].tolist(),
+                y=points[others, 1].tolist(),
+                mode="markers",
+                hoverinfo="skip",
+                name=f"{scheme_label(scheme)}, not relaxed ({len(others):,})",
+                opacity=0.45,
+                marker={"color": GREY, "symbol": f"{symbol}-open", "size": 5},
+            )  # fmt: skip
+        )
+        add(f"{scheme_label(scheme)}, relaxed", list(ids), points, table, symbol)
+    add("database", list(known["ids"]), project(known["graphs"]), database, "circle")
+    figure.update_xaxes(title=f"component 1 ({shares[0]:.0%} of the database's variance)")
+    figure.update_yaxes(title=f"component 2 ({shares[1]:.0%} of the database's variance)")
+    return _laid_out(figure)
+
+
+def _laid_out(figure: Figure) -> Figure:
+    """Give a figure what all share: no background, the legend below, room for a phone."""
+    figure.update_layout(
+        template=go.layout.Template(),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
+        hovermode="closest",
+        dragmode="pan",
+    )
+    figure.update_layout(height=figure.layout.height or 520)
+    return figure
