@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+CHECKOUT = Path(str(workflow.current_basedir))  # this workflow's own, also where it is a module of another
 
-configfile: f"{workflow.basedir}/config.yaml"
+
+configfile: f"{CHECKOUT}/config.yaml"
 
 
 report: "report/workflow.rst"
@@ -21,6 +23,7 @@ include: "rules/verification.smk"
 include: "rules/phonons.smk"
 include: "rules/exports.smk"
 include: "rules/report.smk"
+include: "rules/costs.smk"
 
 
 localrules:

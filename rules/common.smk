@@ -1,13 +1,21 @@
 # Configuration check, paths and small helpers shared by all rules.
 
+import math
 import re
 import sys
 import time
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow_scripts"))
+import yaml
+
+sys.path.insert(0, str(CHECKOUT / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger as snakemake_logger
+from snakemake.utils import update_config
+
+if workflow.modifier.skip_configfile:  # a module of another workflow, which may name just what it changes
+    given, config = config, yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
+    update_config(config, given)
 
 try:
     from ccdcgan.errors import InputError
@@ -34,8 +42,8 @@ except ModuleNotFoundError as error:
 
 try:
     check_folder(".")
-    config = as_typed(config, read_schema(f"{workflow.basedir}/schemas/config.schema.yaml"))
-    check_configuration(config, f"{workflow.basedir}/schemas/config.schema.yaml")
+    config = as_typed(config, read_schema(f"{CHECKOUT}/schemas/config.schema.yaml"))
+    check_configuration(config, f"{CHECKOUT}/schemas/config.schema.yaml")
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -107,8 +107,9 @@ rule collect_references:
 
 rule collect_database:
     input:
+        # names, not rules.…: with those, Snakemake takes a time that grows with the square of the number of batches
         batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
-        references=rules.collect_references.output.table,
+        references=f"{RESULTS}/database/references.csv",
     output:
         crystals=f"{RESULTS}/database/database.extxyz",
         table=f"{RESULTS}/database/database.csv",

@@ -3,15 +3,16 @@
 
 rule place_candidates:
     input:
+        # names, not rules.…: as in collect_database
         batches=expand(
             f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
             batch=numbered(config["evaluation"]["batches"]),
             allow_missing=True,
         ),
-        references=rules.collect_references.output.table,
-        database=rules.collect_database.output.crystals,
-        generated=rules.select_candidates.output.crystals,
-        prototypes=rules.build_prototypes.output.crystals,
+        references=f"{RESULTS}/database/references.csv",
+        database=f"{RESULTS}/database/database.extxyz",
+        generated=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
+        prototypes=f"{RESULTS}/database/prototypes.extxyz",
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/placed.extxyz",
         table=f"{RESULTS}/candidates/{{scheme}}/placed.csv",

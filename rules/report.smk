@@ -10,7 +10,7 @@ FIGURES = (
     "gan_curves",
     "losses_by_reason",
 )
-TEMPLATES = f"{workflow.basedir}/workflow_scripts/ccdcgan/templates"
+TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/templates"
 
 
 rule collect_losses:

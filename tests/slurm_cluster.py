@@ -42,7 +42,8 @@ ReturnToService=2
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-KillWait=3
+KillWait=20
+EnforcePartLimits=ALL
 MinJobAge=600
 GresTypes=gpu
 PlugStackConfig=/dev/null
@@ -105,10 +106,11 @@ def _free_ports(count: int) -> list[int]:
 
 @dataclass
 class SlurmCluster:
-    """The daemons of one cluster; ``folder`` holds all their files."""
+    """The daemons of one cluster. ``folder`` holds all their files; jobs up to number ``seen`` are not shown."""
 
     folder: Path
     accounting: bool = False
+    seen: int = 0
     daemons: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -164,10 +166,11 @@ class SlurmCluster:
         return done.stdout.strip()
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return all jobs the controller knows: id, state, partition, rule and the GPUs they were given."""
-        names = ("id", "state", "partition", "comment", "gres")
-        lines = self.ask("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%b").splitlines()
-        return [dict(zip(names, line.split("|"), strict=True)) for line in lines]
+        """Return the jobs after ``seen``, first one first: id, state, partition, comment, memory, gres, account."""
+        names = ("id", "state", "partition", "comment", "memory", "gres", "account")
+        lines = self.ask("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%m|%b|%a").splitlines()
+        jobs = [dict(zip(names, line.split("|"), strict=True)) for line in lines if line.count("|") == len(names) - 1]
+        return sorted((job for job in jobs if int(job["id"]) > self.seen), key=lambda job: int(job["id"]))
 
     def _start_accounting(self, configuration: str) -> None:
         """Start a database and slurmdbd, and enter the account that the tests' jobs run under."""

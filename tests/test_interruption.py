@@ -73,11 +73,12 @@ def test_a_constraint_saves_itself_between_two_checkpoints(tmp_path, data, monke
 
 def test_a_job_without_a_checkpoint_leaves_at_once_with_a_sentence(tmp_path):
     script = tmp_path / "job.py"
+    frame = f"log=[{str(tmp_path / 'job.log')!r}], output=['a'], wildcards={{}}, resources=None"
     script.write_text(
         "import os, signal, time\n"
         "from types import SimpleNamespace\n"
         "from ccdcgan_workflow.jobs import job\n"
-        f"with job(SimpleNamespace(log=[{str(tmp_path / 'job.log')!r}], rule='slow', threads=1)):\n"
+        f"with job(SimpleNamespace(rule='slow', threads=1, {frame})):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    time.sleep(60)\n"
     )

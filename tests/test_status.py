@@ -59,7 +59,12 @@ def test_progress_of_work_done_before_knows_no_speed():
 def test_a_job_keeps_its_state_file(tmp_path, monkeypatch):
     monkeypatch.setattr(job_states, "LOOK", 0.01)
     script = SimpleNamespace(
-        rule="relax_database", log=[str(tmp_path / "000.log")], wildcards={"batch": "000"}, output=["a.extxyz"]
+        rule="relax_database",
+        log=[str(tmp_path / "000.log")],
+        wildcards={"batch": "000"},
+        output=["a.extxyz"],
+        threads=1,
+        resources=SimpleNamespace(gpu=2),
     )
     with job_state(script) as end:
         assert read_states(tmp_path)["a.extxyz"]["state"] == "running"
@@ -69,10 +74,13 @@ def test_a_job_keeps_its_state_file(tmp_path, monkeypatch):
     state = read_states(tmp_path)["a.extxyz"]
     assert (state["state"], state["message"], state["progress"]["lost"]) == ("failed", "no disk.", {"isolated_atom": 1})
     assert state["ended"] >= state["started"]
+    assert (state["threads"], state["gpus"]) == (1, 2)
 
 
 def test_a_state_that_cannot_be_written_harms_nothing(tmp_path):
-    script = SimpleNamespace(rule="r", log=[str(tmp_path / "gone/000.log")], wildcards={}, output=["a"])
+    script = SimpleNamespace(
+        rule="r", log=[str(tmp_path / "gone/000.log")], wildcards={}, output=["a"], threads=1, resources=None
+    )
     with job_state(script) as end:
         end("finished")
     assert read_states(tmp_path) == {}

@@ -8,8 +8,11 @@ import signal
 from dataclasses import dataclass
 
 
-class Interrupted(Exception):
-    """This attempt was asked to end; the next one goes on where it stopped."""
+class Interrupted(BaseException):
+    """This attempt was asked to end; the next one goes on where it stopped.
+
+    No Exception, so that nobody who expects a relaxation to fail takes it for that.
+    """
 
 
 @dataclass

@@ -73,6 +73,7 @@ class Progress:
             "unit": self.unit,
             "done": self.done,
             "total": self.total,
+            "fresh": fresh,
             "seconds": round(elapsed, 1),
             "left": None if left is None else round(left, 1),
             "note": self.note,

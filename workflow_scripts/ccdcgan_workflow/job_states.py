@@ -72,6 +72,8 @@ def job_state(snakemake: Any) -> Iterator[Callable[[str, str], None]]:
         rule=snakemake.rule,
         wildcards=dict(snakemake.wildcards),
         output=list(map(str, snakemake.output)),
+        threads=snakemake.threads,
+        gpus=int(getattr(snakemake.resources, "gpu", 0)),
     )
     state.write("running")
     thread = threading.Thread(target=state.follow, daemon=True)

@@ -53,7 +53,7 @@ def job(snakemake: Any) -> Iterator[None]:
             except BaseException as error:
                 sentence = failure_in_words(error, snakemake.log[0])
                 end("failed", sentence)
-                if not isinstance(error, Exception):
+                if not isinstance(error, Exception | Interrupted):
                     raise
                 if not isinstance(error, InputError | Interrupted):
                     record.stream.write(traceback.format_exc())
@@ -97,3 +97,4 @@ def _limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a potential may share the GPU

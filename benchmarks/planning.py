@@ -1,0 +1,57 @@
+"""How long Snakemake takes to plan a run of the paper's size, how many jobs it makes, and how much memory it needs.
+
+    python benchmarks/planning.py
+
+Two plans, both dry runs in an empty folder: 10,981 structures in batches with 1,000,000 samples of each scheme, and
+the same with every structure relaxed in a job of its own, as with VASP.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STRUCTURES = 10_981
+SAMPLES = {"samples": 1_000_000, "shard_size": 5_000}
+PLANS = {
+    "in batches": {
+        "relaxation": {"batches": 220},
+        "generation": SAMPLES,
+        "evaluation": {"batches": 100},
+    },
+    "one structure per job": {
+        "relaxation": {"batches": STRUCTURES},
+        "generation": SAMPLES,
+        "evaluation": {"batches": 6_800},
+    },
+}
+
+
+def plan(settings: dict[str, dict[str, int]], folder: Path) -> tuple[int, float, float, float]:
+    """Return the number of jobs, seconds, processor seconds and peak memory (MB) of a dry run with these settings."""
+    override = folder / "override.yaml"
+    override.write_text("\n".join(f"{section}: {values}" for section, values in settings.items()))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    configs = [str(ROOT / "presets/paper.yaml"), str(override)]
+    start = time.monotonic()
+    with subprocess.Popen(
+        [*command, "--dry-run", "--quiet", "rules", "--configfile", *configs], stdout=subprocess.PIPE, text=True
+    ) as process:
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(output[-3000:])
+    jobs = int(re.findall(r"^total\s+(\d+)", output, re.MULTILINE)[0])
+    return jobs, time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    for name, settings in PLANS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            jobs, seconds, processor, memory = plan(settings, Path(folder))
+        print(f"{name}: {jobs} jobs planned in {seconds:.1f} s ({processor:.1f} s of processor), {memory:.0f} MB")

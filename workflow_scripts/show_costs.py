@@ -1,0 +1,16 @@
+"""Print what the run has cost, by rule. Like the status, it takes no lock; the table also goes to a file."""
+
+import sys
+from pathlib import Path
+
+from ccdcgan.files import write_csv
+from ccdcgan_workflow.costs import costs, costs_in_words, finished_jobs
+
+params = snakemake.params
+results = Path(params.results)
+jobs = finished_jobs(results.parent, results.name)
+if jobs.empty:
+    sys.exit(f"No job of run {params.run} has finished yet in {results}.")
+table = costs(jobs)
+write_csv(results / "costs.csv", table)
+print(f"{costs_in_words(params.run, table)}\n\nAlso in {results}/costs.csv", flush=True)
