@@ -267,6 +267,16 @@ def verified_if_there(wildcards):
     return table if Path(table).exists() else []
 
 
+def units_of_work():
+    """(rule, kind, units) of the work whose amount follows from the configuration."""
+    networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]
+    generators = [("train_generator", name, config[ALL_SCHEMES[name].family]["steps"]) for name in TRAINED]
+    each = min(config["generation"]["samples"], config["evaluation"]["relax_at_most"] or math.inf)
+    samples = [("generate_candidates", name, config["generation"]["samples"]) for name in SCHEMES]
+    relaxed = [("relax_candidates", name, each) for name in SCHEMES]
+    return [*networks, ("train_constraint", "", config["constraint"]["steps"]), *generators, *samples, *relaxed]
+
+
 def take_lock():
     """Refuse to start while another process works on this run; who only looks at it needs no lock."""
     if not only_looking():
