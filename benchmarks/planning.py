@@ -17,21 +17,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STRUCTURES = 10_981
 SAMPLES = {"samples": 1_000_000, "shard_size": 5_000}
+ABSENT = {"command": "true", "potcar_spec": True}  # planning needs no VASP, but the check before a run asks for one
 PLANS = {
     "in batches": {
-        "relaxation": {"batches": 220},
+        "relaxation": {"batches": 220, "vasp": ABSENT},
         "generation": SAMPLES,
         "evaluation": {"batches": 100},
     },
     "one structure per job": {
-        "relaxation": {"batches": STRUCTURES},
+        "relaxation": {"batches": STRUCTURES, "vasp": ABSENT},
         "generation": SAMPLES,
         "evaluation": {"batches": 6_800},
     },
 }
 
 
-def plan(settings: dict[str, dict[str, int]], folder: Path) -> tuple[int, float, float, float]:
+def plan(settings: dict[str, dict], folder: Path) -> tuple[int, float, float, float]:
     """Return the number of jobs, seconds, processor seconds and peak memory (MB) of a dry run with these settings."""
     override = folder / "override.yaml"
     override.write_text("\n".join(f"{section}: {values}" for section, values in settings.items()))
