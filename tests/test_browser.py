@@ -35,7 +35,9 @@ def tables() -> dict[str, pd.DataFrame]:
         ("c-1", "ccdcgan", "BiSe", 0.5, -0.18, 0.02, True, "stable"),
         ("c-3", "ccdcgan", "Bi2Se", 1 / 3, 0.20, 0.40, True, "unstable"),
     ]
-    candidates = pd.DataFrame(rows, columns=names).assign(status="ok", reason="", space_group="Fm-3m")
+    candidates = pd.DataFrame(rows, columns=names).assign(
+        status="ok", reason="", space_group="Fm-3m", known="", repaired="", rmsd=0.2
+    )
     database = pd.DataFrame(
         {
             "id": ["known-1", "known-2", "known-3"],
@@ -51,7 +53,7 @@ def tables() -> dict[str, pd.DataFrame]:
     summary = []
     for scheme in ("dcgan", "ccdcgan"):
         sent = candidates[candidates["scheme"] == scheme]
-        summary += [{"scheme": scheme, **row} for row in summarise(sent, 40, len(sent), 40)]
+        summary += [{"scheme": scheme, **row} for row in summarise(sent, 40, len(sent), 40, 0.1)]
     return {
         "candidates": candidates,
         "database": database,
