@@ -7,7 +7,7 @@ FIGURES = (
     "energy_histograms",
     "constraint_parity",
     "latent_map",
-    "gan_curves",
+    "generator_curves",
     "losses_by_reason",
 )
 TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/templates"

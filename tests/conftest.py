@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: Snakemake on this workflow, and one complete toy run."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,12 +33,17 @@ class Workflow:
         return done
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        """Start Snakemake in a process group of its own, to be killed as a whole."""
+        """Start Snakemake in a process group of its own, to be killed as a whole.
+
+        It answers an interrupt as it does at a keyboard, also where the tests run in the background of a shell,
+        which has its children ignore interrupts.
+        """
         return subprocess.Popen(
             self.command(*arguments),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:

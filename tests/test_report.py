@@ -253,11 +253,21 @@ def test_learning_curves_show_the_all_zero_output():
     assert len(figure.axes[0].lines) == 2
 
 
-def test_gan_curves_of_each_scheme():
+def test_generator_curves_of_each_scheme():
     plain = history().assign(constraint_term=0.0)
-    figure = figures.gan_curves({"dcgan": plain, "ccdcgan": history()}, "exp")
+    figure = figures.generator_curves({"dcgan": plain, "ccdcgan": history()}, "exp")
     words = texts(figure)
-    assert "not in this scheme's loss" in words and "(no unit)" in words and len(figure.axes) == 6
+    assert "not in this scheme's loss" in words and "(no unit)" in words and len(figure.axes) == 8
+    assert "not probed" in words
+
+
+def test_curves_of_a_scheme_without_a_discriminator():
+    flow = pd.DataFrame({"step": [50, 100], "loss": [1.0, 0.5], "success_rate": [np.nan, 0.7]})
+    figure = figures.generator_curves({"flow": flow})
+    losses, _, _, probe = figure.axes
+    assert list(losses.lines[0].get_ydata()) == [1.0, 0.5]
+    assert list(probe.lines[0].get_ydata()) == [70.0]
+    assert "no discriminator" in texts(figure)
 
 
 def test_examples_are_the_lowest_of_different_compositions(database):
@@ -297,7 +307,7 @@ def test_everything_empty_still_gives_figures_that_say_so(tmp_path):
         figures.example_crystals([], graphs(0), ELEMENTS),
         figures.latent_map(graphs(0), {}),
         figures.constraint_parity(nothing),
-        figures.gan_curves({}),
+        figures.generator_curves({}),
     ]
     for figure in drawn:
         assert re.search(r"\b(no|nothing)\b", texts(figure))
@@ -407,8 +417,8 @@ def test_figures_have_captions_under_the_names_of_their_functions():
 
 
 def test_a_figure_that_is_no_png_is_refused(database, candidates, summary, losses, parity):
-    with pytest.raises(InputError, match="gan_curves"):
-        page_of(database, candidates, summary, losses, parity, figures={"gan_curves": b"GIF89a"})
+    with pytest.raises(InputError, match="generator_curves"):
+        page_of(database, candidates, summary, losses, parity, figures={"generator_curves": b"GIF89a"})
 
 
 def test_names_are_escaped(database, candidates, summary, losses, parity):

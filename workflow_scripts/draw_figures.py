@@ -36,7 +36,7 @@ with job(snakemake):
         "energy_histograms": figures.energy_histograms(database, candidates, schemes),
         "constraint_parity": figures.constraint_parity(read_csv(inputs.parity)),
         "latent_map": figures.latent_map(known["graphs"], generated),
-        "gan_curves": figures.gan_curves(
+        "generator_curves": figures.generator_curves(
             {scheme: read_csv(inputs[f"history_{scheme}"]) for scheme in params.trained},
             params.constraint_term,
         ),

@@ -89,10 +89,10 @@ FIGURES: Mapping[str, tuple[str, str]] = {
         "Formation energies predicted by the constraint against those from the engine.",
         "Scatter plot of predicted against computed formation energy for training and held-out crystals.",
     ),
-    "gan_curves": (
+    "generator_curves": (
         "Training of the generators: losses, share of crystal graphs that the discriminator judges rightly, "
-        "and the constraint's term. Dark lines are running means.",
-        "Curves against training step for each scheme: losses, discriminator accuracy, constraint term.",
+        "the constraint's term, and how many of a small sample decode to crystals. Dark lines are running means.",
+        "Curves against training step for each scheme: losses, discriminator accuracy, constraint term, probes.",
     ),
 }
 """Figure -> its caption and its text for those who do not see it. Named as the functions that draw them."""

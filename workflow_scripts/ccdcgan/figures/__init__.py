@@ -9,7 +9,7 @@ from ccdcgan.figures.energies import energy_histograms, formation_energies, hull
 from ccdcgan.figures.latent import latent_map, principal_axes
 from ccdcgan.figures.losses import losses_by_reason, stage_counts
 from ccdcgan.figures.style import save_figure
-from ccdcgan.figures.training import constraint_parity, gan_curves, learning_curves
+from ccdcgan.figures.training import constraint_parity, generator_curves, learning_curves
 
 __all__ = [
     "choose_examples",
@@ -17,7 +17,7 @@ __all__ = [
     "energy_histograms",
     "example_crystals",
     "formation_energies",
-    "gan_curves",
+    "generator_curves",
     "hull_vertices",
     "latent_map",
     "learning_curves",

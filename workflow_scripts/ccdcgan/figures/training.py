@@ -78,22 +78,28 @@ def _learning_curve(axes: Axes, history: pd.DataFrame) -> None:
 
 
 @styled
-def gan_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str = "mean") -> Figure:
-    """Draw losses, discriminator accuracy and constraint term of each scheme (Long et al., Fig. 2D).
+def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str = "mean") -> Figure:
+    """Draw losses, discriminator accuracy, constraint term and probes of each scheme (Long et al., Fig. 2D).
 
-    histories: scheme -> step, d_loss_real, d_loss_fake, d_accuracy, g_loss, constraint_term; constraint_term:
-    ``mean`` (eV/atom) or ``exp`` (no unit).
+    histories: scheme -> step and what its family records: d_loss_real, d_loss_fake, g_loss, d_accuracy and
+    constraint_term of a GAN, loss and divergence of the others; success_rate of all. constraint_term: ``mean``
+    (eV/atom) or ``exp`` (no unit).
     """
     if not histories:
         return empty_figure("no scheme was trained")
-    figure = new_figure(max(3.6 * len(histories), 4.2), 5.4)
-    panels = figure.subplots(3, len(histories), squeeze=False, sharey="row", sharex="col", height_ratios=(1.5, 1, 1))
+    figure = new_figure(max(3.6 * len(histories), 4.2), 6.8)
+    panels = figure.subplots(4, len(histories), squeeze=False, sharey="row", sharex="col", height_ratios=(1.5, 1, 1, 1))
     losses = {
         "d_loss_real": ("discriminator, real", BLUE),
         "d_loss_fake": ("discriminator, generated", VERMILLION),
         "g_loss": ("generator", GREEN),
+        "loss": ("loss", BLACK),
+        "divergence": ("divergence of the codes", VERMILLION),
     }
-    for (top, middle, bottom), (scheme, history) in zip(panels.T, histories.items(), strict=True):
+    for (top, accuracy, term, probe), (scheme, history) in zip(panels.T, histories.items(), strict=True):
+        history = history.reindex(
+            columns=[*{*history.columns, *losses, "d_accuracy", "constraint_term", "success_rate"}]
+        )
         top.set_title(scheme_label(scheme))
         for column, (label, colour) in losses.items():
             _smooth_curve(top, *_numbers(history, "step", column), colour, label)
@@ -101,21 +107,30 @@ def gan_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str = "me
             top.legend(loc="upper right")
         else:
             say_empty(top, "no training steps recorded")
-        step, accuracy = _numbers(history, "step", "d_accuracy")
-        _smooth_curve(middle, step, 100 * accuracy, BLACK, "")
-        middle.axhline(50, color=GREY, ls="--", lw=1, zorder=0)
-        middle.set_ylim(0, 104)
-        step, term = _numbers(history, "step", "constraint_term")
-        if np.any(term != 0):
-            _smooth_curve(bottom, step, term, scheme_style(scheme)[0], "")
+        step, value = _numbers(history, "step", "d_accuracy")
+        if len(step):
+            _smooth_curve(accuracy, step, 100 * value, BLACK, "")
+            accuracy.axhline(50, color=GREY, ls="--", lw=1, zorder=0)
         else:
-            say_empty(bottom, "not in this scheme's loss")
-        bottom.set_xlabel(title("step"))
-        count_ticks(bottom.xaxis)
-    panels[0, 0].set_ylabel("cross-entropy (nat)")
-    panels[1, 0].set_ylabel("discriminator\naccuracy (%)")
+            say_empty(accuracy, "no discriminator")
+        accuracy.set_ylim(0, 104)
+        step, value = _numbers(history, "step", "constraint_term")
+        if np.any(value != 0):
+            _smooth_curve(term, step, value, scheme_style(scheme)[0], "")
+        else:
+            say_empty(term, "not in this scheme's loss")
+        step, value = _numbers(history, "step", "success_rate")
+        if len(step):
+            probe.plot(step, 100 * value, color=scheme_style(scheme)[0], marker="o", markersize=3)
+        else:
+            say_empty(probe, "not probed")
+        probe.set_ylim(0, 104)
+        probe.set_xlabel(title("step"))
+        count_ticks(probe.xaxis)
     unit = "(eV/atom)" if constraint_term == "mean" else "(no unit)"
-    panels[2, 0].set_ylabel(f"constraint term\n{unit}")
+    names = ("loss", "discriminator\naccuracy (%)", f"constraint term\n{unit}", "crystals in\na probe (%)")
+    for axes, name in zip(panels[:, 0], names, strict=True):
+        axes.set_ylabel(name)
     figure.align_ylabels(panels[:, 0])
     return figure
 
