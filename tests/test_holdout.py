@@ -62,7 +62,7 @@ def test_crystal_graphs_are_made_without_it(database):
 def test_autoencoders_learn_from_the_same_data_as_if_it_did_not_exist(database, network):
     made, prototypes = database
     split = split_training(made, prototypes, 0.0, "random", 1, ["Bi2Se3"])
-    settings = {"grid": 16, "sigma": 0.8, "augment": True}
+    settings = {"grid": 16, "sigma": 0.8, "augment": True, "subsets": 0.3, "crowded": 0.5}
     source, _ = training_sources(network, settings, 15.0, made, prototypes, split)
     trained = set(split.loc[split["split"] == "train", "id"])
     others, _ = training_sources(
