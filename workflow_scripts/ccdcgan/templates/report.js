@@ -128,7 +128,9 @@ function show(id, scroll) {
   for (const [name, value] of crystal.facts) facts.append(element("dt", name), element("dd", value));
   download(document.getElementById("cif"), "cif", crystal);
   download(document.getElementById("poscar"), "poscar", crystal);
-  if (scroll) document.getElementById("crystals").scrollIntoView({ behavior: "smooth" });
+  if (!scroll) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  document.getElementById("crystals").scrollIntoView({ behavior: still ? "instant" : "smooth" });
 }
 
 function step(by) {
