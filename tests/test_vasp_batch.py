@@ -112,7 +112,8 @@ def test_inputs_can_be_reviewed_without_vasp_or_potcars(workflow: Workflow, toy_
     )
     workflow.run("vasp_inputs", "--cores", "1", *TOY, override)
     crystals = read_set(workflow.folder / "results/toy/database/substituted.extxyz")
-    folders = sorted((workflow.folder / "results/toy/vasp_inputs").iterdir())
+    inputs = workflow.folder / "results/toy/vasp_inputs"
+    folders = sorted(path for path in inputs.iterdir() if path.is_dir())
     assert [folder.name for folder in folders] == sorted(c.id for c in crystals if c.info.get("status") != "failed")
     for folder in folders:
         incar = Incar.from_file(folder / "INCAR")
