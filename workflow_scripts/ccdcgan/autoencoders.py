@@ -20,6 +20,7 @@ from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint, save_model
 from ccdcgan.history import History
 from ccdcgan.interruption import asked
+from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
 from ccdcgan.training import load_checkpoint, save_checkpoint
 
@@ -162,19 +163,6 @@ def all_zero_loss(name: str, true: tf.Tensor) -> tf.Tensor:
     return reconstruction_loss(name)(true, tf.zeros_like(true))
 
 
-def learning_rate(settings: dict) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Return the config's learning rate, constant or falling to 1 % along half a cosine."""
-    rate, steps, schedule = float(settings["learning_rate"]), int(settings["steps"]), settings["schedule"]
-    if schedule == "constant":
-        return rate
-    if schedule == "cosine":
-        warm_up = min(100, steps // 10)
-        return keras.optimizers.schedules.CosineDecay(
-            0.1 * rate, steps - warm_up, alpha=0.01, warmup_target=rate, warmup_steps=warm_up
-        )
-    raise InputError(f"representation: schedule is {schedule!r}; allowed are cosine, constant.")
-
-
 def train_autoencoder(
     settings: dict,
     source: Source,
@@ -207,11 +195,8 @@ def train_autoencoder(
         raise InputError(f"{label}: there is nothing to train on; is the database empty?")
     shape = (int(settings["grid"]), int(settings["filters"]), int(settings["latent"]), settings["activation"])
     autoencoder = build_autoencoder(*shape, policy, seed)
-    optimizer = keras.optimizers.Adam(
-        learning_rate(settings), beta_1=float(settings["beta_1"]), beta_2=float(settings["beta_2"])
-    )
     weights = autoencoder.model.trainable_variables
-    optimizer.build(weights)
+    optimizer = adam(settings, weights)
     loss_of = reconstruction_loss(settings["loss"])
     steps, batch, l2 = int(settings["steps"]), int(settings["batch"]), float(settings["l2"])
     latent_noise = float(settings.get("latent_noise", 0.0))

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from ccdcgan.autoencoders import learning_rate
 from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.history import History
 from ccdcgan.interruption import asked
+from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
@@ -70,13 +70,8 @@ def train_constraint(
     plain = build_constraint(side, derive_seed(seed, "constraint", "weights"), output, mean, std)
     model = in_precision(plain, policy)
     settings = {"schedule": "constant", **config}
-    optimizer = keras.optimizers.Adam(
-        learning_rate(settings), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
-    )
-    if policy == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     weights = model.trainable_variables
-    optimizer.build(weights)
+    optimizer = adam(settings, weights, policy)
     steps, batch = int(config["steps"]), int(config["batch"])
     inputs, targets = tf.constant(graphs[train], tf.float32), tf.constant(energies[train])
     batches_seed = derive_seed(seed, "constraint", "batches")

@@ -17,9 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.autoencoders import learning_rate
 from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
+from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
+from ccdcgan.optimizers import adam
 from ccdcgan.seeds import derive_seed
 
 
@@ -75,8 +76,8 @@ class EulerSteps(keras.layers.Layer):
         return cls(**config)
 
 
-class FlowTraining:
-    """The velocity network, its optimizer and the compiled steps; see ``generators.Training``."""
+class FlowTraining(Training):
+    """The velocity network, its optimizer and the compiled steps; see :class:`Training`."""
 
     quantities = ("loss",)
 
@@ -93,31 +94,12 @@ class FlowTraining:
         self.seed, self.batch = seed, int(config["batch"])
         self.data = tf.constant(self.rows.rows(graphs))
         self.velocity = self._network(policy)
-        weights = self.velocity.trainable_variables
-        self.optimizer = keras.optimizers.Adam(
-            learning_rate(config), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
-        )
-        if policy == "mixed_float16":
-            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-        self.optimizer.build(weights)
+        self.optimizer = adam(config, self.velocity.trainable_variables, policy)
         self.average = MovingAverage(self.velocity.variables, float(config["ema"]))
         self.variables = [*self.velocity.variables, *self.optimizer.variables, *self.average.variables]
 
-    @property
-    def weights(self) -> Sequence[Any]:
-        """The variables that :meth:`generator` takes."""
-        return self.average.values
-
-    @tf.function
-    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Do the steps ``first`` to ``end`` - 1; return the mean loss, (1,)."""
-        total = tf.constant(0.0)
-        for step in tf.range(first, end):
-            total += self.step(step)
-        return total[None] / tf.cast(end - first, tf.float32)
-
     def step(self, step: tf.Tensor) -> tf.Tensor:
-        """Do one step; return its loss: 1 for a network that knows nothing of the noise, per pixel."""
+        """Do one step; return its loss, (1,): 1 for a network that knows nothing of the noise, per pixel."""
         draws = {name: [derive_seed(self.seed, "flow", name), step] for name in ("batch", "noise", "time")}
         chosen = tf.random.stateless_uniform([self.batch], draws["batch"], 0, self.data.shape[0], tf.int32)
         end = tf.gather(self.data, chosen)
@@ -130,7 +112,7 @@ class FlowTraining:
             scaled = self.optimizer.scale_loss(loss)
         self.optimizer.apply(tape.gradient(scaled, weights), weights)
         self.average.update(step)
-        return loss
+        return loss[None]
 
     def generator(self) -> keras.Model:
         """Return the generator, noise (batch, d) to crystal graphs (batch, side, side, 1), untrained, float32."""

@@ -8,7 +8,7 @@ Each step updates the discriminator on real crystal graphs, then on generated on
 binary cross-entropy. The loop around the steps is that of ``generators``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,7 +17,9 @@ import tensorflow as tf
 
 from ccdcgan.errors import InputError
 from ccdcgan.gan_networks import build_discriminator, build_generator, in_precision
+from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
+from ccdcgan.optimizers import adam
 from ccdcgan.seeds import derive_seed
 
 TERMS = ("mean", "exp")
@@ -32,8 +34,8 @@ def constraint_term(energies: tf.Tensor, kind: str) -> tf.Tensor:
     return tf.reduce_mean(tf.exp(energies) if kind == "exp" else energies)
 
 
-class GanTraining:
-    """Generator and discriminator, their optimizers and the compiled steps; see ``generators.Training``."""
+class GanTraining(Training):
+    """Generator and discriminator, their optimizers and the compiled steps; see :class:`Training`."""
 
     quantities = ("d_loss_real", "d_loss_fake", "d_accuracy", "g_loss", "constraint_term")
 
@@ -62,8 +64,9 @@ class GanTraining:
                 raise InputError(f"gan.constraint_term is '{self.term}'; allowed are {', '.join(TERMS)}.")
             self.constraint = in_precision(constraint, policy)
             self.constraint.trainable = False
-        self.generator_optimizer = _adam(config, policy, self.maker)
-        self.discriminator_optimizer = _adam(config, policy, self.discriminator)
+        settings = {"schedule": "constant", **config}
+        self.generator_optimizer = adam(settings, self.maker.trainable_variables, policy)
+        self.discriminator_optimizer = adam(settings, self.discriminator.trainable_variables, policy)
         self.average = MovingAverage(self.maker.variables, float(config["ema"]))
         self.variables = [
             *self.maker.variables,
@@ -72,14 +75,6 @@ class GanTraining:
             *self.discriminator_optimizer.variables,
             *self.average.variables,
         ]
-
-    @tf.function
-    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Do the steps ``first`` to ``end`` - 1; return the means of what :meth:`step` returns."""
-        total = tf.zeros(5)
-        for step in tf.range(first, end):
-            total += self.step(step)
-        return total / tf.cast(end - first, tf.float32)
 
     def step(self, step: tf.Tensor) -> tf.Tensor:
         """Do one step; return d_loss_real, d_loss_fake, d_accuracy, g_loss the constraint's term, (5,)."""
@@ -127,29 +122,9 @@ class GanTraining:
         self.discriminator_optimizer.apply(tape.gradient(loss, weights), weights)
         return logits
 
-    @property
-    def weights(self) -> Sequence[Any]:
-        """The variables that :meth:`generator` takes."""
-        return self.average.values
-
     def generator(self) -> keras.Model:
         """Return an untrained generator of float32 standard layers."""
         return build_generator(self.side, self.noise, self.seeds["weights"])
-
-    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
-        """Give a generator of :meth:`generator` these values of :attr:`weights`."""
-        generator.set_weights(values)
-
-
-def _adam(config: Mapping[str, Any], policy: str, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Return a built Adam for the model; float16 gradients would vanish, so there the loss is scaled."""
-    optimizer = keras.optimizers.Adam(
-        float(config["learning_rate"]), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
-    )
-    if policy == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
-    return optimizer
 
 
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:

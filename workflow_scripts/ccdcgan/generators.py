@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.flow import FlowTraining
 from ccdcgan.gan import GanTraining
+from ccdcgan.generator_training import Training
 from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.probe import QUANTITIES, Probe
@@ -35,36 +36,6 @@ FREE_KEYS = ("checkpoint_steps", "keep", "euler_steps", "guidance")
 """Keys that do not shape the training up to a given step; nor does ``steps``, unless a schedule spans all steps."""
 SATURATED = 0.99
 """Accuracy of a discriminator above which the generator learns next to nothing from it."""
-
-
-class Training(Protocol):
-    """The networks of one family, their optimizers and compiled steps.
-
-    quantities: names of what :meth:`run` returns; variables: all state, for the checkpoint; weights: those of the
-    generator, averaged if the family does so.
-    """
-
-    quantities: Sequence[str]
-    variables: Sequence[Any]
-    weights: Sequence[Any]
-
-    def __init__(
-        self,
-        graphs: np.ndarray,
-        config: Mapping[str, Any],
-        seed: int,
-        constraint: keras.Model | None,
-        policy: str,
-    ) -> None: ...
-
-    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
-
-    def generator(self) -> keras.Model:
-        """Return an untrained generator, noise (batch, noise) to crystal graphs (batch, side, side, 1), float32."""
-
-    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
-        """Give a generator of :meth:`generator` these values of ``weights``."""
 
 
 FAMILIES: Mapping[str, type[Training]] = {"gan": GanTraining, "flow": FlowTraining, "vae": VaeTraining}

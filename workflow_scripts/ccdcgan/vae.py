@@ -5,24 +5,25 @@ rebuild the row from a drawn code, and ``divergence`` times the Kullback-Leibler
 codes where noise will fall. The decoder is the generator.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.autoencoders import learning_rate
 from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
+from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
+from ccdcgan.optimizers import adam
 from ccdcgan.seeds import derive_seed
 
 LOG_VARIANCES = (-12.0, 6.0)
 """The logarithm of a code's variance is held in this range."""
 
 
-class VaeTraining:
-    """Encoder, decoder, their optimizer and the compiled steps; see ``generators.Training``."""
+class VaeTraining(Training):
+    """Encoder, decoder, their optimizer and the compiled steps; see :class:`Training`."""
 
     quantities = ("loss", "divergence")
 
@@ -42,12 +43,7 @@ class VaeTraining:
         self.encoder = self._network(size, 2 * self.noise, "encoder", policy)
         self.decoder = self._network(self.noise, size, "decoder", policy)
         self.trainable = [*self.encoder.trainable_variables, *self.decoder.trainable_variables]
-        self.optimizer = keras.optimizers.Adam(
-            learning_rate(config), beta_1=float(config["beta_1"]), beta_2=float(config["beta_2"])
-        )
-        if policy == "mixed_float16":
-            self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
-        self.optimizer.build(self.trainable)
+        self.optimizer = adam(config, self.trainable, policy)
         self.average = MovingAverage(self.decoder.variables, float(config["ema"]))
         self.variables = [
             *self.encoder.variables,
@@ -55,19 +51,6 @@ class VaeTraining:
             *self.optimizer.variables,
             *self.average.variables,
         ]
-
-    @property
-    def weights(self) -> Sequence[Any]:
-        """The variables that :meth:`generator` takes."""
-        return self.average.values
-
-    @tf.function
-    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        """Do the steps ``first`` to ``end`` - 1; return the means of what :meth:`step` returns."""
-        total = tf.zeros(2)
-        for step in tf.range(first, end):
-            total += self.step(step)
-        return total / tf.cast(end - first, tf.float32)
 
     def step(self, step: tf.Tensor) -> tf.Tensor:
         """Do one step; return the squared error and the divergence (nat), both per pixel, (2,)."""
@@ -92,10 +75,6 @@ class VaeTraining:
         noise = keras.Input((self.noise,), name="noise")
         decoder = self._network(self.noise, len(self.rows.pixels), "decoder", "float32")
         return keras.Model(noise, ToGraph.undoing(self.rows)(decoder(noise)), name="generator")
-
-    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
-        """Give a generator of :meth:`generator` these values of :attr:`weights`."""
-        generator.set_weights(values)
 
     def _network(self, inputs: int, outputs: int, name: str, policy: str) -> keras.Model:
         shape = (inputs, outputs, int(self.config["width"]), int(self.config["blocks"]))

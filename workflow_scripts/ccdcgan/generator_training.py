@@ -1,0 +1,51 @@
+"""What the training of a generator is, whatever its family (``gan``, ``flow``, ``vae``)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ccdcgan.moving_average import MovingAverage
+
+
+class Training(ABC):
+    """The networks of one family, their optimizers and compiled steps.
+
+    Made from crystal graphs (n, side, side, 1), the configuration of the family, a seed, the constraint or None,
+    and the numerical precision.
+
+    quantities: names of what :meth:`step` returns; variables: all state, for the checkpoint; average: of the
+    generator's weights.
+    """
+
+    quantities: Sequence[str]
+    variables: Sequence[Any]
+    average: MovingAverage
+
+    @property
+    def weights(self) -> Sequence[Any]:
+        """The variables that :meth:`generator` takes, averaged if the configuration says so."""
+        return self.average.values
+
+    @tf.function
+    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
+        total = tf.zeros(len(self.quantities))
+        for step in tf.range(first, end):
+            total += self.step(step)
+        return total / tf.cast(end - first, tf.float32)
+
+    @abstractmethod
+    def step(self, step: tf.Tensor) -> tf.Tensor:
+        """Do one step; return the quantities, (len(quantities),)."""
+
+    @abstractmethod
+    def generator(self) -> keras.Model:
+        """Return an untrained generator, noise (batch, noise) to crystal graphs (batch, side, side, 1), float32."""
+
+    def load(self, generator: keras.Model, values: Sequence[np.ndarray]) -> None:
+        """Give a generator of :meth:`generator` these values of ``weights``."""
+        generator.set_weights(values)
