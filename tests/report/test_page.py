@@ -1,0 +1,149 @@
+"""The page says what the tables hold, without a network and whatever is missing."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ccdcgan import figures
+from ccdcgan.errors import InputError
+from ccdcgan.report import FIGURES, LARGEST_PAGE, render_report
+from ccdcgan.report_plots import hull_plot
+from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
+
+
+class Page(HTMLParser):
+    """What a page links to, its tags, and its images' alternative texts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links, self.tags, self.alts = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attrs = dict(attrs)
+        self.links += [attrs[name] for name in ("src", "href", "srcset", "action") if name in attrs]
+        if tag == "img":
+            self.alts.append(attrs.get("alt", ""))
+
+
+def page_of(database, candidates, summary, losses, parity, **changes) -> str:
+    settings = {
+        "system": "Bi-Se",
+        "elements": ELEMENTS,
+        "engine": "mlip (7net-0)",
+        "database": database,
+        "references": pd.DataFrame(
+            {"element": ["Bi"], "id": ["ref-1"], "prototype": ["A_hR2"], "energy_per_atom": [-3.9123]}
+        ),
+        "candidates": candidates,
+        "summary": summary,
+        "losses": losses,
+        "reconstruction": pd.DataFrame(
+            {
+                "id": ["a", "b", "c"],
+                "split": ["train", "train", "held_out"],
+                "matched": [True, True, False],
+                "rms": [0.01, 0.03, np.nan],
+                "reason": ["", "", "not_matched"],
+                "voxels_matched": [True, True, True],
+            }
+        ),
+        "parity": parity,
+        "figures": {},
+        "provenance": {"seed": 7, "config": {"system": "Bi-Se"}, "versions": {"numpy": "2.4"}},
+    }
+    return render_report(**(settings | changes))
+
+
+def test_page_has_the_numbers(database, candidates, summary, losses, parity):
+    page = page_of(database, candidates, summary, losses, parity, cif_paths={"c0": "cif/c 0.cif"})
+    for expected in (
+        "2,397 / 12,000 (20.0 %)",
+        "1 / 1,200 (0.08 %)",
+        "45 / 50 (90.0 %)",
+        "Bi<sub>2</sub>Se<sub>3</sub>",
+        "9,603",
+        "2 / 2 (100.0 %)",
+        "another crystal came back",
+        "−3.9123",
+        "0.998",
+        "−0.013",
+        "./cif/c%200.cif",
+        "below the hull",
+        "system: Bi-Se",
+        "paper: 2,397 / 13,000 (18.4 %)",
+    ):
+        assert expected in page, expected
+    assert "nan" not in re.sub(r"<[^>]+>", " ", page.lower()).split()
+
+
+def test_page_asks_no_network_and_every_image_has_a_text(database, candidates, summary, losses, parity, tmp_path):
+    png, _ = figures.save_figure(figures.constraint_parity(parity), tmp_path / "parity")
+    page = page_of(database, candidates, summary, losses, parity, figures=dict.fromkeys(FIGURES, png))
+    parsed = Page(page)
+    assert parsed.links and all(link.startswith(("data:", "#", "./")) for link in parsed.links)
+    head = page[: page.index("</head>")]
+    assert "url(" not in head and "@import" not in head and "default-src 'none'" in head
+    assert not {"link", "iframe"} & set(parsed.tags)
+    assert len(page) < LARGEST_PAGE
+    assert len(parsed.alts) == len(FIGURES) and all(parsed.alts)
+    assert parsed.tags.count("h1") == 1 and "caption" in parsed.tags and "main" in parsed.tags
+
+
+def test_figures_have_captions_under_the_names_of_their_functions():
+    assert all(hasattr(figures, name) for name in FIGURES)
+
+
+def test_a_figure_that_is_no_png_is_refused(database, candidates, summary, losses, parity):
+    with pytest.raises(InputError, match="generator_curves"):
+        page_of(database, candidates, summary, losses, parity, figures={"generator_curves": b"GIF89a"})
+
+
+def test_names_are_escaped(database, candidates, summary, losses, parity):
+    evil = "<script>alert('1')</script>"
+    candidates.loc[candidates["id"] == "c0", ["id", "formula", "space_group"]] = [evil, evil, evil]
+    losses.loc[0, "reason"] = evil
+    page = page_of(
+        database, candidates, summary, losses, parity,
+        system=evil, engine=evil, provenance={evil: evil, "config": {evil: [evil]}},
+        cif_paths={evil: "//elsewhere/" + evil},
+    )  # fmt: skip
+    assert "<script>alert" not in page and "&lt;script" in page and "\\u003cscript" in page
+    assert all(link.startswith(("#", "./")) for link in Page(page).links)
+
+
+def test_page_of_an_empty_run_says_so():
+    nothing = pd.DataFrame()
+    page = page_of(nothing, nothing, nothing, nothing, nothing, reconstruction=nothing, references=nothing)
+    for expected in (
+        "it is empty",
+        "gave no candidates",
+        "No candidate is both",
+        "not trained",
+        "no crystal was",
+    ):
+        assert expected in page
+
+
+def test_other_systems_are_not_compared_with_the_paper(database, candidates, summary, losses, parity):
+    page = page_of(database, candidates, summary, losses, parity, elements=("V", "O"), engine="VASP, PBE")
+    assert "<small>paper:" not in page and "not from DFT" not in page
+
+
+def test_hull_of_three_elements_is_a_triangle_with_every_crystal(database, candidates):
+    ternary = database.assign(formula=["MgMnO3", "MnO", "MgO"] * 16 + ["Mg", "Mn"])
+    made = candidates.assign(formula="Mg2MnO4")
+    figure = hull_plot(ternary, made, ("Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
+    points = [trace for trace in figure.data if trace.mode == "markers"]
+    assert all(trace.type == "scatterternary" for trace in figure.data)
+    assert sum(len(trace.a) for trace in points) == 45 + 8
+    assert np.allclose([sum(abc) for trace in points for abc in zip(trace.a, trace.b, trace.c, strict=True)], 1)
+
+
+def test_more_elements_are_plotted_against_hull_distance(database, candidates):
+    figure = hull_plot(database, candidates, ("Li", "Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
+    assert figure.layout.xaxis.title.text == "hull distance (eV/atom)"
