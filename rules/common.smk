@@ -21,7 +21,7 @@ try:
     from ccdcgan.errors import InputError
     from ccdcgan.files import fingerprint
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
-    from ccdcgan.schemes import can_be_chosen, trained
+    from ccdcgan.schemes import can_be_chosen, controls, trained
     from ccdcgan_workflow.configuration import (
         as_typed,
         check_configuration,
@@ -272,7 +272,9 @@ def units_of_work():
     networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]
     generators = [("train_generator", name, config[ALL_SCHEMES[name].family]["steps"]) for name in TRAINED]
     each = min(config["generation"]["samples"], config["evaluation"]["relax_at_most"] or math.inf)
-    samples = [("generate_candidates", name, config["generation"]["samples"]) for name in SCHEMES]
+    drawn = controls(SCHEMES)
+    makers = {name: "draw_controls" if name in drawn else "generate_candidates" for name in SCHEMES}
+    samples = [(maker, name, config["generation"]["samples"]) for name, maker in makers.items()]
     relaxed = [("relax_candidates", name, each) for name in SCHEMES]
     return [*networks, ("train_constraint", "", config["constraint"]["steps"]), *generators, *samples, *relaxed]
 

@@ -15,6 +15,8 @@ rule generate_candidates:
         f"{LOGS}/generate_candidates/{{scheme}}/{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/generate_candidates/{{scheme}}/{{shard}}.tsv"
+    wildcard_constraints:
+        scheme="|".join(re.escape(name) for name in can_be_chosen() if name not in controls(ALL_SCHEMES)),
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -33,6 +35,40 @@ rule generate_candidates:
         "Generating candidates with {wildcards.scheme}, shard {wildcards.shard}: {params.samples} samples"
     script:
         "../workflow_scripts/generate_candidates.py"
+
+
+rule draw_controls:
+    input:
+        substituted=rules.substitute_elements.output.crystals,
+        graphs=rules.encode_crystals.output[0],
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+    output:
+        **rules.generate_candidates.output,
+    log:
+        f"{LOGS}/draw_controls/{{scheme}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_controls/{{scheme}}/{{shard}}.tsv"
+    wildcard_constraints:
+        scheme="|".join(controls(ALL_SCHEMES)),
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(240),
+        gpu=0,
+    params:
+        samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
+        min_distance=config["generation"]["min_distance"],
+        expansion=config["generation"]["expansion"],
+        holdout=HOLDOUT,
+        seed=config["seed"],
+        code=code_fingerprint("draw_controls"),
+    message:
+        "Drawing the control {wildcards.scheme}, shard {wildcards.shard}: {params.samples} samples"
+    script:
+        "../workflow_scripts/draw_controls.py"
 
 
 rule predict_candidates:

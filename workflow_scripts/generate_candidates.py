@@ -7,15 +7,11 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generation")
 
 with job(snakemake):
-    import numpy as np
-
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.files import write_arrays, write_csv
-    from ccdcgan.generation import generate_shard, load_generator
-    from ccdcgan.structures import write_set
+    from ccdcgan.generation import generate_shard, load_generator, write_shard
 
-    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     shard = generate_shard(
         load_generator(inputs.generator),
         load_autoencoder(inputs.lattice),
@@ -30,7 +26,4 @@ with job(snakemake):
         expansion=params.expansion,
     )
     log.info("%d of %d samples are candidates", len(shard.candidates), len(shard.samples))
-    write_set(output.crystals, shard.candidates)
-    write_csv(output.samples, shard.samples)
-    ids = np.array([crystal.id for crystal in shard.candidates], dtype=str)
-    write_arrays(output.graphs, ids=ids, graphs=shard.graphs)
+    write_shard(shard, **snakemake.output)

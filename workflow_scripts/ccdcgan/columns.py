@@ -136,6 +136,7 @@ REASONS = MappingProxyType(
         "no_charge_balance": "charges cannot balance",
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
+        "no_symmetric_crystal": "no random crystal of this composition",
         "screened": "predicted formation energy too high",
     }
 )

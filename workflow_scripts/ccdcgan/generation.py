@@ -5,6 +5,7 @@ distance rule. Samples are made in shards, each with its own seed, so a shard is
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.decoding import Decoded
 from ccdcgan.dense_networks import ToGraph
 from ccdcgan.errors import InputError
+from ccdcgan.files import write_arrays, write_csv
 from ccdcgan.flow import EulerSteps
 from ccdcgan.progress import Progress
 from ccdcgan.repair import closest, expand
 from ccdcgan.seeds import derive_seed
-from ccdcgan.structures import Crystal
+from ccdcgan.structures import Crystal, write_set
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,6 @@ def generate_shard(
         # always a whole batch, so that one shape is compiled and a sample does not depend on n_samples
         noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
         generated = np.asarray(generator.predict_on_batch(noise))[: n_samples - start]
-        kept, lost = [], []
         decoded = decode_crystals(
             generated * known.scale,
             known.elements,
@@ -100,29 +101,46 @@ def generate_shard(
             known.geometry,
             max_atoms,
         )
-        for number, crystal in enumerate(decoded):
-            name = f"{scheme}-{shard:04d}-{start + number:06d}"
-            row, structure = _judge(start + number, crystal, min_distance, expansion)
-            rows.append(row)
-            if row["status"] == "ok":
-                candidates.append(
-                    Crystal(
-                        name,
-                        structure,
-                        {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": ""}
-                        | {"repaired": row["repaired"]},
-                    )
-                )
-                kept.append(number)
-            else:
-                lost.append(row["reason"])
-        graphs.append(generated[kept])
+        made, judged = judge(decoded, scheme, shard, start, min_distance, expansion)
+        candidates += made
+        rows += judged
+        graphs.append(generated[[number for number, row in enumerate(judged) if row["status"] == "ok"]])
+        lost = [row["reason"] for row in judged if row["reason"]]
         progress.advance(len(generated), f"{len(candidates)} candidates", lost)
-    samples = pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
-    return Shard(candidates, samples, np.concatenate(graphs))
+    return Shard(candidates, sample_table(rows), np.concatenate(graphs))
 
 
-def _judge(sample: int, decoded: Decoded, min_distance: float, expansion: float) -> tuple[dict, Structure | None]:
+def judge(
+    decoded: Iterable[Decoded], scheme: str, shard: int, first: int, min_distance: float, expansion: float
+) -> tuple[list[Crystal], list[dict]]:
+    """Return the candidates among samples ``first``, ``first`` + 1, ... of a shard, and the row of every sample.
+
+    The arguments mean the same as in :func:`generate_shard`.
+    """
+    candidates, rows = [], []
+    for sample, crystal in enumerate(decoded, start=first):
+        row, structure = _judge_one(sample, crystal, min_distance, expansion)
+        rows.append(row)
+        if row["status"] == "ok":
+            info = {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": "", "repaired": row["repaired"]}
+            candidates.append(Crystal(f"{scheme}-{shard:04d}-{sample:06d}", structure, info))
+    return candidates, rows
+
+
+def sample_table(rows: list[dict]) -> pd.DataFrame:
+    """Return the table of a shard's samples, SAMPLE_COLUMNS."""
+    return pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
+
+
+def write_shard(shard: Shard, crystals: str | Path, samples: str | Path, graphs: str | Path) -> None:
+    """Write a shard as its three files: structure set, CSV of the samples, .npz of ids and crystal graphs."""
+    write_set(crystals, shard.candidates)
+    write_csv(samples, shard.samples)
+    ids = np.array([crystal.id for crystal in shard.candidates], dtype=str)
+    write_arrays(graphs, ids=ids, graphs=shard.graphs)
+
+
+def _judge_one(sample: int, decoded: Decoded, min_distance: float, expansion: float) -> tuple[dict, Structure | None]:
     """Return the row of one sample and its crystal, repaired or not; the distance rule is applied here, so that the
     distance is known."""
     row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}

@@ -15,8 +15,9 @@ PAPER = ("dcgan", "dcgan+constraint", "ccdcgan")
 @dataclass(frozen=True)
 class Scheme:
     """name: in configuration, paths and tables; label: how it is written in a figure or table; family: what its
-    generator is: ``gan``, ``flow`` or ``vae``, which are trained, ``guided``, another scheme's with a pull, or
-    ``screen``, which keeps some of another scheme's candidates and is not chosen but comes with it; constrained:
+    generator is: ``gan``, ``flow`` or ``vae``, which are trained, ``guided``, another scheme's with a pull,
+    ``control``, which has none, or ``screen``, which keeps some of another scheme's candidates and is not chosen but
+    comes with it; constrained:
     whether the constraint has a part in it; start: the scheme it takes from, or ""; meaning: a sentence."""
 
     name: str
@@ -51,6 +52,17 @@ SCHEMES = MappingProxyType(
                 "The flow with every step pulled down the constraint's predicted formation energy.",
             ),
             Scheme("vae", "VAE", "vae", False, "", "Control: a variational autoencoder on the same crystal graphs."),
+            Scheme(
+                "random",
+                "random crystals",
+                "control",
+                False,
+                "",
+                "Control: random symmetric crystals with the compositions and volumes of the database.",
+            ),
+            Scheme(
+                "database", "database itself", "control", False, "", "Control: the substituted crystals, unrelaxed."
+            ),
         )
     }
 )
@@ -68,6 +80,11 @@ def can_be_chosen() -> list[str]:
 def trained(schemes: Iterable[str]) -> list[str]:
     """Return those schemes that train a generator of their own, in the given order."""
     return [name for name in schemes if SCHEMES[name].family in TRAINED]
+
+
+def controls(schemes: Iterable[str]) -> list[str]:
+    """Return those schemes whose candidates no generator makes, in the given order."""
+    return [name for name in schemes if SCHEMES[name].family == "control"]
 
 
 def screening(scheme: str) -> str | None:

@@ -1,0 +1,81 @@
+"""Controls: random crystals look like the database in composition and volume, and the database like itself."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+
+from pymatgen.core import Lattice, Structure  # noqa: E402
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
+
+from ccdcgan.controls import control_shard, random_crystal  # noqa: E402
+from ccdcgan.crystal_graph import CrystalGraphs  # noqa: E402
+from ccdcgan.generation import SAMPLE_COLUMNS  # noqa: E402
+from ccdcgan.structures import standard_cell  # noqa: E402
+from tests.test_generation import ELEMENTS, GEOMETRY, NO_SCALE, rock_salt  # noqa: E402
+
+
+class Sums:
+    """Stands in for an autoencoder: a latent holds the sum over the voxel."""
+
+    def __init__(self, latent: int) -> None:
+        self.latent = latent
+
+    def encode(self, voxels: np.ndarray) -> np.ndarray:
+        sums = voxels.reshape(len(voxels), -1).sum(axis=1, keepdims=True)
+        return np.tile(1e-3 * sums, (1, self.latent))
+
+
+def caesium_chloride(edge: float) -> Structure:
+    return standard_cell(Structure(Lattice.cubic(edge), ["Bi", "Bi", "Se"], [[0, 0, 0], [0.5, 0.5, 0], [0.5] * 3]))
+
+
+KNOWN = CrystalGraphs(np.array(["x"]), np.zeros((1, 28, 28, 1), np.float32), NO_SCALE, ELEMENTS, 8, 2, GEOMETRY)
+SUBSTITUTED = [rock_salt(6.0), caesium_chloride(5.0), rock_salt(3.0)]  # the last one breaks the distance rule
+
+
+def shard(scheme: str, **changes):
+    settings = {"scheme": scheme, "shard": 1, "n_samples": 12, "seed": 1, "min_distance": 2.0}
+    return control_shard(SUBSTITUTED, Sums(2), Sums(8), KNOWN, **settings | changes)
+
+
+def test_a_random_crystal_has_composition_volume_and_symmetry():
+    like = caesium_chloride(5.0)
+    made = [random_crystal(like, np.random.default_rng(seed)).structure for seed in range(5)]
+    for structure in made:
+        assert structure.composition.reduced_formula == "Bi2Se"
+        assert structure.volume / len(structure) == pytest.approx(like.volume / 3)
+    groups = [SpacegroupAnalyzer(structure).get_space_group_number() for structure in made]
+    assert min(groups) > 1 and len(set(groups)) > 1
+
+
+@pytest.mark.parametrize("scheme", ["random", "database"])
+def test_a_control_is_counted_like_any_scheme(scheme):
+    made = shard(scheme)
+    samples = made.samples
+    assert list(samples.columns) == list(SAMPLE_COLUMNS)
+    assert samples["status"].eq("ok").sum() == len(made.candidates) == len(made.graphs) > 0
+    assert [crystal.id for crystal in made.candidates] == [
+        f"{scheme}-0001-{sample:06d}" for sample in samples.loc[samples["status"] == "ok", "sample"]
+    ]
+    assert samples.loc[samples["status"] == "ok", "min_distance"].min() >= 2.0
+    again = shard(scheme, n_samples=4).samples
+    assert again.equals(samples.iloc[:4])
+    assert not again["formula"].equals(shard(scheme, n_samples=4, shard=2).samples["formula"])
+
+
+def test_the_database_is_drawn_whole_before_any_crystal_comes_again():
+    made = shard("database")
+    assert made.samples["reason"].value_counts().to_dict() == {"": 8, "too_close": 4}
+    for start in range(0, 12, 3):
+        turn = made.samples.iloc[start : start + 3]
+        assert sorted(turn["formula"]) == ["Bi2Se", "BiSe", "BiSe"]
+
+
+def test_a_crystal_that_voxels_cannot_hold_is_lost_with_the_reason():
+    long = standard_cell(Structure(Lattice.orthorhombic(4, 4, 60), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.05]]))
+    made = control_shard(
+        [long], Sums(2), Sums(8), KNOWN, scheme="database", shard=0, n_samples=3, seed=1, min_distance=2.0
+    )
+    assert not made.candidates and len(made.graphs) == 0
+    assert set(made.samples["reason"]) == {"cell_out_of_range"}
