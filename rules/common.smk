@@ -21,7 +21,7 @@ try:
     from ccdcgan.errors import InputError
     from ccdcgan.files import fingerprint
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
-    from ccdcgan.schemes import can_be_chosen, controls, trained
+    from ccdcgan.schemes import can_be_chosen, can_be_new, controls, trained
     from ccdcgan_workflow.configuration import (
         as_typed,
         check_configuration,
@@ -225,6 +225,12 @@ def own_values(wildcards):
 def generator_constraint(wildcards):
     """The constraint network, or the objective of several, for the schemes that are pulled by it."""
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
+
+
+def database_to_skip(wildcards):
+    """The relaxed crystals that candidates must not repeat before relaxation, if they are compared."""
+    skipping = config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
+    return rules.collect_database.output.crystals if skipping else []
 
 
 def figure_in_report(name):

@@ -112,6 +112,7 @@ rule select_candidates:
             shard=numbered(len(shard_sizes())),
             allow_missing=True,
         ),
+        database=database_to_skip,
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         counts=f"{RESULTS}/candidates/{{scheme}}/losses.csv",
@@ -127,6 +128,7 @@ rule select_candidates:
         runtime=minutes(30),
     params:
         limit=config["evaluation"]["relax_at_most"],
+        matcher=config["matcher"],
         code=code_fingerprint("select_candidates"),
     message:
         "Choosing the candidates of {wildcards.scheme} to relax"

@@ -170,6 +170,19 @@ def test_selection_counts_the_images_behind_it():
         assert counts["within_selection"].sum() == images
 
 
+def test_repeats_are_left_out_before_relaxation_and_counted():
+    shapes = {"known": rock_salt(), "new": cesium_chloride(), "again": cesium_chloride(), "other": zinc_blende()}
+    shapes |= {"known-2": rock_salt(), "last": bi2se3()}
+    shards = [[Crystal(name, shape) for name, shape in shapes.items()]]
+    samples = [pd.DataFrame({"status": ["ok"] * 6 + ["failed"], "reason": [""] * 6 + ["too_close"]})]
+    database = [Crystal("bismuth selenide", rock_salt())]
+    for limit, expected, images, repeats in ((None, ["new", "other", "last"], 7, 3), (2, ["new", "other"], 4, 2)):
+        selected, counts = select(shards, samples, limit, Uniqueness(MATCHER), database)
+        assert [crystal.id for crystal in selected] == expected
+        assert counts["within_selection"].sum() == images and counts["count"].sum() == 7
+        assert counts.set_index("reason").loc[columns.REPEAT, "count"] == repeats
+
+
 def test_database_counts_say_what_was_dropped():
     prototypes = pd.DataFrame({"status": ["ok", "failed"], "reason": ["", "unreadable"]})
     substituted = pd.DataFrame({"status": ["ok", "ok", "failed"], "reason": ["", "", "duplicate"]})

@@ -7,18 +7,27 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.selection")
 
 with job(snakemake):
+    from ccdcgan.columns import REPEAT
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.selection import select
     from ccdcgan.structures import read_set, write_set
+    from ccdcgan.uniqueness import Uniqueness
 
-    inputs = snakemake.input
+    inputs, params, database = snakemake.input, snakemake.params, snakemake.input.get("database")
     selected, counts = select(
         [read_set(path) for path in inputs.crystals],
         [read_csv(path) for path in inputs.samples],
-        snakemake.params.limit,
+        params.limit,
+        Uniqueness(params.matcher) if database else None,
+        [crystal for crystal in read_set(database) if crystal.info["status"] == "ok"] if database else (),
     )
-    found = int(counts.loc[counts["reason"] == "", "count"].sum())
-    log.info("%s: %d of %d candidates are relaxed", snakemake.wildcards.scheme, len(selected), found)
+    numbers = counts.set_index("reason")["count"]
+    repeats = numbers.get(REPEAT, 0)
+    found = int(numbers.get("", 0) + repeats)
+    log.info(
+        "%s: %d of %d candidates are relaxed; %d repeats left out",
+        *(snakemake.wildcards.scheme, len(selected), found, repeats),
+    )
     if not found:
         log.warning(
             "%s gave no candidate in %d samples: train longer (gan.steps, representation.sites.steps) or "

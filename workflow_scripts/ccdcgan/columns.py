@@ -114,6 +114,9 @@ SCHEMES = MappingProxyType({name: scheme.label for name, scheme in schemes.SCHEM
 SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
 """Split -> how it is written."""
 
+REPEAT = "repeat"
+"""Reason of a candidate that was not relaxed because it equals another one or a crystal of the database."""
+
 REASONS = MappingProxyType(
     {
         "too_close": "two atoms too close",
@@ -137,6 +140,7 @@ REASONS = MappingProxyType(
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "no_symmetric_crystal": "no random crystal of this composition",
+        REPEAT: "in the database, or a repeat, before relaxation",
         "screened": "predicted formation energy too high",
     }
 )

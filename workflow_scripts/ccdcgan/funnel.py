@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ccdcgan.columns import complete, in_order, reason_label
+from ccdcgan.columns import REPEAT, complete, in_order, reason_label
 from ccdcgan.figures.losses import stage_counts
 
 
@@ -35,10 +35,13 @@ def funnels(
         every = losses[(losses["scheme"] == scheme) & (losses["reason"] != "")].groupby("reason")["count"].sum()
         failed = candidates[(candidates["scheme"] == scheme) & (candidates["status"] != "ok")]
         relaxing = failed["reason"].value_counts()
+        generating = every.sub(relaxing, fill_value=0)
+        repeats = int(generating.get(REPEAT, 0))
         reasons = {
-            "candidates": every.sub(relaxing, fill_value=0).to_dict(),
+            "candidates": generating.drop(REPEAT, errors="ignore").to_dict(),
             "sent to relaxation": {
-                "beyond the number to be relaxed": _missing(left, "candidates", "sent to relaxation")
+                REPEAT: repeats,
+                "beyond the number to be relaxed": _missing(left, "candidates", "sent to relaxation") - repeats,
             },
             "relaxed": relaxing.to_dict(),
             "formation energy < 0": {"formation energy not below 0": _missing(left, "relaxed", "formation energy < 0")},

@@ -87,6 +87,11 @@ def controls(schemes: Iterable[str]) -> list[str]:
     return [name for name in schemes if SCHEMES[name].family == "control"]
 
 
+def can_be_new(scheme: str) -> bool:
+    """Tell whether the scheme's candidates can be others than the crystals of the database."""
+    return scheme != "database"
+
+
 def screening(scheme: str) -> str | None:
     """Return the scheme that screens this one's candidates with the constraint, if there is one."""
     return next((name for name, other in SCHEMES.items() if other.family == "screen" and other.start == scheme), None)

@@ -4,27 +4,42 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ccdcgan.columns import REPEAT
 from ccdcgan.structures import Crystal
+from ccdcgan.uniqueness import Uniqueness
 
 COUNT_COLUMNS = ["reason", "count", "within_selection"]
+CHUNK = 50
+"""Candidates compared at a time, until enough are found."""
 
 
 def select(
-    shards: Sequence[Sequence[Crystal]], samples: Sequence[pd.DataFrame], limit: int | None
+    shards: Sequence[Sequence[Crystal]],
+    samples: Sequence[pd.DataFrame],
+    limit: int | None,
+    uniqueness: Uniqueness | None = None,
+    database: Sequence[Crystal] = (),
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Take the first ``limit`` candidates in the order of their samples (all if None).
 
-    shards, samples: the candidates and the sample tables of every shard, in order. Returns the selected
-    candidates, and how many samples ended for each reason ("" for candidates): ``count`` of all samples,
-    ``within_selection`` of the samples up to the last selected candidate. The latter are the images that the
-    relaxed candidates stand for, the denominator of everything counted per image.
+    shards, samples: the candidates and the sample tables of every shard, in order; uniqueness: leaves out candidates
+    that equal a crystal of ``database``, or an earlier candidate, before any relaxation; None: they are taken too.
+    Returns the selected candidates, and how many samples ended for each reason ("" for candidates, REPEAT for those
+    left out): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate. The
+    latter are the images that the relaxed candidates stand for, the denominator of everything counted per image.
     """
     candidates = [crystal for shard in shards for crystal in shard]
-    selected = candidates if limit is None else candidates[:limit]
+    asked = list(range(len(candidates)))
+    if uniqueness is None:
+        repeats: list[int] = []
+        chosen = asked[:limit]
+    else:
+        chosen, repeats = _without_repeats(candidates, asked, limit, uniqueness, database)
     every = pd.concat(samples, ignore_index=True)
     successes = every.index[every["status"] == "ok"]
-    complete = len(selected) == len(candidates)
-    part = every if complete else every.loc[: successes[len(selected) - 1]]
+    every.loc[successes[repeats], "reason"] = REPEAT
+    complete = len(chosen) + len(repeats) == len(asked)
+    part = every if complete else every.loc[: successes[chosen[-1]]]
     counts = pd.DataFrame(
         {
             "count": every["reason"].value_counts(),
@@ -32,4 +47,31 @@ def select(
         }
     )
     counts = counts.fillna(0).astype(int).rename_axis("reason").reset_index().sort_values("reason")
-    return selected, counts[COUNT_COLUMNS]
+    return [candidates[i] for i in chosen], counts[COUNT_COLUMNS]
+
+
+def _without_repeats(
+    candidates: Sequence[Crystal],
+    asked: Sequence[int],
+    limit: int | None,
+    uniqueness: Uniqueness,
+    database: Sequence[Crystal],
+) -> tuple[list[int], list[int]]:
+    """Return the first ``limit`` of the candidates ``asked`` that repeat nothing, and those before the last of them
+    that do."""
+    wanted = len(asked) if limit is None else limit
+    known = [crystal.structure for crystal in database]
+    chosen: list[int] = []
+    repeats: list[int] = []
+    for start in range(0, len(asked), CHUNK):
+        part = asked[start : start + CHUNK]
+        verdicts = uniqueness.first_of_kind([candidates[i].structure for i in part], known)
+        for i, verdict in zip(part, verdicts, strict=True):
+            if len(chosen) == wanted:
+                return chosen, repeats
+            if verdict is None:
+                chosen.append(i)
+                known.append(candidates[i].structure)
+            else:
+                repeats.append(i)
+    return chosen, repeats
