@@ -7,6 +7,7 @@ rule split_crystals:
     input:
         database=rules.collect_database.output.crystals,
         prototypes=rules.build_prototypes.output.crystals,
+        substituted=rules.substitute_elements.output.table,
     output:
         f"{RESULTS}/representation/split.csv",
     log:
@@ -81,7 +82,7 @@ rule encode_crystals:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        representation={key: config["representation"][key] for key in ("box", "sites", "lattice")},
+        representation={key: config["representation"][key] for key in ("box", "corrections", "sites", "lattice")},
         elements=ELEMENTS,
         holdout=HOLDOUT,
         code=code_fingerprint("encode_crystals"),

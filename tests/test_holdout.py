@@ -4,7 +4,7 @@ import pytest
 
 from ccdcgan.prototypes import collect_prototypes
 from ccdcgan.sources import training_sources
-from ccdcgan.splits import relaxed_for_training, split_training
+from ccdcgan.splits import kinds_of_prototypes, relaxed_for_training, split_training
 from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.substitution import substitute
 from ccdcgan.uniqueness import Uniqueness
@@ -21,14 +21,14 @@ def database():
     twin = bi2se3()
     twin.replace_species({"Bi": "Sb", "Se": "Te"})
     prototypes += [Crystal(name, standard_cell(crystal)) for name, crystal in (("mine", bi2se3()), ("twin", twin))]
-    made, _ = substitute(prototypes, ["Bi", "Se"], range(2, 3), 12.0, Uniqueness(MATCHER))
-    return made, prototypes
+    made, table = substitute(prototypes, ["Bi", "Se"], range(2, 3), 12.0, Uniqueness(MATCHER))
+    return made, prototypes, kinds_of_prototypes(table)
 
 
 @pytest.mark.parametrize("mode", ["prototype", "random"])
 def test_nothing_of_the_composition_is_trained_on(database, mode):
-    made, prototypes = database
-    table = split_training(made, prototypes, 0.2, mode, 1, ["Bi2Se3"])
+    made, prototypes, kinds = database
+    table = split_training(made, prototypes, kinds, 0.2, mode, 1, ["Bi2Se3"])
     trained = {name: set(part.loc[part["split"] == "train", "id"]) for name, part in table.groupby("set")}
     formulas = {crystal.id: crystal.formula for crystal in made}
     held_out = [crystal for crystal in made if crystal.formula == "Bi2Se3"]
@@ -49,8 +49,18 @@ def test_nothing_of_the_composition_is_trained_on(database, mode):
     assert len(set(others) - trained["database"]) == pytest.approx(0.2 * len(others), abs=4)
 
 
+def test_prototypes_that_make_the_same_crystal_are_held_out_together(database):
+    made, prototypes, kinds = database
+    assert kinds["mine"] == kinds["twin"]  # Bi2Se3 and Sb2Te3 are one structure
+    assert len(set(kinds.values())) > 0.5 * len(kinds)
+    for seed in range(4):
+        table = split_training(made, prototypes, kinds, 0.5, "prototype", seed)
+        sides = table.groupby(table["prototype"].map(lambda name: kinds.get(name, name)))["split"].nunique()
+        assert set(sides) == {1}
+
+
 def test_crystal_graphs_are_made_without_it(database):
-    made, _ = database
+    made, _, _ = database
     failed = Crystal("failed", rock_salt(), {"status": "failed"})
     kept = relaxed_for_training([*made, failed], ["Bi2Se3"])
     assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
@@ -60,8 +70,8 @@ def test_crystal_graphs_are_made_without_it(database):
 
 @pytest.mark.parametrize("network", ["sites", "lattice"])
 def test_autoencoders_learn_from_the_same_data_as_if_it_did_not_exist(database, network):
-    made, prototypes = database
-    split = split_training(made, prototypes, 0.0, "random", 1, ["Bi2Se3"])
+    made, prototypes, kinds = database
+    split = split_training(made, prototypes, kinds, 0.0, "random", 1, ["Bi2Se3"])
     settings = {"grid": 16, "sigma": 0.8, "augment": True, "subsets": 0.3, "crowded": 0.5}
     source, _ = training_sources(network, settings, 15.0, made, prototypes, split)
     trained = set(split.loc[split["split"] == "train", "id"])

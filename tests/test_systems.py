@@ -72,7 +72,7 @@ def test_a_crystal_of_a_sub_system_survives_the_voxels_of_the_system():
     oxide.replace_species({"Bi": "Mg", "Se": "O"})
     structure = standard_cell(oxide)
     geometry = Geometry.from_config(
-        {"box": 15.0, "sites": {"grid": 32, "sigma": 0.5}, "lattice": {"grid": 16, "sigma": 0.8}}
+        {"box": 15.0, "corrections": 3, "sites": {"grid": 32, "sigma": 0.5}, "lattice": {"grid": 16, "sigma": 0.8}}
     )
     lattice, sites = encode_crystal(structure, ["Mg", "Mn", "O"], geometry)
     assert len(sites) == 3 and sites[0].max() > 0.5 and sites[1].max() == 0

@@ -7,14 +7,15 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.split")
 
 with job(snakemake):
-    from ccdcgan.files import write_csv
-    from ccdcgan.splits import split_training
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.splits import kinds_of_prototypes, split_training
     from ccdcgan.structures import read_set
 
     params = snakemake.params
     table = split_training(
         [crystal for crystal in read_set(snakemake.input.database) if crystal.info["status"] == "ok"],
         read_set(snakemake.input.prototypes),
+        kinds_of_prototypes(read_csv(snakemake.input.substituted)),
         params.fraction,
         params.mode,
         params.seed,

@@ -11,6 +11,9 @@ import pandas as pd
 
 from ccdcgan import schemes
 
+SAME_AS = "same as "
+"""What stands in ``detail`` before the id of the crystal that a duplicate repeats."""
+
 
 @dataclass(frozen=True)
 class Column:

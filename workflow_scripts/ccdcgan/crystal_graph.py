@@ -15,13 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.decoding import Decoded, decode_crystal
+from ccdcgan.corrections import read_lattices, read_sites
+from ccdcgan.decoding import Decoded, assemble_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal
 from ccdcgan.voxels import Geometry, encode_batch
 
 log = logging.getLogger(__name__)
+
+CHUNK = 64
+"""Crystal graphs encoded or decoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def encode_crystals(
     lattice_autoencoder: Autoencoder,
     sites_autoencoder: Autoencoder,
     geometry: Geometry,
-    chunk: int = 64,
+    chunk: int = CHUNK,
 ) -> CrystalGraphs:
     """Return the crystal graphs of crystals in their standard cell.
 
@@ -129,7 +133,7 @@ def decode_graphs(
     n_elements: int,
     lattice_autoencoder: Autoencoder,
     sites_autoencoder: Autoencoder,
-    chunk: int = 64,
+    chunk: int = CHUNK,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the lattice voxel and the sites voxels (n_elements, grid, grid, grid) of each crystal graph.
 
@@ -156,10 +160,19 @@ def decode_crystals(
 ) -> Iterator[Decoded]:
     """Yield the crystal that each crystal graph describes, or the reason why there is none.
 
-    graphs: (n, side, side, 1), undivided, as :attr:`CrystalGraphs.latents`.
+    graphs: (n, side, side, 1), undivided, as :attr:`CrystalGraphs.latents`. Cells and atoms are read, and corrected
+    as often as the geometry says, by ``corrections``.
     """
-    for lattice, sites in decode_graphs(graphs, len(elements), lattice_autoencoder, sites_autoencoder):
-        yield decode_crystal(lattice, sites, elements, geometry, max_atoms, min_distance)
+    n_elements = len(elements)
+    for start in range(0, len(graphs), CHUNK):
+        lattice_latents, sites_latents = disassemble(
+            graphs[start : start + CHUNK], n_elements, sites_autoencoder.latent, lattice_autoencoder.latent
+        )
+        cells = read_lattices(lattice_latents, lattice_autoencoder, geometry)
+        found = read_sites(sites_latents.reshape(-1, sites_autoencoder.latent), sites_autoencoder, geometry)
+        for number, cell in enumerate(cells):
+            own = found[number * n_elements : (number + 1) * n_elements]
+            yield assemble_crystal(cell, own, elements, max_atoms, min_distance)
 
 
 def save_graphs(path: str | Path, graphs: CrystalGraphs) -> None:

@@ -54,7 +54,7 @@ def decode_sites(voxel: np.ndarray, box: float, sigma: float, threshold: float =
     separation = max(1.2, 1.6 * box / len(voxel))
     positions, residual = np.empty((0, 3)), voxel
     for _ in range(3):
-        fresh = _peaks(residual, centres, threshold, separation, positions)[: most - len(positions)]
+        fresh = peaks(residual, centres, threshold, separation, positions)[: most - len(positions)]
         if not len(fresh):
             break
         positions, heights = _fit_gaussians(voxel, centres, np.concatenate([positions, fresh]), sigma, box)
@@ -83,7 +83,7 @@ def _told_apart(
     if len(positions) >= wanted:
         return positions
     while 0 < len(more) < wanted:
-        fresh = _peaks(left, centres, FAINT, 0.5 * sigma, more)[:1]
+        fresh = peaks(left, centres, FAINT, 0.5 * sigma, more)[:1]
         trial, heights = _fit_gaussians(voxel, centres, np.concatenate([more, fresh]), sigma, box, steps=20)
         if not len(fresh) or heights.min() < FAINT_ATOM or len(_separated(trial, 0.9 * RESOLVED * sigma)) < len(trial):
             break
@@ -99,7 +99,7 @@ def _left_over(voxel: np.ndarray, positions: np.ndarray, box: float, sigma: floa
 NEIGHBOURS = np.array([offset for offset in np.ndindex(3, 3, 3) if offset != (1, 1, 1)]) - 1
 
 
-def _peaks(
+def peaks(
     voxel: np.ndarray, centres: np.ndarray, threshold: float, separation: float, known: np.ndarray
 ) -> np.ndarray:
     """Return local maxima (n, 3) of ``voxel`` above ``threshold``, highest first, none near ``known``.
@@ -220,19 +220,33 @@ def decode_crystal(
     geometry: Geometry,
     max_atoms: int = 20,
     min_distance: float = 0.0,
-    threshold: float = 0.4,
 ) -> Decoded:
-    """Read a crystal from its lattice voxel and its sites voxels (n_elements, grid, grid, grid).
+    """Read a crystal from its lattice voxel, or its known lattice, and its sites voxels (n_elements, grid, grid, grid).
 
-    lattice: the voxel, or a lattice that is known; max_atoms: most atoms in the cell; min_distance: least
-    distance between any two atoms and their images, angstrom, 0 for no check. Two elements must have atoms
-    (both of a binary; one if the system has one). The reasons of failure are tried in the order bad_lattice,
-    missing_element, too_many_atoms, too_close.
+    Otherwise as :func:`assemble_crystal`.
     """
     cell = lattice if isinstance(lattice, Lattice) else decode_lattice(lattice, geometry.lattice_sigma)
     if cell is None:
         return Decoded(None, "bad_lattice")
-    found = [decode_sites(voxel, geometry.box, geometry.sites_sigma, threshold) for voxel in sites]
+    found = [decode_sites(voxel, geometry.box, geometry.sites_sigma) for voxel in sites]
+    return assemble_crystal(cell, found, elements, max_atoms, min_distance)
+
+
+def assemble_crystal(
+    cell: Lattice | None,
+    found: Sequence[np.ndarray],
+    elements: Sequence[str],
+    max_atoms: int = 20,
+    min_distance: float = 0.0,
+) -> Decoded:
+    """Return the crystal of a cell, None for none, with the positions (n, 3), angstrom, of each element's atoms.
+
+    max_atoms: most atoms in the cell; min_distance: least distance between any two atoms and their images, angstrom,
+    0 for no check. Two elements must have atoms (both of a binary; one if the system has one). The reasons of
+    failure are tried in the order bad_lattice, missing_element, too_many_atoms, too_close.
+    """
+    if cell is None:
+        return Decoded(None, "bad_lattice")
     counts = [len(positions) for positions in found]
     if np.count_nonzero(counts) < min(2, len(elements)):
         return Decoded(None, "missing_element")

@@ -13,8 +13,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, decode_graphs
-from ccdcgan.decoding import decode_crystal
+from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
+from ccdcgan.decoding import Decoded, decode_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.progress import track
 from ccdcgan.structures import Crystal
@@ -55,7 +55,9 @@ def reconstruct(
     lattice_all_zero (the same for zeros).
     """
     row_of = {name: row for row, name in enumerate(graphs.ids)}
-    decoded = decode_graphs(graphs.latents, len(graphs.elements), lattice_autoencoder, sites_autoencoder)
+    autoencoders = (lattice_autoencoder, sites_autoencoder)
+    drawn = decode_graphs(graphs.latents, len(graphs.elements), *autoencoders)
+    decoded = decode_crystals(graphs.latents, graphs.elements, *autoencoders, graphs.geometry, max_atoms)
     order = [crystal for crystal in crystals if crystal.id in row_of]
     if [row_of[crystal.id] for crystal in order] != list(range(len(graphs.ids))):
         raise InputError("crystal graphs and crystals are not of one database, or in another order; run again.")
@@ -67,10 +69,11 @@ def reconstruct(
             why = refusal(crystal.structure, graphs.geometry)
             rows.append(row | {"matched": False, "voxels_matched": False} | dict.fromkeys(_REASONS, why))
             continue
-        lattice, sites = next(decoded)
+        lattice, sites = next(drawn)
         true_lattice, true_sites = encode_crystal(crystal.structure, graphs.elements, graphs.geometry)
-        row |= _compare(crystal.structure, lattice, sites, graphs, max_atoms)
-        through = _compare(crystal.structure, true_lattice, true_sites, graphs, max_atoms)
+        row |= compare(crystal.structure, next(decoded))
+        through = decode_crystal(true_lattice, true_sites, graphs.elements, graphs.geometry, max_atoms)
+        through = compare(crystal.structure, through)
         row |= {"voxels_matched": through["matched"], "voxels_reason": through["reason"]}
         row["sites_error"] = float(np.mean((sites - true_sites) ** 2))
         row["sites_all_zero"] = float(np.mean(true_sites**2))
@@ -94,11 +97,8 @@ COLUMNS = [
 _REASONS = ("reason", "voxels_reason")
 
 
-def _compare(
-    structure: Structure, lattice: np.ndarray, sites: np.ndarray, graphs: CrystalGraphs, max_atoms: int
-) -> dict:
-    """Return the columns that say how a crystal came back from its voxels."""
-    decoded = decode_crystal(lattice, sites, graphs.elements, graphs.geometry, max_atoms)
+def compare(structure: Structure, decoded: Decoded) -> dict:
+    """Return how a crystal came back: matched, reason, and if it is one, the other columns of :func:`reconstruct`."""
     if decoded.structure is None:
         return {"matched": False, "reason": decoded.reason}
     matched, rms = matches(structure, decoded.structure)

@@ -1,11 +1,14 @@
 """Which crystals are held out of training: by prototype, at random, and whole compositions (Long et al., Fig. 3D)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
+from ccdcgan.columns import SAME_AS
 from ccdcgan.errors import InputError
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
@@ -14,8 +17,8 @@ from ccdcgan.structures import Crystal
 def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: int) -> np.ndarray:
     """Return which crystals are held out, (n,) of bool.
 
-    prototypes: name of every crystal's prototype; fraction: share of crystals to hold out; mode: ``prototype``
-    keeps all crystals of one prototype on one side, ``random`` draws crystals. In prototype mode a name's
+    prototypes: name of every crystal's prototype, or its kind; fraction: share of crystals to hold out; mode:
+    ``prototype`` keeps all crystals of one name on one side, ``random`` draws crystals. In prototype mode a name's
     turn depends on the name and the seed alone. Raises InputError for another mode.
     """
     n, wanted = len(prototypes), round(fraction * len(prototypes))
@@ -33,6 +36,23 @@ def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: 
     return held_out
 
 
+def kinds_of_prototypes(substituted: pd.DataFrame) -> dict[str, str]:
+    """Return prototype -> its kind; prototypes that made the same crystal are of one kind, named after one of them.
+
+    substituted: the table of ``substitution.substitute``, whose repeats say which crystal they are the same as.
+    """
+    owner = dict(zip(substituted["id"], substituted["prototype"], strict=True))
+    names = sorted(set(owner.values()))
+    number = {name: index for index, name in enumerate(names)}
+    repeats = substituted[substituted["reason"] == "duplicate"]
+    same_as = [owner[text.removeprefix(SAME_AS)] for text in repeats["detail"]]
+    rows, columns = ([number[name] for name in part] for part in (repeats["prototype"], same_as))
+    edges = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
+    labels = connected_components(edges, directed=False)[1] if names else []
+    first: dict[int, str] = {}
+    return {name: first.setdefault(label, name) for name, label in zip(names, labels, strict=True)}
+
+
 def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
     """Return the relaxed crystals whose composition is not held out.
 
@@ -45,6 +65,7 @@ def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) 
 def split_training(
     crystals: Sequence[Crystal],
     prototypes: Sequence[Crystal],
+    kinds: Mapping[str, str],
     fraction: float,
     mode: str,
     seed: int,
@@ -52,20 +73,23 @@ def split_training(
 ) -> pd.DataFrame:
     """Split the database's crystals and, in the same way, the prototypes that autoencoders train on too.
 
-    Returns one row per crystal: set (database, prototypes), id, prototype, split (train, held_out). With
-    ``prototype`` mode a prototype is held out with its crystals, so that none of them is seen in training.
+    kinds: of :func:`kinds_of_prototypes`; a prototype that is not in it is a kind of its own. Returns one row per
+    crystal: set (database, prototypes), id, prototype, split (train, held_out). With ``prototype`` mode all
+    prototypes of a kind are held out with its crystals, so that none of them is seen in training.
     holdout: reduced formulas of compositions held out whole; so are all prototypes with the same ratio of elements
     (A2B3 for Bi2Se3), since a crystal of that composition is one of them with other elements.
     """
     names = [crystal.info["prototype"] for crystal in crystals]
+    own_kinds = [kinds.get(name, name) for name in names]
     barred = np.array([crystal.formula in holdout for crystal in crystals], dtype=bool)
-    drawn = [name for name, out in zip(names, barred, strict=True) if not out]
+    drawn = [kind for kind, out in zip(own_kinds, barred, strict=True) if not out]
     held_out = barred.copy()
     held_out[~barred] = split_held_out(drawn, fraction, mode, derive_seed(seed, "split"))
     ratios = {Composition(formula).anonymized_formula for formula in holdout}
     kept_away = {crystal.id for crystal in prototypes if crystal.structure.composition.anonymized_formula in ratios}
     if mode == "prototype":
-        kept_away |= {name for name, out in zip(names, held_out, strict=True) if out}
+        away = {kind for kind, out in zip(own_kinds, held_out, strict=True) if out}
+        kept_away |= {crystal.id for crystal in prototypes if kinds.get(crystal.id, crystal.id) in away}
     rows = [
         {"set": "database", "id": crystal.id, "prototype": name, "split": "held_out" if out else "train"}
         for crystal, name, out in zip(crystals, names, held_out, strict=True)

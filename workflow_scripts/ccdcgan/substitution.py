@@ -13,13 +13,13 @@ from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePre
 from pymatgen.core import Composition, Element, Structure
 from scipy.constants import Avogadro
 
+from ccdcgan.columns import SAME_AS
 from ccdcgan.parallel import parallel_map
 from ccdcgan.structures import Crystal, shortest_distance
 from ccdcgan.uniqueness import Uniqueness
 
 USUAL_BOND = 2.5
 """Shortest distance (angstrom) given to a crystal before its bonds are sought, whatever its prototype's scale."""
-
 
 VOLUME_RANGE = (0.6, 1.6)
 """Smallest and largest volume of a crystal relative to the sum of its elements' own atomic volumes."""
@@ -77,7 +77,7 @@ def substitute(
     repeats = {name: ids[verdict[1]] for name, verdict in zip(ids, verdicts, strict=True) if verdict is not None}
     for row in rows:
         if row["id"] in repeats:
-            row |= {"status": "failed", "reason": "duplicate", "detail": f"same as {repeats[row['id']]}"}
+            row |= {"status": "failed", "reason": "duplicate", "detail": SAME_AS + repeats[row["id"]]}
     return [crystal for name, crystal in made.items() if name not in repeats], pd.DataFrame(rows)
 
 

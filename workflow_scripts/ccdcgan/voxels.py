@@ -33,7 +33,8 @@ class Geometry:
     """What the two voxels of a crystal look like; all that is needed to read them back.
 
     box: edge of the sites voxel's cube, angstrom; sites_grid, lattice_grid: voxels along each axis;
-    sites_sigma, lattice_sigma: standard deviation of the Gaussians, angstrom.
+    sites_sigma, lattice_sigma: standard deviation of the Gaussians, angstrom; corrections: how often, at most, what
+    was read from a latent is corrected, see ``corrections``.
     """
 
     box: float
@@ -41,6 +42,7 @@ class Geometry:
     sites_sigma: float
     lattice_grid: int
     lattice_sigma: float
+    corrections: int = 0
 
     @property
     def resolution(self) -> float:
@@ -57,6 +59,7 @@ class Geometry:
             float(sites["sigma"]),
             int(lattice["grid"]),
             float(lattice["sigma"]),
+            int(representation["corrections"]),
         )
 
 

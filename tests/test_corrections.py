@@ -1,0 +1,64 @@
+"""What a blurring decoder hides is found again by encoding what was read."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ccdcgan.corrections import read_lattices, read_sites
+from ccdcgan.decoding import decode_sites, largest_displacement
+from ccdcgan.structures import lattice_from_parameters
+from ccdcgan.voxels import Geometry, lattice_voxel, sites_voxel
+
+GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=0.8)
+ATOMS = np.array([[-3.0, 0.3, 1.0], [-1.3, 0.5, 1.1], [1.7, -2.0, -2.4], [2.2, 2.5, 0.1]])
+
+
+class Blur:
+    """An autoencoder whose latent is a voxel's slow Fourier components, damped by its decoder: a blurred voxel."""
+
+    def __init__(self, grid, kept, damping):
+        slow = np.abs(np.fft.fftfreq(grid)) * grid <= kept
+        self._kept = slow[:, None, None] & slow[:, None] & slow
+        squares = np.fft.fftfreq(grid) ** 2
+        self._damping = np.exp(-damping * (squares[:, None, None] + squares[:, None] + squares))
+
+    def encode(self, voxels):
+        components = np.fft.fftn(voxels, axes=(1, 2, 3), norm="ortho")[:, self._kept]
+        return np.concatenate([components.real, components.imag], axis=1)
+
+    def decode(self, latents):
+        components = np.zeros((len(latents), *self._kept.shape), complex)
+        real, imaginary = np.split(latents, 2, axis=1)
+        components[:, self._kept] = real + 1j * imaginary
+        return np.fft.ifftn(components * self._damping, axes=(1, 2, 3), norm="ortho").real.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return Blur(16, 6, 15.0)
+
+
+def test_atoms_that_the_decoder_blurs_are_found(autoencoder):
+    latents = autoencoder.encode(sites_voxel(ATOMS, 16, 12.0, 0.8)[None])
+    plain, corrected = (read_sites(latents, autoencoder, replace(GEOMETRY, corrections=n))[0] for n in (0, 4))
+    np.testing.assert_array_equal(plain, decode_sites(autoencoder.decode(latents)[0], 12.0, 0.8))
+    assert not largest_displacement(ATOMS, plain) < 0.2
+    assert largest_displacement(ATOMS, corrected) < 0.1
+
+
+def test_a_cell_is_corrected_too_and_none_stays_none(autoencoder):
+    cell = lattice_from_parameters(4.0, 5.0, 6.5, 85, 75, 110)
+    latents = autoencoder.encode(lattice_voxel(np.array([cell.matrix, 1e-3 * np.eye(3)]), 16, 0.8))
+    latents[1] = 0
+    plain, corrected = (read_lattices(latents, autoencoder, replace(GEOMETRY, corrections=n)) for n in (0, 4))
+    assert plain[1] is None
+    assert corrected[1] is None
+    errors = [np.abs(np.subtract(found[0].parameters, cell.parameters)).max() for found in (plain, corrected)]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_an_empty_latent_gives_no_atoms_and_nothing_to_read_gives_nothing(autoencoder):
+    empty = autoencoder.encode(np.zeros((1, 16, 16, 16), np.float32))
+    assert [len(found) for found in read_sites(empty, autoencoder, replace(GEOMETRY, corrections=3))] == [0]
+    assert read_sites(empty[:0], autoencoder, replace(GEOMETRY, corrections=3)) == []
