@@ -99,9 +99,7 @@ def _left_over(voxel: np.ndarray, positions: np.ndarray, box: float, sigma: floa
 NEIGHBOURS = np.array([offset for offset in np.ndindex(3, 3, 3) if offset != (1, 1, 1)]) - 1
 
 
-def peaks(
-    voxel: np.ndarray, centres: np.ndarray, threshold: float, separation: float, known: np.ndarray
-) -> np.ndarray:
+def peaks(voxel: np.ndarray, centres: np.ndarray, threshold: float, separation: float, known: np.ndarray) -> np.ndarray:
     """Return local maxima (n, 3) of ``voxel`` above ``threshold``, highest first, none near ``known``.
 
     Few voxels are above the threshold: only they are compared with their 26 neighbours.
