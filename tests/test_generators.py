@@ -42,7 +42,9 @@ def graphs() -> np.ndarray:
     return padded
 
 
-def train(folder, scheme: str, probe=None, stop_after=None, seed: int = 1, **changes) -> "keras.Model":
+def train(
+    folder, scheme: str, probe=None, stop_after=None, seed: int = 1, precision: str = "float32", **changes
+) -> "keras.Model":
     return generators.train_generator(
         graphs(),
         CONFIGS[scheme] | changes,
@@ -52,6 +54,7 @@ def train(folder, scheme: str, probe=None, stop_after=None, seed: int = 1, **cha
         history=folder / f"{scheme}.csv",
         probe=probe,
         stop_after=stop_after,
+        precision=precision,
     )
 
 

@@ -22,6 +22,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
+from ccdcgan.replicas import descend, mean_of, own_share, replicas
 from ccdcgan.training import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Source(Protocol):
     size: int
     grid: int
 
-    def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor: ...
+    def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor: ...  # this replica's share of the batch
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor: ...
 
@@ -194,31 +195,37 @@ def train_autoencoder(
     if source.size == 0:
         raise InputError(f"{label}: there is nothing to train on; is the database empty?")
     shape = (int(settings["grid"]), int(settings["filters"]), int(settings["latent"]), settings["activation"])
-    autoencoder = build_autoencoder(*shape, policy, seed)
-    weights = autoencoder.model.trainable_variables
-    optimizer = adam(settings, weights)
-    loss_of = reconstruction_loss(settings["loss"])
     steps, batch, l2 = int(settings["steps"]), int(settings["batch"]), float(settings["l2"])
+    strategy = replicas(batch)
+    with strategy.scope():
+        autoencoder = build_autoencoder(*shape, policy, seed)
+        weights = autoencoder.model.trainable_variables
+        optimizer = adam(settings, weights)
+    loss_of = reconstruction_loss(settings["loss"])
     latent_noise = float(settings.get("latent_noise", 0.0))
 
     sample = _spread(source.size, 64)
     training_zero = float(all_zero_loss(settings["loss"], source.fixed(sample)))
     held_out_parts = np.array_split(_spread(held_out.size, 128), 8) if held_out and held_out.size >= 8 else []
 
+    def train_step(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        voxels = source.draw(seed, step, batch)
+        noise = own_share(tf.random.stateless_normal([batch, autoencoder.latent], [seed, -1 - step]))
+        with tf.GradientTape() as tape:
+            latents = autoencoder.encoder(voxels, training=True) + latent_noise * noise
+            loss = loss_of(voxels, autoencoder.decoder(latents, training=True))
+            objective = loss / training_zero
+            if l2 > 0:
+                objective += l2 * tf.add_n([tf.reduce_sum(weight**2) for weight in weights])
+        descend(optimizer, tape.gradient(objective, weights), weights)
+        return loss, all_zero_loss(settings["loss"], voxels)
+
     @tf.function
     def train(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total, zero = tf.constant(0.0), tf.constant(0.0)
         for step in tf.range(first, first + count):
-            voxels = source.draw(seed, step, batch)
-            noise = tf.random.stateless_normal([batch, autoencoder.latent], [seed, -1 - step])
-            with tf.GradientTape() as tape:
-                latents = autoencoder.encoder(voxels, training=True) + latent_noise * noise
-                loss = loss_of(voxels, autoencoder.decoder(latents, training=True))
-                objective = loss / training_zero
-                if l2 > 0:
-                    objective += l2 * tf.add_n([tf.reduce_sum(weight**2) for weight in weights])
-            optimizer.apply(tape.gradient(objective, weights), weights)
-            total, zero = total + loss, zero + all_zero_loss(settings["loss"], voxels)
+            loss, zero_loss = mean_of(strategy, train_step, step)
+            total, zero = total + loss, zero + zero_loss
         return total / tf.cast(count, tf.float32), zero / tf.cast(count, tf.float32)
 
     run = tf.function(lambda voxels: autoencoder.model(voxels, training=False))

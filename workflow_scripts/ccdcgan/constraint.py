@@ -24,6 +24,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
+from ccdcgan.replicas import descend, mean_of, own_share, replicas
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
 
@@ -68,27 +69,33 @@ def train_constraint(
     mean, std = float(energies[train].mean()), max(float(energies[train].std()), 1e-3)
     side, output = graphs.shape[1], config["output"]
     plain = build_constraint(side, derive_seed(seed, "constraint", "weights"), output, mean, std)
-    model = in_precision(plain, policy)
     settings = {"schedule": "constant", **config}
-    weights = model.trainable_variables
-    optimizer = adam(settings, weights, policy)
     steps, batch = int(config["steps"]), int(config["batch"])
+    strategy = replicas(batch)
+    with strategy.scope():
+        model = in_precision(plain, policy)
+        weights = model.trainable_variables
+        optimizer = adam(settings, weights, policy)
     inputs, targets = tf.constant(graphs[train], tf.float32), tf.constant(energies[train])
     batches_seed = derive_seed(seed, "constraint", "batches")
     unit = std if output == "linear" else 1.0  # the loss is that of normalised energies
+
+    def train_step(step: tf.Tensor) -> tf.Tensor:
+        chosen = tf.random.stateless_uniform([batch], [batches_seed, step], 0, inputs.shape[0], tf.int32)
+        chosen = own_share(chosen)
+        true = tf.gather(targets, chosen)
+        with tf.GradientTape() as tape:
+            predicted = model(tf.gather(inputs, chosen), training=True)[:, 0]
+            loss = tf.reduce_mean(((predicted - true) / unit) ** 2)
+            scaled = optimizer.scale_loss(loss)
+        descend(optimizer, tape.gradient(scaled, weights), weights)
+        return loss
 
     @tf.function
     def run(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         total = tf.constant(0.0)
         for step in tf.range(first, end):
-            chosen = tf.random.stateless_uniform([batch], [batches_seed, step], 0, inputs.shape[0], tf.int32)
-            true = tf.gather(targets, chosen)
-            with tf.GradientTape() as tape:
-                predicted = model(tf.gather(inputs, chosen), training=True)[:, 0]
-                loss = tf.reduce_mean(((predicted - true) / unit) ** 2)
-                scaled = optimizer.scale_loss(loss)
-            optimizer.apply(tape.gradient(scaled, weights), weights)
-            total += loss
+            total += mean_of(strategy, train_step, step)
         return total * unit**2 / tf.cast(end - first, tf.float32)
 
     digest = hashlib.sha256(b"".join(part.tobytes() for part in (graphs, energies, held_out))).hexdigest()

@@ -21,6 +21,7 @@ from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
 from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
+from ccdcgan.replicas import descend, own_share
 from ccdcgan.seeds import derive_seed
 
 
@@ -90,6 +91,7 @@ class FlowTraining(Training):
         policy: str,
     ) -> None:
         """graphs: (n, side, side, 1); config: the ``flow`` section; constraint: unused, training is not pulled."""
+        super().__init__()
         self.config, self.rows = config, Standardisation.of(graphs)
         self.seed, self.batch = seed, int(config["batch"])
         self.data = tf.constant(self.rows.rows(graphs))
@@ -105,12 +107,13 @@ class FlowTraining(Training):
         end = tf.gather(self.data, chosen)
         start = tf.random.stateless_normal(tf.shape(end), draws["noise"])
         time = tf.random.stateless_uniform([self.batch, 1], draws["time"])
+        start, end, time = own_share(start), own_share(end), own_share(time)
         weights = self.velocity.trainable_variables
         with tf.GradientTape() as tape:
             velocity = self.velocity([start + time * (end - start), time], training=True)
             loss = tf.reduce_mean((velocity - (end - start)) ** 2)
             scaled = self.optimizer.scale_loss(loss)
-        self.optimizer.apply(tape.gradient(scaled, weights), weights)
+        descend(self.optimizer, tape.gradient(scaled, weights), weights)
         self.average.update(step)
         return loss[None]
 

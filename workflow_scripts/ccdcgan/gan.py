@@ -20,6 +20,7 @@ from ccdcgan.gan_networks import build_discriminator, build_generator, in_precis
 from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
+from ccdcgan.replicas import descend, own_share
 from ccdcgan.seeds import derive_seed
 
 TERMS = ("mean", "exp")
@@ -51,6 +52,7 @@ class GanTraining(Training):
 
         Raises InputError for another ``constraint_term`` than mean and exp.
         """
+        super().__init__()
         self.side, self.batch, self.noise = graphs.shape[1], int(config["batch"]), int(config["noise"])
         self.seeds = {name: derive_seed(seed, "gan", name) for name in ("weights", "batches", "noise")}
         self.graphs = tf.constant(graphs, tf.float32)
@@ -83,6 +85,7 @@ class GanTraining(Training):
             [self.batch], [self.seeds["batches"], step], 0, self.graphs.shape[0], tf.int32
         )
         noise = tf.random.stateless_normal([self.batch, self.noise], [self.seeds["noise"], step])
+        chosen, noise = own_share(chosen), own_share(noise)
         with tf.GradientTape() as generator_tape:
             generated = generator(noise, training=True)
 
@@ -99,7 +102,7 @@ class GanTraining(Training):
             loss = self.generator_optimizer.scale_loss(loss)
         weights = generator.trainable_variables
         gradients = generator_tape.gradient(generated, weights, tape.gradient(loss, generated))
-        self.generator_optimizer.apply(gradients, weights)
+        descend(self.generator_optimizer, gradients, weights)
         self.average.update(step)
 
         accuracy = tf.concat([logits_real > 0, logits_generated <= 0], 0)
@@ -119,7 +122,7 @@ class GanTraining(Training):
         with tf.GradientTape() as tape:
             logits = self.discriminator(graphs, training=True)
             loss = self.discriminator_optimizer.scale_loss(_cross_entropy(logits, real))
-        self.discriminator_optimizer.apply(tape.gradient(loss, weights), weights)
+        descend(self.discriminator_optimizer, tape.gradient(loss, weights), weights)
         return logits
 
     def generator(self) -> keras.Model:

@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.moving_average import MovingAverage
+from ccdcgan.replicas import mean_of
 
 
 class Training(ABC):
     """The networks of one family, their optimizers and compiled steps.
 
     Made from crystal graphs (n, side, side, 1), the configuration of the family, a seed, the constraint or None,
-    and the numerical precision.
+    and the numerical precision. Made in the scope of ``replicas.replicas``, it trains on all of them.
 
     quantities: names of what :meth:`step` returns; variables: all state, for the checkpoint; average: of the
     generator's weights.
@@ -24,6 +25,9 @@ class Training(ABC):
     quantities: Sequence[str]
     variables: Sequence[Any]
     average: MovingAverage
+
+    def __init__(self) -> None:
+        self.strategy = tf.distribute.get_strategy()
 
     @property
     def weights(self) -> Sequence[Any]:
@@ -35,12 +39,12 @@ class Training(ABC):
         """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
         total = tf.zeros(len(self.quantities))
         for step in tf.range(first, end):
-            total += self.step(step)
+            total += mean_of(self.strategy, self.step, step)
         return total / tf.cast(end - first, tf.float32)
 
     @abstractmethod
     def step(self, step: tf.Tensor) -> tf.Tensor:
-        """Do one step; return the quantities, (len(quantities),)."""
+        """Do one step on this replica's share of the batch; return the quantities, (len(quantities),)."""
 
     @abstractmethod
     def generator(self) -> keras.Model:

@@ -26,6 +26,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.probe import QUANTITIES, Probe
 from ccdcgan.progress import Progress
+from ccdcgan.replicas import replicas
 from ccdcgan.schemes import SCHEMES, trained
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
 from ccdcgan.vae import VaeTraining
@@ -81,7 +82,8 @@ def train_generator(
     steps, every, probing = int(config["steps"]), int(config["sample_every"]), int(config["probe_every"])
 
     def begin() -> tuple[Training, _Best]:
-        training = FAMILIES[family](graphs, config, seed, constraint, policy)
+        with replicas(int(config["batch"])).scope():
+            training = FAMILIES[family](graphs, config, seed, constraint, policy)
         return training, _Best(training)
 
     training, best = begin()

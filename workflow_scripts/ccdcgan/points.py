@@ -15,6 +15,7 @@ import tensorflow as tf
 from pymatgen.core import Structure
 
 from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement
+from ccdcgan.replicas import own_share
 from ccdcgan.structures import compact_positions
 from ccdcgan.voxels import MARGIN, fits_box, metric_design, voxel_centres
 
@@ -131,7 +132,8 @@ class SitesSource:
         return tf.einsum("bijn,bnk->bijk", plane, gaussians[:, :, 2])[..., None]
 
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
-        """Return the batch of ``step``: random point sets, each randomly turned, strained and displaced."""
+        """Return this replica's share of the batch of ``step``: random point sets, each randomly turned, strained and
+        displaced."""
         seeds = _split(seed, step, 8)
         vary = self.augmentation
         chosen = tf.random.stateless_categorical(self._logits, batch, seeds[0])[0]
@@ -149,7 +151,7 @@ class SitesSource:
         strained += vary.displacement * tf.random.stateless_normal(tf.shape(points), seeds[4])
         # a strain that would push an atom out of the box is not applied
         fits = tf.reduce_all(tf.abs(strained) <= self._limit, axis=[1, 2], keepdims=True)
-        return self.voxels(tf.where(fits, strained, points), mask)
+        return self.voxels(own_share(tf.where(fits, strained, points)), own_share(mask))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
         """Return the voxels of the point sets with these indices, as they are."""
@@ -192,16 +194,16 @@ class LatticeSource:
         return tf.reshape(voxels, [-1, self.grid, self.grid, self.grid, 1])
 
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
-        """Return the batch of ``step``."""
+        """Return this replica's share of the batch of ``step``."""
         seeds = _split(seed, step, 5)
         vary = self.augmentation
         chosen = tf.random.stateless_uniform([2, batch], seeds[0], maxval=self.size, dtype=tf.int32)
         strain = _strain(seeds[1], seeds[2], batch, vary)
         metrics = [_metric_entries(tf.gather(self._matrices, chosen[k]) @ strain) for k in (0, 1)]
         if vary == NO_AUGMENTATION:
-            return self.voxels(metrics[0])
+            return self.voxels(own_share(metrics[0]))
         share = tf.maximum(tf.random.stateless_uniform([batch, 1], seeds[3], minval=-1.0, maxval=1.0), 0.0)
-        return self.voxels((1 - share) * metrics[0] + share * metrics[1])
+        return self.voxels(own_share((1 - share) * metrics[0] + share * metrics[1]))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
         """Return the voxels of the lattices with these indices, as they are."""

@@ -16,6 +16,7 @@ from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
 from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
+from ccdcgan.replicas import descend, own_share
 from ccdcgan.seeds import derive_seed
 
 LOG_VARIANCES = (-12.0, 6.0)
@@ -36,6 +37,7 @@ class VaeTraining(Training):
         policy: str,
     ) -> None:
         """graphs: (n, side, side, 1); config: the ``vae`` section; constraint: unused."""
+        super().__init__()
         self.config, self.rows, self.seed = config, Standardisation.of(graphs), seed
         self.batch, self.noise = int(config["batch"]), int(config["noise"])
         self.data = tf.constant(self.rows.rows(graphs))
@@ -58,6 +60,7 @@ class VaeTraining(Training):
         chosen = tf.random.stateless_uniform([self.batch], draws["batch"], 0, self.data.shape[0], tf.int32)
         rows = tf.gather(self.data, chosen)
         normal = tf.random.stateless_normal([self.batch, self.noise], draws["code"])
+        rows, normal = own_share(rows), own_share(normal)
         with tf.GradientTape() as tape:
             mean, log_variance = tf.split(self.encoder(rows, training=True), 2, axis=1)
             log_variance = tf.clip_by_value(log_variance, *LOG_VARIANCES)
@@ -66,7 +69,7 @@ class VaeTraining(Training):
             divergence = 0.5 * tf.reduce_sum(mean**2 + tf.exp(log_variance) - 1 - log_variance, axis=1)
             divergence = tf.reduce_mean(divergence) / rows.shape[1]
             loss = self.optimizer.scale_loss(error + float(self.config["divergence"]) * divergence)
-        self.optimizer.apply(tape.gradient(loss, self.trainable), self.trainable)
+        descend(self.optimizer, tape.gradient(loss, self.trainable), self.trainable)
         self.average.update(step)
         return tf.stack([error, divergence])
 
