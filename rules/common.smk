@@ -188,7 +188,8 @@ def verified_files(wildcards):
 def phonon_engine():
     """The engine whose forces give the phonons: the run's own if it is cheap, else the best potential."""
     section = config["relaxation"]
-    section = section | {"engine": section["engine"] if section["engine"] in ("mlip", "ase") else "mlip"}
+    engine = section["engine"] if section["engine"] in ("mlip", "ase") else "mlip"
+    section = section | {"engine": engine, "displacement": 0.0}  # phonons are asked of the symmetric crystal
     settings = relaxation_settings(section)
     if section["engine"] == "mlip":
         settings = settings | {"mlip": section["mlip"] | {"models": section["mlip"]["models"][-1:]}}

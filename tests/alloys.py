@@ -24,6 +24,8 @@ def config(**changes) -> dict:
         "max_steps": 100,
         "wall_clock": 60,
         "optimizer": "BFGS",
+        "stiffness": 10.0,
+        "displacement": 0.0,
         "mlip": {"models": ["7net-0"], "device": "cpu"},
         "ase": {"calculator": "emt"},
         "vasp": {},

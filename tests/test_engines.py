@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.emt import EMT
+from ase.filters import FrechetCellFilter
 from jobflow import run_locally
 from pymatgen.core import Lattice, Structure
 
@@ -13,7 +15,8 @@ from ccdcgan.relaxation import mlip
 from ccdcgan.relaxation.engines import AseRelaxMaker, identity, make_engine
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
-from ccdcgan.relaxation.stages import Stage, relax_in_stages
+from ccdcgan.relaxation.stages import Stage, displaced, make_optimizer, relax_in_stages
+from ccdcgan.structures import to_atoms
 from tests.alloys import BI2SE3, GUARDS, config, copper
 
 
@@ -24,6 +27,38 @@ def test_copper_finds_its_lattice_constant(optimizer: str) -> None:
     assert relaxation.structure.volume / 2 == pytest.approx(11.57, abs=0.1)  # a = 3.59 angstrom in EMT
     assert relaxation.fmax < 0.01
     assert relaxation.n_steps == relaxation.stages[0]["n_steps"] > 0
+
+
+def test_a_softer_first_guess_and_what_a_stage_has_learned_save_steps() -> None:
+    def stages(first: float, last: float, stiffness: float, learns: bool = True) -> list[int]:
+        crystal = to_atoms(copper(3.5, 0.2))
+        crystal.calc, steps, counts = EMT(), None, []
+        for fmax in (first, last):
+            steps = make_optimizer("BFGS", FrechetCellFilter(crystal), stiffness, steps if learns else None)
+            steps.run(fmax=fmax)
+            counts.append(steps.nsteps)
+        return counts
+
+    assert stages(0.02, 0.02, 10.0)[0] < stages(0.02, 0.02, 70.0)[0]
+    learning, forgetting = stages(0.02, 1e-3, 10.0), stages(0.02, 1e-3, 10.0, learns=False)
+    assert learning[0] == forgetting[0] and learning[1] < forgetting[1]
+
+
+def test_a_displaced_crystal_leaves_its_saddle_point() -> None:
+    """Simple cubic copper has no force by symmetry; face-centred is lower."""
+    cubic = Structure(Lattice.tetragonal(2.4, 4.8), ["Cu", "Cu"], [[0] * 3, [0, 0, 0.5]])
+    kept, left = (AseRelaxMaker(fmax=0.01, displacement=length).relax(cubic) for length in (0.0, 0.05))
+    assert (kept.status, left.status) == ("ok", "ok")
+    assert left.energy_per_atom < kept.energy_per_atom - 0.3
+
+
+def test_displacements_follow_from_the_crystal_alone() -> None:
+    once, again = displaced(BI2SE3, 0.05), displaced(BI2SE3.copy(), 0.05)
+    assert np.array_equal(once.cart_coords, again.cart_coords)
+    lengths = np.linalg.norm(once.cart_coords - BI2SE3.cart_coords, axis=1)
+    assert np.sqrt((lengths**2).mean()) == pytest.approx(0.05)
+    assert not np.allclose(displaced(copper(3.7), 0.05).cart_coords, displaced(copper(3.71), 0.05).cart_coords)
+    assert displaced(BI2SE3, 0) is BI2SE3
 
 
 def test_a_job_returns_what_relax_returns() -> None:
@@ -158,6 +193,8 @@ def test_identity_changes_with_whatever_decides_the_result_and_nothing_else() ->
         {"fmax": 0.1},
         {"max_steps": 7},
         {"optimizer": "FIRE"},
+        {"stiffness": 70.0},
+        {"displacement": 0.1},
         {"ase": {"calculator": "lj"}},
         {"guards": {"min_distance": 1.0}},
         {"engine": "mlip"},

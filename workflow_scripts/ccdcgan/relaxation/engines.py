@@ -106,7 +106,7 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
         )
     if engine not in ENGINES:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
-    shared = {key: config[key] for key in ("fmax", "max_steps", "wall_clock", "optimizer")} | {"guards": guards}
+    shared = {key: config[key] for key in ("wall_clock", *_decisive(engine))} | {"guards": guards}
     if engine == "mlip":
         from ccdcgan.relaxation.mlip import MlipRelaxMaker
 
@@ -129,14 +129,21 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
     timing = ("device", "command", "modules", "wall_clock", "custodian_poll")
     settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
-    shared = ("fmax",) if engine == "vasp" else ("fmax", "max_steps", "optimizer")
     return {
         "engine": engine,
         "versions": {package: _version(package) for package in PACKAGES[engine]},
         **settings,
-        **{key: config[key] for key in shared},
+        **{key: config[key] for key in _decisive(engine)},
         "guards": vars(Guards.from_config(config.get("guards", {}))),
     }
+
+
+def _decisive(engine: str) -> tuple[str, ...]:
+    """Return the keys shared by engines that decide what ``engine`` returns."""
+    if engine == "vasp":  # has its own optimiser
+        return ("fmax",)
+    keys = ("fmax", "max_steps", "optimizer", "stiffness")
+    return keys if engine == "gpaw" else (*keys, "displacement")  # GPAW could not pay for a crystal without symmetry
 
 
 def _version(package: str) -> str:

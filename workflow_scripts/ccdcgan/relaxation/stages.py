@@ -13,12 +13,14 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE, LBFGS
+from ase.optimize.optimize import Optimizer
 from jobflow import Maker, job
 from monty.json import MSONable
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
 from ccdcgan.errors import InputError
+from ccdcgan.files import fingerprint
 from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
 from ccdcgan.structures import from_atoms, to_atoms
 
@@ -70,6 +72,36 @@ def optimizer_class(name: str) -> type:
     return OPTIMIZERS[name]
 
 
+def make_optimizer(name: str, crystal: FrechetCellFilter, stiffness: float, before: Optimizer | None) -> Optimizer:
+    """Return ASE's optimiser ``name`` for cell and positions.
+
+    stiffness: the curvature (eV/angstrom^2) that BFGS and LBFGS assume until they have learned it; before: the
+    stage before, whose learned Hessian a BFGS goes on with. Raises InputError for an unknown optimiser.
+    """
+    kind = optimizer_class(name)
+    if kind is FIRE:
+        return FIRE(crystal, logfile=None)
+    steps = kind(crystal, logfile=None, alpha=stiffness)
+    if kind is BFGS and before is not None and before.state is not None:  # none yet after no step
+        steps.H0 = before.H
+    return steps
+
+
+def displaced(structure: Structure, length: float) -> Structure:
+    """Return the crystal with its atoms displaced at random by ``length`` (angstrom, root mean square).
+
+    A relaxation keeps the symmetry it starts with and so can end on a saddle point. The displacements follow
+    from the crystal itself: the same crystal is displaced the same way in every run, batch and order.
+    """
+    if not length:
+        return structure
+    known = (np.round(structure.lattice.matrix, 6), np.round(structure.frac_coords, 6), structure.atomic_numbers)
+    entropy = fingerprint([(np.asarray(values) + 0.0).tolist() for values in known])
+    vectors = np.random.default_rng(int(entropy, 16)).standard_normal((len(structure), 3))
+    vectors *= length / np.sqrt((vectors**2).sum(axis=1).mean())
+    return Structure(structure.lattice, structure.species, structure.cart_coords + vectors, coords_are_cartesian=True)
+
+
 def relax_in_stages(
     structure: Structure,
     stages: Sequence[Stage],
@@ -79,13 +111,15 @@ def relax_in_stages(
     max_steps: int = 250,
     wall_clock: float = 600.0,
     keep_step: Callable[[Atoms], None] | None = None,
+    stiffness: float = 10.0,
 ) -> Relaxation:
     """Relax cell and positions, each stage from where the last one stopped; the last one's energy counts.
 
     A stage ends once no force is above ``fmax`` (eV/angstrom). An early stage may run out of its
     ``max_steps``; only the last one has to converge. The guards hold before, at every step of every stage,
     and after. Reasons beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at
-    after each step) and ``not_converged``. keep_step: called with the geometry of every step that passed.
+    after each step) and ``not_converged``. keep_step: called with the geometry of every step that passed;
+    stiffness: see :func:`make_optimizer`, each stage learning from the one before.
     """
     reason = check_structure(structure, guards)
     if reason:
@@ -93,14 +127,14 @@ def relax_in_stages(
     atoms = to_atoms(structure)
     deadline = time.monotonic() + wall_clock
     reports: list[dict] = []
-    converged = False
+    converged, steps = False, None
     # One thread: the algebra of the cell is 3 x 3, where threads of several processes only spin.
     with threadpool_limits(1):
         for stage in stages:
             atoms.calc = stage.calculator
             # A new filter per stage: its deformation starts from the cell the last stage left.
             cell_and_positions = FrechetCellFilter(atoms)
-            steps = optimizer_class(optimizer)(cell_and_positions, logfile=None)
+            steps = make_optimizer(optimizer, cell_and_positions, stiffness, steps)
             for finished in steps.irun(fmax=fmax, steps=max_steps):
                 converged = bool(finished)
                 energy_per_atom = float(atoms.get_potential_energy()) / len(atoms)
@@ -150,7 +184,8 @@ class StagedRelaxMaker(Maker):
     """What makers over ASE calculators share; each says which ``stages`` it goes through.
 
     fmax: eV/angstrom, of every stage (ending an early one coarsely saves no time and strands crystals near
-    saddle points); max_steps: per stage; wall_clock: seconds per crystal.
+    saddle points); max_steps: per stage; wall_clock: seconds per crystal; stiffness: eV/angstrom^2, see
+    :func:`make_optimizer`; displacement: angstrom, see :func:`displaced`.
     """
 
     name: str = "relax"
@@ -158,6 +193,8 @@ class StagedRelaxMaker(Maker):
     max_steps: int = 250
     wall_clock: float = 600.0
     optimizer: str = "BFGS"
+    stiffness: float = 10.0
+    displacement: float = 0.0
     guards: Guards = field(default_factory=Guards)
 
     def check_elements(self, elements: set[str]) -> None:
@@ -170,7 +207,7 @@ class StagedRelaxMaker(Maker):
 
     def start(self, structure: Structure) -> Structure:
         """Return the geometry that the relaxation of ``structure`` starts from."""
-        return structure
+        return displaced(structure, self.displacement)
 
     def keep_step(self, structure: Structure, atoms: Atoms) -> None:
         """Keep what a relaxation of ``structure`` that is killed could go on from; nothing by default."""
@@ -187,6 +224,7 @@ class StagedRelaxMaker(Maker):
             self.max_steps,
             self.wall_clock,
             partial(self.keep_step, structure),
+            self.stiffness,
         )
 
     @job
