@@ -58,6 +58,7 @@ rule representation:
     input:
         rules.encode_crystals.output,
         rules.reconstruct_crystals.output,
+        rules.measure_latents.output,
 
 
 rule models:

@@ -115,8 +115,42 @@ rule reconstruct_crystals:
     params:
         max_atoms=config["prototypes"]["max_atoms"],
         holdout=HOLDOUT,
+        held_out_by=config["representation"]["split"],
         code=code_fingerprint("reconstruct_crystals"),
     message:
         "Reconstructing every crystal from its crystal graph"
     script:
         "../workflow_scripts/reconstruct_crystals.py"
+
+
+rule measure_latents:
+    input:
+        database=rules.collect_database.output.crystals,
+        graphs=rules.encode_crystals.output[0],
+        lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
+        sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+    output:
+        ranges=f"{RESULTS}/representation/latents.csv",
+        tests=f"{RESULTS}/representation/latent_tests.csv",
+    log:
+        f"{LOGS}/measure_latents.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_latents.tsv"
+    conda:
+        "../envs/learning.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(3000),
+        runtime=minutes(60),
+    params:
+        settings={
+            "n": 100,
+            "seed": config["seed"],
+            "max_atoms": config["prototypes"]["max_atoms"],
+            "min_distance": config["generation"]["min_distance"],
+        },
+        code=code_fingerprint("measure_latents"),
+    message:
+        "Measuring the latents: range, noise, points between crystals"
+    script:
+        "../workflow_scripts/measure_latents.py"

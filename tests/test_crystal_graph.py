@@ -1,6 +1,9 @@
 """The crystal graph holds the latents, and only them."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
@@ -16,6 +19,7 @@ from ccdcgan.crystal_graph import (
     save_graphs,
 )
 from ccdcgan.errors import InputError
+from ccdcgan.latents import IDLE, latent_ranges, latent_tests
 from ccdcgan.reconstruction import COLUMNS, reconstruct, summarise
 from ccdcgan.splits import split_held_out
 from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
@@ -101,7 +105,7 @@ def test_reconstruction_counts_every_crystal(crystals, autoencoders):
     assert list(table["id"]) == ["salt", "chain", "caesium"]
     assert table["reason"][1] == "outside_box"
     assert table["voxels_matched"].tolist() == [True, False, True]
-    summary = summarise(table).set_index("split")
+    summary = summarise(table, "prototype").set_index("split")
     assert summary.loc["held_out", "n"] == 2
     assert summary.loc["held_out", "voxels_matched"] == 1
     assert summary.loc["all", "voxels_matched_share"] == pytest.approx(2 / 3)
@@ -132,3 +136,27 @@ def test_every_pixel_fills_its_range_and_the_latents_come_back(autoencoders):
     lattice, _ = disassemble(graphs.latents, 2, graphs.latent_sites, graphs.latent_lattice)
     voxel = lattice_voxel(crystals[0].structure.lattice.matrix, GEOMETRY.lattice_grid, GEOMETRY.lattice_sigma)
     assert np.allclose(lattice[0], autoencoders[0].encode(voxel[None])[0], atol=1e-5)
+
+
+def test_latents_are_measured_over_the_crystals_that_have_any(crystals, autoencoders):
+    graphs = encode_crystals(crystals, ("Bi", "Se"), *autoencoders, GEOMETRY)
+    ranges = latent_ranges(graphs).set_index("latent")
+    assert list(ranges.index) == ["lattice", "Bi", "Se"]
+    assert list(ranges["components"]) == [6, 20, 20]
+    assert list(ranges["n"]) == [len(graphs.ids)] * 3
+    assert np.all(ranges["largest"] <= 1)
+    assert np.all(ranges["least"] >= -1)
+    same = latent_ranges(replace(graphs, graphs=np.repeat(graphs.graphs[:1], 2, axis=0)))
+    assert list(same["idle"]) == list(same["components"])
+    assert same["spread"].max() < IDLE
+
+    def tests(seed):
+        limits = {"max_atoms": 20, "min_distance": 2.0}
+        return latent_tests(crystals, graphs, *autoencoders, n=5, seed=seed, **limits)
+
+    table = tests(1)
+    assert list(table["n"]) == [len(graphs.ids)] * 6
+    assert list(table.groupby("test").size()) == [2, 4]
+    assert np.all(table["n_valid"] <= table["n_decoded"])
+    assert np.all(table["n_matched"] <= table["n_decoded"])
+    pd.testing.assert_frame_equal(table, tests(1))

@@ -26,11 +26,11 @@ with job(snakemake):
         (split == "held_out").to_numpy(),
         snakemake.params.max_atoms,
     )
-    summary = summarise(table)
+    summary = summarise(table, snakemake.params.held_out_by)
     for row in summary.itertuples():
         log.info(
-            "%s: %d of %d crystals come back, %d from the voxels alone",
-            *(row.split, row.matched, row.n, row.voxels_matched),
+            "%s, held out by %s: %d of %d crystals come back, %d from voxels alone; sites error %.3g, all-zero %.3g",
+            *(row.split, row.held_out_by, row.matched, row.n, row.voxels_matched, row.sites_error, row.sites_all_zero),
         )
     write_csv(output.table, table)
     write_csv(output.summary, summary)

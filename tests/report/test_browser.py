@@ -60,7 +60,7 @@ def tables() -> dict[str, pd.DataFrame]:
         "database": database,
         "summary": pd.DataFrame(summary),
         "losses": pd.DataFrame({"scheme": ["dcgan", "ccdcgan"], "reason": "too_close", "count": [39, 38]}),
-        **dict.fromkeys(("references", "reconstruction", "parity"), pd.DataFrame()),
+        **dict.fromkeys(("references", "reconstruction", "latents", "latent_tests", "parity"), pd.DataFrame()),
     }
 
 

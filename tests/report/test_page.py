@@ -9,6 +9,7 @@ import pytest
 
 from ccdcgan import figures
 from ccdcgan.errors import InputError
+from ccdcgan.latents import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.report import FIGURES, LARGEST_PAGE, render_report
 from ccdcgan.report_plots import hull_plot
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
@@ -52,6 +53,13 @@ def page_of(database, candidates, summary, losses, parity, **changes) -> str:
                 "voxels_matched": [True, True, True],
             }
         ),
+        "latents": pd.DataFrame(
+            [["lattice", 120, 25, -0.9, 0.8, 0.2, 0.0, 1], ["Bi", 120, 200, -1.0, 1.0, 0.3, 0.0123, 0]],
+            columns=RANGE_COLUMNS,
+        ),
+        "latent_tests": pd.DataFrame(
+            [["noise", 0.05, 100, 99, 97, 93, 0.02], ["between", 0.5, 100, 81, 40, 0, np.nan]], columns=TEST_COLUMNS
+        ),
         "parity": parity,
         "figures": {},
         "provenance": {"seed": 7, "config": {"system": "Bi-Se"}, "versions": {"numpy": "2.4"}},
@@ -69,6 +77,10 @@ def test_page_has_the_numbers(database, candidates, summary, losses, parity):
         "9,603",
         "2 / 2 (100.0 %)",
         "another crystal came back",
+        "noise of 5 %",
+        "93 / 100 (93.0 %)",
+        "50 % of the way to another crystal",
+        "1.23 %",
         "−3.9123",
         "0.998",
         "−0.013",
@@ -118,7 +130,17 @@ def test_names_are_escaped(database, candidates, summary, losses, parity):
 
 def test_page_of_an_empty_run_says_so():
     nothing = pd.DataFrame()
-    page = page_of(nothing, nothing, nothing, nothing, nothing, reconstruction=nothing, references=nothing)
+    page = page_of(
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        reconstruction=nothing,
+        references=nothing,
+        latents=nothing,
+        latent_tests=nothing,
+    )
     for expected in (
         "it is empty",
         "gave no candidates",

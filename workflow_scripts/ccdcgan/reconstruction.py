@@ -113,19 +113,19 @@ def compare(structure: Structure, decoded: Decoded) -> dict:
     }
 
 
-def summarise(table: pd.DataFrame) -> pd.DataFrame:
+def summarise(table: pd.DataFrame, held_out_by: str) -> pd.DataFrame:
     """Return one row per split, and for all: matched and voxels_matched out of n, mean errors beside
     baselines.
 
-    Columns: split, n, matched, matched_share, voxels_matched, voxels_matched_share, median_length_error
-    (angstrom), median_angle_error (degree), mean_rms, sites_error, sites_all_zero, lattice_error,
-    lattice_all_zero. Every crystal counts in n, failed ones too.
+    held_out_by: how crystals were held out, prototype or random. Columns: held_out_by, split, n, matched,
+    matched_share, voxels_matched, voxels_matched_share, median_length_error (angstrom), median_angle_error (degree),
+    mean_rms, sites_error, sites_all_zero, lattice_error, lattice_all_zero. Every crystal counts in n, failed ones too.
     """
     rows = []
     for split in ("train", "held_out", "all"):
         part = table if split == "all" else table[table["split"] == split]
         n = len(part)
-        row = {"split": split, "n": n}
+        row = {"held_out_by": held_out_by, "split": split, "n": n}
         for column in ("matched", "voxels_matched"):
             count = int(part[column].sum())
             row |= {column: count, f"{column}_share": count / n if n else float("nan")}

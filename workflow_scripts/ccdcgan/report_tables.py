@@ -208,15 +208,47 @@ def reconstruction_table(reconstruction: pd.DataFrame) -> Table:
     for split, name in (*columns.SPLITS.items(), (None, "all")):
         part = reconstruction if split is None else reconstruction[reconstruction["split"] == split]
         if part.empty:
-            rows.append((name, "no crystals", "–", "–"))
+            rows.append((name, "no crystals", "–", "–", "–"))
             continue
         voxels = is_true(part["voxels_matched"]).sum() if "voxels_matched" in part else None
         rms = part["rms"].median() if "rms" in part else math.nan
+        error = part["sites_error"].mean() / part["sites_all_zero"].mean() if "sites_all_zero" in part else math.nan
         through = "–" if voxels is None else ratio(voxels, len(part))
-        rows.append((name, ratio(is_true(part["matched"]).sum(), len(part)), through, number(rms)))
-    heads = ("split", "rebuilt from crystal graphs", "rebuilt from voxels alone", "median rms (no unit)")
+        beside = "–" if pd.isna(error) else percent(error)
+        rows.append((name, ratio(is_true(part["matched"]).sum(), len(part)), through, number(rms), beside))
+    heads = (
+        *("split", "rebuilt from crystal graphs", "rebuilt from voxels alone", "median rms (no unit)"),
+        "error of the sites voxels, of that of empty ones",
+    )
     rows = rows if len(reconstruction) else []
-    return Table("Crystals rebuilt", heads, rows, frozenset({1, 2, 3}), "no crystal was encoded.")
+    return Table("Crystals rebuilt", heads, rows, frozenset({1, 2, 3, 4}), "no crystal was encoded.")
+
+
+def latents_table(latents: pd.DataFrame) -> Table:
+    """Return the range of the latents."""
+    rows = [
+        (
+            row.latent if row.latent == "lattice" else f"atoms of {row.latent}",
+            *(f"{row.n:,}", number(row.least), number(row.largest), number(row.spread)),
+            *(f"{100 * row.saturated_share:.2f} %", ratio(row.idle, row.components)),
+        )
+        for row in latents.itertuples()
+    ]
+    heads = ("latent", "crystals", "least", "largest", "mean spread", "saturated values", "idle components")
+    return Table("Latents: range, and what of it carries nothing", heads, rows, frozenset(range(1, 7)), "not measured.")
+
+
+def latent_tests_table(tests: pd.DataFrame) -> Table:
+    """Return what decodes near the latents of crystals, and between them."""
+    rows = []
+    for row in tests.itertuples():
+        noise = row.test == "noise"
+        point = f"noise of {100 * row.level:g} %" if noise else f"{100 * row.level:g} % of the way to another crystal"
+        counts = [ratio(part, row.n) for part in (row.n_decoded, row.n_valid, row.n_matched)]
+        rows.append((point, *counts, number(row.mean_rms)))
+    heads = ("point", "decode to a crystal", "keep the distance rule", "are the crystal", "mean rms (no unit)")
+    caption = "Latents with noise, in standard deviations over the crystals, and between two crystals"
+    return Table(caption, heads, rows, frozenset({1, 2, 3, 4}), "not measured.")
 
 
 def constraint_table(parity: pd.DataFrame) -> Table:

@@ -14,6 +14,8 @@ TABLES: Mapping[str, str] = {
     "database/references.csv": "lowest crystal of each element, the zero of formation energies",
     "database/database.csv": "every substituted crystal, relaxed or lost",
     "representation/reconstruction.csv": "every crystal on the way to a crystal graph and back",
+    "representation/latents.csv": "range of the latents of the lattice and of each element's atoms",
+    "representation/latent_tests.csv": "what decodes from latents with noise, and between two crystals",
     "models/constraint.csv": "what the constraint predicts, for training and held-out crystals",
     "candidates/candidates.csv": "candidates sent to relaxation, a row for each scheme that has them",
     "candidates/losses.csv": "samples and candidates lost, by scheme and reason",
