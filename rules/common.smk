@@ -52,6 +52,7 @@ config = in_one_order(config)
 
 ELEMENTS = elements_of(config["system"])
 HOLDOUT = reduced_formulas(config["holdout"])
+COMPOSITIONS = reduced_formulas(config["evaluation"]["compositions"] or []) or None
 PROPERTIES = [target["name"] for target in config["properties"]]
 RUN = config["run"] or config["system"]
 RESULTS = f"results/{RUN}"

@@ -63,6 +63,7 @@ rule summarise_candidates:
         schemes=SCHEMES,
         thresholds=hull_thresholds(),
         screen=config["generation"]["screen"],
+        compositions=COMPOSITIONS,
         code=code_fingerprint("summarise_candidates"),
     message:
         "Counting: the paper's table for all schemes"

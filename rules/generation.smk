@@ -79,6 +79,11 @@ rule predict_candidates:
             shard=numbered(len(shard_sizes())),
             allow_missing=True,
         ),
+        samples=expand(
+            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
+            shard=numbered(len(shard_sizes())),
+            allow_missing=True,
+        ),
     output:
         f"{RESULTS}/candidates/{{scheme}}/predicted.csv",
     log:
@@ -129,6 +134,7 @@ rule select_candidates:
     params:
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
+        compositions=COMPOSITIONS,
         code=code_fingerprint("select_candidates"),
     message:
         "Choosing the candidates of {wildcards.scheme} to relax"

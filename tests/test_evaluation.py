@@ -7,6 +7,7 @@ from pymatgen.core import Composition
 
 from ccdcgan import columns
 from ccdcgan.errors import InputError
+from ccdcgan.funnel import funnels
 from ccdcgan.metrics import classify, database_counts, distinct_among, evaluate_scheme, find_repeats, losses_by_reason
 from ccdcgan.selection import select
 from ccdcgan.structures import Crystal
@@ -96,7 +97,11 @@ def placed_table() -> pd.DataFrame:
 
 
 PREDICTED = pd.DataFrame(
-    {"id": ["a", "b", "c", "d", "e", "f", "g"], "predicted_formation_energy": [0.9, -0.2, -0.3, 0, 0.1, 0.2, 0.0]}
+    {
+        "id": ["a", "b", "c", "d", "e", "f", "g"],
+        "formula": ["BiSe", "BiSe", "Bi2Se3", "BiSe", "BiSe2", "Bi2Se", "Bi2Se3"],
+        "predicted_formation_energy": [0.9, -0.2, -0.3, 0, 0.1, 0.2, 0.0],
+    }
 )
 LOSSES = pd.DataFrame({"reason": ["", "too_close"], "count": [7, 93], "within_selection": [6, 74]})
 
@@ -145,8 +150,8 @@ def test_no_candidates_give_zero_of_and_no_value():
 
 
 def test_losses_of_samples_screen_and_relaxation():
-    candidates, _ = evaluate_scheme("dcgan", placed_table(), PREDICTED, LOSSES, 0.3, THRESHOLDS)
-    losses = losses_by_reason(candidates, {"dcgan": LOSSES}, n_screened=1)
+    candidates, summary = evaluate_scheme("dcgan", placed_table(), PREDICTED, LOSSES, 0.3, THRESHOLDS)
+    losses = losses_by_reason(candidates, {"dcgan": LOSSES}, summary)
     found = losses.set_index(["scheme", "reason"])["count"].to_dict()
     assert found == {
         ("dcgan", "too_close"): 93,
@@ -157,8 +162,22 @@ def test_losses_of_samples_screen_and_relaxation():
     }
 
 
+def test_candidates_of_other_compositions_are_counted_and_not_relaxed():
+    placed = placed_table()[lambda table: table["formula"] == "BiSe"]
+    candidates, summary = evaluate_scheme("dcgan", placed, PREDICTED, LOSSES, 0.3, THRESHOLDS, ["BiSe"])
+    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")[["numerator", "denominator"]]
+    assert asked.loc["dcgan"].tolist() == [3, 7]
+    assert asked.loc["dcgan+constraint"].tolist() == [2, 6]  # the screen refused one of BiSe
+    losses = losses_by_reason(candidates, {"dcgan": LOSSES}, summary)
+    others = losses[losses["reason"] == "other_composition"].set_index("scheme")["count"]
+    assert others.to_dict() == {"dcgan": 4, "dcgan+constraint": 4}
+    for stages in funnels(summary, losses, candidates, 0.15).values():
+        for above, stage in zip(stages, stages[1:], strict=False):
+            assert above.left - stage.left == sum(count for _, count in stage.lost)
+
+
 def test_selection_counts_the_images_behind_it():
-    shards = [[Crystal("0-1", rock_salt()), Crystal("0-3", rock_salt())], [Crystal("1-0", rock_salt())]]
+    shards = [[Crystal("0-1", rock_salt()), Crystal("0-3", bi2se3())], [Crystal("1-0", rock_salt())]]
     samples = [
         pd.DataFrame({"status": ["failed", "ok", "failed", "ok"], "reason": ["too_close", "", "too_close", ""]}),
         pd.DataFrame({"status": ["ok", "failed"], "reason": ["", "bad_lattice"]}),
@@ -168,6 +187,12 @@ def test_selection_counts_the_images_behind_it():
         assert len(selected) == ids
         assert counts["count"].sum() == 6
         assert counts["within_selection"].sum() == images
+    selected, counts = select(shards, samples, 1, compositions=["Bi2Se3"])
+    assert [crystal.id for crystal in selected] == ["0-3"]
+    assert counts["within_selection"].sum() == 6  # no image is left that could have given another one
+    selected, counts = select(shards, samples, 1, compositions=["BiSe"])
+    assert [crystal.id for crystal in selected] == ["0-1"] and counts["within_selection"].sum() == 2
+    assert select(shards, samples, None, compositions=["Bi2Se"])[0] == []
 
 
 def test_repeats_are_left_out_before_relaxation_and_counted():

@@ -3,13 +3,9 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan import columns
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import losses_by_reason
 
     inputs = snakemake.input
     counts = dict(zip(snakemake.params.schemes, map(read_csv, inputs.losses), strict=True))
-    summary = read_csv(inputs.summary)
-    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
-    n_screened = int(made["dcgan"] - made["dcgan+constraint"]) if "dcgan" in counts else 0
-    write_csv(snakemake.output[0], losses_by_reason(read_csv(inputs.candidates), counts, n_screened))
+    write_csv(snakemake.output[0], losses_by_reason(read_csv(inputs.candidates), counts, read_csv(inputs.summary)))

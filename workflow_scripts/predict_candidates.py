@@ -8,10 +8,13 @@ with job(snakemake):
     import pandas as pd
 
     from ccdcgan.constraint import predict
-    from ccdcgan.files import read_arrays, write_csv
+    from ccdcgan.files import read_arrays, read_csv, write_csv
 
     model = keras.models.load_model(snakemake.input.constraint, compile=False)
     shards = [read_arrays(path) for path in snakemake.input.graphs]
     predicted = predict(model, np.concatenate([shard["graphs"] for shard in shards]))
     ids = np.concatenate([shard["ids"] for shard in shards])
-    write_csv(snakemake.output[0], pd.DataFrame({"id": ids, "predicted_formation_energy": predicted}))
+    samples = pd.concat(map(read_csv, snakemake.input.samples))
+    formulas = samples.loc[samples["status"] == "ok", "formula"].to_numpy()  # the candidates, in their order
+    table = pd.DataFrame({"id": ids, "formula": formulas, "predicted_formation_energy": predicted})
+    write_csv(snakemake.output[0], table)

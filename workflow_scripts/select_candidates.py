@@ -20,6 +20,7 @@ with job(snakemake):
         params.limit,
         Uniqueness(params.matcher) if database else None,
         [crystal for crystal in read_set(database) if crystal.info["status"] == "ok"] if database else (),
+        params.compositions,
     )
     numbers = counts.set_index("reason")["count"]
     repeats = numbers.get(REPEAT, 0)

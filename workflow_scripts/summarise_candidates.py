@@ -14,7 +14,7 @@ with job(snakemake):
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     evaluated = [
-        evaluate_scheme(scheme, *map(read_csv, tables), params.screen, params.thresholds)
+        evaluate_scheme(scheme, *map(read_csv, tables), params.screen, params.thresholds, params.compositions)
         for scheme, *tables in zip(params.schemes, inputs.placed, inputs.predicted, inputs.losses, strict=True)
     ]
     candidates = pd.concat([table for table, _ in evaluated], ignore_index=True)

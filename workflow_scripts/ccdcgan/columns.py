@@ -134,6 +134,9 @@ SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
 REPEAT = "repeat"
 """Reason of a candidate that was not relaxed because it equals another one or a crystal of the database."""
 
+OTHER_COMPOSITION = "other_composition"
+"""Reason of a candidate that was not relaxed because others were asked for."""
+
 REASONS = MappingProxyType(
     {
         "too_close": "two atoms too close",
@@ -159,11 +162,13 @@ REASONS = MappingProxyType(
         "no_symmetric_crystal": "no random crystal of this composition",
         REPEAT: "in the database, or a repeat, before relaxation",
         "screened": "predicted formation energy too high",
+        OTHER_COMPOSITION: "not of a composition asked for",
     }
 )
 """Reason -> plain words, where the name with spaces for its underscores would not do."""
 
 IMAGES = "candidates per image (success rate)"
+ASKED = "of the compositions asked for per candidate"
 RELAXED = "relaxed per candidate sent to relaxation"
 NEGATIVE = "formation energy < 0 per relaxed"
 META_STABLE = "meta-stable per relaxed"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ccdcgan.columns import REPEAT, complete, in_order, reason_label
+from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, complete, in_order, reason_label
 from ccdcgan.figures.losses import stage_counts
 
 
@@ -37,11 +37,13 @@ def funnels(
         relaxing = failed["reason"].value_counts()
         generating = every.sub(relaxing, fill_value=0)
         repeats = int(generating.get(REPEAT, 0))
+        asked = next(stage for stage in ("of the compositions asked for", "candidates", *left) if stage in left)
         reasons = {
-            "candidates": generating.drop(REPEAT, errors="ignore").to_dict(),
+            "candidates": generating.drop([REPEAT, OTHER_COMPOSITION], errors="ignore").to_dict(),
+            "of the compositions asked for": {OTHER_COMPOSITION: _missing(left, "candidates", asked)},
             "sent to relaxation": {
                 REPEAT: repeats,
-                "beyond the number to be relaxed": _missing(left, "candidates", "sent to relaxation") - repeats,
+                "beyond the number to be relaxed": _missing(left, asked, "sent to relaxation") - repeats,
             },
             "relaxed": relaxing.to_dict(),
             "formation energy < 0": {"formation energy not below 0": _missing(left, "relaxed", "formation energy < 0")},

@@ -1,6 +1,6 @@
 """The paper's table (Long et al., Results): every ratio with its numerator and its denominator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,28 +86,18 @@ def summarise(
     best = distinct & meta
     n_sun = (distinct & (relaxed["e_above_hull"] < sun)).sum()
 
-    def row(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
-        value = numerator / denominator if denominator else np.nan
-        return {
-            "quantity": quantity,
-            "numerator": int(numerator),
-            "denominator": int(denominator),
-            "value": value,
-            "unit": "",
-        }
-
     mean = float(relaxed["formation_energy"].mean()) if n_relaxed else np.nan
     return [
-        row(columns.IMAGES, n_candidates, n_images),
-        row(columns.RELAXED, n_relaxed, n_sent),
-        row(columns.NEGATIVE, negative.sum(), n_relaxed),
-        row(columns.META_STABLE, meta.sum(), n_relaxed),
-        row(columns.STABLE, stable.sum(), n_relaxed),
-        row(columns.DISTINCT, distinct.sum(), n_relaxed),
-        row(columns.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
-        row(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
-        row(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
-        row(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
+        _ratio(columns.IMAGES, n_candidates, n_images),
+        _ratio(columns.RELAXED, n_relaxed, n_sent),
+        _ratio(columns.NEGATIVE, negative.sum(), n_relaxed),
+        _ratio(columns.META_STABLE, meta.sum(), n_relaxed),
+        _ratio(columns.STABLE, stable.sum(), n_relaxed),
+        _ratio(columns.DISTINCT, distinct.sum(), n_relaxed),
+        _ratio(columns.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
+        _ratio(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
+        _ratio(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
+        _ratio(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
         {
             "quantity": columns.MEAN_ENERGY,
             "numerator": np.nan,
@@ -115,12 +105,12 @@ def summarise(
             "value": mean,
             "unit": "eV/atom",
         },
-        row(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
-        row(columns.SUN, n_sun, n_sent),
-        row(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
-        row(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
-        row(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
-        row(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
+        _ratio(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
+        _ratio(columns.SUN, n_sun, n_sent),
+        _ratio(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
+        _ratio(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
+        _ratio(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
+        _ratio(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
         {
             "quantity": columns.RMSD,
             "numerator": np.nan,
@@ -131,6 +121,17 @@ def summarise(
     ]
 
 
+def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
+    """Return one row of the table that counts ``numerator`` crystals out of ``denominator``."""
+    return {
+        "quantity": quantity,
+        "numerator": int(numerator),
+        "denominator": int(denominator),
+        "value": numerator / denominator if denominator else np.nan,
+        "unit": "",
+    }
+
+
 def evaluate_scheme(
     scheme: str,
     placed: pd.DataFrame,
@@ -138,31 +139,36 @@ def evaluate_scheme(
     losses: pd.DataFrame,
     screen: float,
     thresholds: Mapping[str, float],
+    compositions: Collection[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return candidates and table rows of one scheme, and of the scheme that screens it.
 
-    placed: candidates sent to relaxation; predicted: id and predicted_formation_energy (eV/atom) of all
+    placed: candidates sent to relaxation; predicted: id, formula and predicted_formation_energy (eV/atom) of all
     candidates; losses: counts of ``selection.select``; screen: highest predicted formation energy that the
-    screening scheme keeps (eV/atom; 0.3 in the paper).
+    screening scheme keeps (eV/atom; 0.3 in the paper); compositions: reduced formulas that alone were sent to
+    relaxation, None: any; with them the rows say how many candidates are of these.
     """
-    placed = placed.merge(predicted, on="id", how="left", validate="one_to_one")
+    energies = predicted[["id", "predicted_formation_energy"]]
+    placed = placed.merge(energies, on="id", how="left", validate="one_to_one")
     n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
-    selections = {scheme: (placed, len(predicted))}
+    selections = {scheme: (placed, predicted)}
     screen_scheme = screening(scheme)
     if screen_scheme:
-        kept = placed["predicted_formation_energy"] <= screen
-        n_kept = int((predicted["predicted_formation_energy"] <= screen).sum())
-        selections[screen_scheme] = (placed[kept], n_kept)
+        selections[screen_scheme] = tuple(
+            table[table["predicted_formation_energy"] <= screen] for table in (placed, predicted)
+        )
     tables, rows = [], []
-    for name, (table, n_candidates) in selections.items():
+    for name, (table, made) in selections.items():
         table = table.assign(
             scheme=name,
             distinct=distinct_among(table),
             stability=classify(table["formation_energy"], table["e_above_hull"], thresholds),
         )
         tables.append(table)
-        summary = pd.DataFrame(summarise(table, n_images, n_candidates, n_images_relaxed, thresholds["stable"]))
-        rows.append(summary.assign(scheme=name))
+        summary = summarise(table, n_images, len(made), n_images_relaxed, thresholds["stable"])
+        if compositions is not None:
+            summary.insert(1, _ratio(columns.ASKED, made["formula"].isin(compositions).sum(), len(made)))
+        rows.append(pd.DataFrame(summary).assign(scheme=name))
     return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)
 
 
@@ -192,12 +198,18 @@ def database_counts(
     return pd.DataFrame(rows)
 
 
-def losses_by_reason(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], n_screened: int) -> pd.DataFrame:
+def losses_by_reason(
+    candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], summary: pd.DataFrame
+) -> pd.DataFrame:
     """Return how many samples and candidates each scheme lost for each reason: scheme, reason, count.
 
     candidates: evaluated candidates of all schemes; counts: per trained scheme those of ``selection.select``;
-    n_screened: candidates that the screening scheme refused.
+    summary: the paper's table, which counts the candidates that the screen let through, and those of the
+    compositions asked for.
     """
+    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
+    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")
+    others = (asked["denominator"] - asked["numerator"]).to_dict()
     rows: list[dict[str, Any]] = []
     for scheme, table in counts.items():
         names = [name for name in (scheme, screening(scheme)) if name]
@@ -207,8 +219,12 @@ def losses_by_reason(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame
             for name in names
             for row in lost.rename(columns={"count": "count_"}).itertuples()
         ]
-        if screening(scheme) and n_screened:
+        n_screened = int(made[scheme] - made[screening(scheme)]) if screening(scheme) else 0
+        if n_screened:
             rows.append({"scheme": screening(scheme), "reason": "screened", "count": n_screened})
+    rows += [
+        {"scheme": scheme, "reason": columns.OTHER_COMPOSITION, "count": int(n)} for scheme, n in others.items() if n
+    ]
     failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
     rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]
     return pd.DataFrame(rows, columns=["scheme", "reason", "count"])

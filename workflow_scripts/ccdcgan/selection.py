@@ -1,6 +1,6 @@
 """Which candidates are worth a relaxation, and why samples were lost."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -19,17 +19,20 @@ def select(
     limit: int | None,
     uniqueness: Uniqueness | None = None,
     database: Sequence[Crystal] = (),
+    compositions: Collection[str] | None = None,
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Take the first ``limit`` candidates in the order of their samples (all if None).
 
     shards, samples: the candidates and the sample tables of every shard, in order; uniqueness: leaves out candidates
-    that equal a crystal of ``database``, or an earlier candidate, before any relaxation; None: they are taken too.
+    that equal a crystal of ``database``, or an earlier candidate, before any relaxation; None: they are taken too;
+    compositions: reduced formulas that alone are taken (Long et al., Fig. 3C: of 1,000,000 images those of Bi2Se3),
+    None: any.
     Returns the selected candidates, and how many samples ended for each reason ("" for candidates, REPEAT for those
     left out): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate. The
     latter are the images that the relaxed candidates stand for, the denominator of everything counted per image.
     """
     candidates = [crystal for shard in shards for crystal in shard]
-    asked = list(range(len(candidates)))
+    asked = [i for i, crystal in enumerate(candidates) if compositions is None or crystal.formula in compositions]
     if uniqueness is None:
         repeats: list[int] = []
         chosen = asked[:limit]

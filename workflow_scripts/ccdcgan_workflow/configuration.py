@@ -33,7 +33,8 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
         raise InputError(_sentence(errors[0]))
     _check_system(config["system"])
     _check_engine(config)
-    _check_holdout(config["holdout"], config["system"])
+    _check_compositions("holdout", config["holdout"], config["system"])
+    _check_compositions("evaluation.compositions", config["evaluation"]["compositions"] or [], config["system"])
     _check_properties(config["properties"])
     _check_relations(config)
 
@@ -138,7 +139,7 @@ def _check_system(system: str) -> None:
         raise InputError(f"config key system is {system!r}; it must name each element once.")
 
 
-def _check_holdout(formulas: list[str], system: str) -> None:
+def _check_compositions(key: str, formulas: list[str], system: str) -> None:
     elements = set(elements_of(system))
     for formula in formulas:
         try:
@@ -148,7 +149,7 @@ def _check_holdout(formulas: list[str], system: str) -> None:
             known = False
         if not known:
             raise InputError(
-                f"config key holdout names {formula!r}; it must be a composition of {system} such as "
+                f"config key {key} names {formula!r}; it must be a composition of {system} such as "
                 f"{''.join(sorted(elements, key=system.index)[:2])}2."
             )
 

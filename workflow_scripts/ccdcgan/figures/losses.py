@@ -15,6 +15,7 @@ from ccdcgan.schemes import PAPER
 STAGES = {
     "crystal graphs": (columns.IMAGES, "denominator"),
     "candidates": (columns.IMAGES, "numerator"),
+    "of the compositions asked for": (columns.ASKED, "numerator"),
     "sent to relaxation": (columns.RELAXED, "denominator"),
     "relaxed": (columns.RELAXED, "numerator"),
     "formation energy < 0": (columns.NEGATIVE, "numerator"),
