@@ -14,7 +14,7 @@ rule build_prototypes:
         f"{BENCHMARKS}/build_prototypes.tsv"
     conda:
         "../envs/structures.yaml"
-    threads: 1
+    threads: PARALLEL
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60),

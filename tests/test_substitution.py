@@ -1,10 +1,11 @@
 """Substituted crystals: every assignment, sensible volumes, each distinct crystal once."""
 
 import pytest
-from pymatgen.core import Element
+from pymatgen.core import Composition, Element
 
+from ccdcgan.assignments import Assignments, substitution_probability
 from ccdcgan.structures import Crystal, shortest_distance, standard_cell
-from ccdcgan.substitution import SubstitutionRules, can_balance, estimate_volume, substitute
+from ccdcgan.substitution import SubstitutionRules, estimate_volume, substitute
 from ccdcgan.uniqueness import Uniqueness
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
@@ -69,7 +70,40 @@ def test_oxidation_states_leave_out_what_cannot_balance():
     assert {crystal.formula for crystal in crystals} == {"MgO"}
     left_out = table[table["reason"] == "no_charge_balance"]
     assert set(left_out["formula"]) == {"Mg2O3", "Mg3O2"}
-    assert can_balance("Bi2Se3") and can_balance("V2O5") and can_balance("Bi") and not can_balance("MgMn")
+    made = Assignments("oxidation_states")
+    for formula, passes in (("Bi2Se3", True), ("V2O5", True), ("Bi", True), ("MgMn", False)):
+        composition = Composition(formula)
+        same = {element.symbol: element.symbol for element in composition}
+        assert (made.refusal(composition, same) is None) == passes
+
+
+@pytest.mark.parametrize(
+    ("prototype", "replaced", "reason"),
+    [
+        ("NaCl", {"Na": "K", "Cl": "Cl"}, ""),
+        ("NaCl", {"Na": "Na", "Cl": "Cl"}, ""),  # nothing is exchanged
+        ("CaO", {"Ca": "Mg", "O": "O"}, ""),
+        ("Fe2O3", {"Fe": "V", "O": "O"}, ""),
+        ("Sb2S3", {"Sb": "Bi", "S": "Se"}, ""),
+        ("NaCl", {"Na": "Cl", "Cl": "Na"}, "improbable"),  # an anion where a cation was
+        ("NaCl", {"Na": "V", "Cl": "O"}, "improbable"),
+        ("NaCl", {"Na": "Mg", "Cl": "Mn"}, "no_charge_balance"),
+        ("CuAu", {"Cu": "Na", "Au": "Cl"}, "unknown_ions"),  # salt from an alloy
+        ("Cu", {"Cu": "Bi"}, ""),
+    ],
+)
+def test_ions_that_known_crystals_exchange_pass(prototype, replaced, reason):
+    refusal = Assignments("probability").refusal(Composition(prototype), replaced)
+    assert (refusal[0] if refusal else "") == reason
+
+
+def test_the_threshold_decides():
+    exchange = Composition("NaCl"), {"Na": "K", "Cl": "Br"}
+    probability = substitution_probability(*exchange)
+    assert 1e-4 < probability < 1
+    assert Assignments("probability", 0.99 * probability).refusal(*exchange) is None
+    assert Assignments("probability", 1.01 * probability).refusal(*exchange)[0] == "improbable"
+    assert substitution_probability(Composition("NaCl"), {"Na": "Cl", "Cl": "Na"}) < 0.1 * probability
 
 
 def test_volumes_can_be_those_of_the_elements():

@@ -19,7 +19,7 @@ with job(snakemake):
     }
     for source, path in fetched.items():
         check_kept(path, inputs[f"{source}_provenance"])
-    prototypes, table = collect_prototypes(params.settings, params.n_elements, fetched)
+    prototypes, table = collect_prototypes(params.settings, params.n_elements, fetched, snakemake.threads)
     log.info(describe_drops(table, "prototypes"))
     write_set(snakemake.output.crystals, prototypes)
     write_csv(snakemake.output.table, table)

@@ -157,6 +157,8 @@ REASONS = MappingProxyType(
         "no_standard_cell": "no standard cell",
         "isolated_atom": "an atom without neighbours",
         "no_charge_balance": "charges cannot balance",
+        "unknown_ions": "ions that the substitution data do not know",
+        "improbable": "ions that are rarely exchanged",
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "no_symmetric_crystal": "no random crystal of this composition",

@@ -1,11 +1,17 @@
-"""What two crystals must share for StructureMatcher to call them the same: a screen that spares it most pairs.
+"""What StructureMatcher will say of two crystals, told beforehand for most pairs.
 
 StructureMatcher (scaled to one volume) accepts a pair only if (1) some basis of the first lattice has the lengths
 and angles of the second one's reduced cell within its tolerances, and (2) in such a basis one translation brings
 every atom of the second crystal within a fractional tolerance of an atom of its element in the first one. Before
 both, (0) the lengths of the two reduced cells, which are their lattices' successive minima, can differ by no
 more than the length tolerance: independent vectors as short as that exist on the other side. A pair that fails one of
-these is refused here in micro- to milliseconds; whether one that passes all is the same, StructureMatcher alone says.
+these is refused here in micro- to milliseconds.
+
+A pair that passes is sure to be accepted if with such a translation some pairing of all atoms leaves a root of the
+summed squares of their distances below the matcher's tolerance: the matcher's own pairing has the smallest sum, taking
+its mean displacement off makes this smaller yet, and the largest distance, which it judges by, cannot exceed the root
+of the sum. Of the pairs between, StructureMatcher itself is asked. Every comparison here keeps a margin towards
+asking it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +23,8 @@ from pymatgen.core import Structure
 from pymatgen.util.coord import is_coord_subset_pbc
 
 MARGIN = 1e-6
-"""Relative widening of every tolerance, so that rounding never refuses what the matcher would accept."""
+"""Relative widening of a tolerance before a pair is refused, and narrowing before one is accepted: rounding decides
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Shape:
 
 
 class Screen:
-    """The necessary conditions of a match under ``ltol``, ``stol`` (fractions) and ``angle_tol`` (degree)."""
+    """The conditions of a match under ``ltol``, ``stol`` (fractions) and ``angle_tol`` (degree)."""
 
     def __init__(self, ltol: float, stol: float, angle_tol: float) -> None:
         self.ltol, self.stol, self.angle_tol = ltol, stol, angle_tol
@@ -98,51 +105,91 @@ class Screen:
         widest = (1 + self.ltol) * (1 + MARGIN)
         return ~((ratio > widest) | (ratio < 1 / widest)).any(axis=1)
 
-    def may_match(self, first: Shape, second: Shape) -> bool:
-        """Tell whether StructureMatcher could find ``second`` in ``first``; both of one bucket."""
+    def verdict(self, first: Shape, second: Shape) -> bool | None:
+        """Tell whether StructureMatcher finds ``second`` in ``first``, None if it has to be asked.
+
+        Both are of one bucket, and alike.
+        """
         mask = (second.numbers[:, None] != first.numbers[None, :]).astype(np.int64)
         rarest = int(np.argmax(mask.sum(axis=1)))
         starts = np.flatnonzero(mask[rarest] == 0)
         cart = first.coords @ first.matrix
-        for basis in self._bases(first, second):
+        found: bool | None = False
+        for basis, inside in zip(*self._bases(first, second), strict=True):
             coords = cart @ np.linalg.inv(basis)
             coords -= np.floor(coords)
-            tolerance = self._fractional_tolerance(basis, second)
+            average = AverageCell.of(basis, second)
+            spacing = (average.volume / len(second.numbers)) ** (1 / 3)
+            tolerance = 2 * average.reciprocal * self.stol * spacing * (1 + MARGIN) + MARGIN
             for start in starts:
                 moved = second.coords + (coords[start] - second.coords[rarest])
                 if is_coord_subset_pbc(moved, coords, tolerance, mask):
-                    return True
-        return False
+                    found = None
+                    if inside and average.pairing(moved, coords, mask) < self.stol * spacing * (1 - MARGIN):
+                        return True
+        return found
 
-    def _bases(self, first: Shape, second: Shape) -> np.ndarray:
-        """Return the bases (n, 3, 3) of the first lattice that look like the second one's reduced cell."""
-        widest = (1 + self.ltol) * (1 + MARGIN)
+    def _bases(self, first: Shape, second: Shape) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bases (n, 3, 3) of the first lattice that look like the second one's reduced cell, and which of
+        them (n,) do so beyond doubt."""
+        widest, narrow = (1 + self.ltol) * (1 + MARGIN), (1 + self.ltol) * (1 - MARGIN)
         integers, cart, lengths = first.vectors(float(second.lengths.max()) * widest)
         near = [np.flatnonzero((lengths < edge * widest) & (lengths > edge / widest)) for edge in second.lengths]
         if not all(map(len, near)):
-            return np.empty((0, 3, 3))
+            return np.empty((0, 3, 3)), np.empty(0, bool)
         unit = cart / lengths[:, None]
         a, b, c = (unit[indices] for indices in near)
-        tolerance = self.angle_tol * (1 + MARGIN)
         alpha, beta, gamma = (
-            np.abs(np.degrees(np.arccos(np.clip(one @ other.T, -1, 1))) - angle) <= tolerance
+            np.abs(np.degrees(np.arccos(np.clip(one @ other.T, -1, 1))) - angle)
             for one, other, angle in zip((b, a, a), (c, c, b), second.angles, strict=True)
         )
-        triples = np.argwhere(gamma[:, :, None] & beta[:, None, :] & alpha[None, :, :])
+        off = np.maximum(np.maximum(gamma[:, :, None], beta[:, None, :]), alpha[None, :, :])
+        triples = np.argwhere(off <= self.angle_tol * (1 + MARGIN))
         chosen = np.stack([near[axis][triples[:, axis]] for axis in range(3)], axis=1)
         whole = np.abs(np.abs(np.linalg.det(integers[chosen])) - 1) < 0.5  # the cell, not a multiple of it
-        return cart[chosen[whole]]
+        ratio = lengths[chosen] / second.lengths
+        inside = off[tuple(triples.T)] <= self.angle_tol * (1 - MARGIN)
+        inside &= ((ratio < narrow) & (ratio > 1 / narrow)).all(axis=1)
+        return cart[chosen[whole]], inside[whole]
 
-    def _fractional_tolerance(self, basis: np.ndarray, second: Shape) -> np.ndarray:
-        """Return how far (3,) an atom may be off along each axis of the two cells' average cell."""
+
+@dataclass(frozen=True)
+class AverageCell:
+    """The cell halfway between two, in which the matcher measures.
+
+    metric: its metric tensor (3, 3), angstrom^2; volume: angstrom^3; reciprocal: (3,), 1 / distance between the planes
+    of each axis.
+    """
+
+    metric: np.ndarray
+    volume: float
+    reciprocal: np.ndarray
+
+    @classmethod
+    def of(cls, basis: np.ndarray, second: Shape) -> "AverageCell":
+        """Average the lengths and the angles of a basis (3, 3) and of the second crystal's reduced cell."""
         lengths = np.linalg.norm(basis, axis=1)
         unit = basis / lengths[:, None]
         cosines = np.clip([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]], -1, 1)
         angles = np.radians((np.degrees(np.arccos(cosines)) + second.angles) / 2)
         lengths = (lengths + second.lengths) / 2
-        squares = np.cos(angles) ** 2
-        flatness = np.sqrt(max(1 - squares.sum() + 2 * np.prod(np.cos(angles)), 1e-12))
-        volume = float(np.prod(lengths)) * flatness
-        reciprocal = np.sin(angles) / (lengths * flatness)  # 1 / distance between the planes of each axis
-        spacing = (volume / len(second.numbers)) ** (1 / 3)
-        return 2 * reciprocal * self.stol * spacing * (1 + MARGIN) + MARGIN
+        alpha, beta, gamma = np.cos(angles)
+        metric = np.array([[1, gamma, beta], [gamma, 1, alpha], [beta, alpha, 1]]) * np.outer(lengths, lengths)
+        flatness = np.sqrt(max(1 - alpha**2 - beta**2 - gamma**2 + 2 * alpha * beta * gamma, 1e-12))
+        return cls(metric, float(np.prod(lengths)) * flatness, np.sin(angles) / (lengths * flatness))
+
+    def pairing(self, moved: np.ndarray, coords: np.ndarray, mask: np.ndarray) -> float:
+        """Return the root of the summed squares of the distances (angstrom) between the atoms of two crystals, each
+        paired with the nearest one of its element; infinite if that pairs an atom twice.
+
+        moved, coords: fractional coordinates (n, 3) of the second and the first crystal; mask: (n, n), nonzero where
+        the elements differ.
+        """
+        apart = moved[:, None] - coords[None]
+        apart -= np.round(apart)
+        squares = np.einsum("ijk,kl,ijl->ij", apart, self.metric, apart)
+        squares[mask != 0] = np.inf
+        partners = squares.argmin(axis=1)
+        if len(set(partners.tolist())) < len(partners):
+            return np.inf
+        return float(np.sqrt(squares[np.arange(len(partners)), partners].sum()))

@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePredictor
-from pymatgen.core import Composition, Element, Structure
+from pymatgen.core import Element, Structure
 from scipy.constants import Avogadro
 
+from ccdcgan.assignments import Assignments
 from ccdcgan.columns import SAME_AS
 from ccdcgan.parallel import parallel_map
 from ccdcgan.structures import Crystal, shortest_distance
@@ -31,22 +32,13 @@ CUBIC_ANGSTROM_PER_CM3_PER_MOL = 1e24 / Avogadro
 class SubstitutionRules:
     """The ``substitution`` section of the configuration.
 
-    assignments: ``all`` (Long et al.), or ``oxidation_states``, those alone whose charges can balance; volume: how
-    :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
+    assignments: ``all`` (Long et al.), ``oxidation_states`` or ``probability``, with its threshold: see
+    :mod:`ccdcgan.assignments`; volume: how :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
     """
 
     assignments: str = "all"
+    threshold: float = 1e-3
     volume: str = "bonds"
-
-
-@cache
-def can_balance(formula: str) -> bool:
-    """Tell whether the elements' usual oxidation states can add up to zero; a pure element always does.
-
-    The states are those common in the ICSD, by pymatgen; an alloy of metals, which have positive ones only, cannot.
-    """
-    composition = Composition(formula)
-    return len(composition) == 1 or bool(composition.oxi_state_guesses(max_sites=-1))
 
 
 def substitute(
@@ -86,6 +78,7 @@ def _assign(
 ) -> list[tuple[dict[str, Any], Crystal | None]]:
     """Return the table row of every assignment to one prototype, each with the crystal unless it was dropped."""
     species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
+    assignments = Assignments(rules.assignments, rules.threshold)
     made: list[tuple[dict[str, Any], Crystal | None]] = []
     for chosen in permutations(elements, len(species)):
         name = f"{prototype.id}-{'-'.join(chosen)}"
@@ -93,9 +86,10 @@ def _assign(
         structure = prototype.structure.copy()
         structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
         row = {"id": name, "prototype": prototype.id, "formula": structure.composition.reduced_formula}
-        if rules.assignments == "oxidation_states" and not can_balance(row["formula"]):
-            detail = "no usual oxidation states add up to zero"
-            made.append((row | {"status": "failed", "reason": "no_charge_balance", "detail": detail}, None))
+        replaced = dict(zip((element.symbol for element in species), chosen, strict=True))
+        if refusal := assignments.refusal(prototype.structure.composition, replaced):
+            reason, detail = refusal
+            made.append((row | {"status": "failed", "reason": reason, "detail": detail}, None))
             continue
         structure.scale_lattice(estimate_volume(structure, rules.volume))
         row |= {"n_atoms": len(structure), "volume_per_atom": structure.volume / len(structure)}

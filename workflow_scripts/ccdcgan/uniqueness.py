@@ -1,7 +1,7 @@
 """Which crystals are the same: the answer of pymatgen's StructureMatcher, without asking it about most pairs.
 
 Crystals of one composition and one size of reduced cell are compared one after the other with those kept so
-far, as StructureMatcher's own grouping does it; :mod:`ccdcgan.matching` refuses pairs that cannot match. Such a
+far, as StructureMatcher's own grouping does it; :mod:`ccdcgan.matching` knows its answer for most pairs. Such a
 bucket is independent of every other, so buckets are shared out to processes.
 
 StructureMatcher is neither symmetric (a pair near a tolerance may match one way round only) nor transitive (a like b
@@ -44,9 +44,15 @@ class Uniqueness:
 
     def _equal(self, first: Shape, second: Shape) -> bool:
         """Tell whether two crystals of one bucket are the same: a match both ways round."""
-        return self._screen.may_match(first, second) and all(
-            self._matcher.fit(one.structure, other.structure, skip_structure_reduction=True)
-            for one, other in ((first, second), (second, first))
+        ways = ((first, second), (second, first))
+        verdicts = []
+        for way in ways:
+            verdicts.append(self._screen.verdict(*way))
+            if verdicts[-1] is False:
+                return False
+        return all(
+            verdict or self._matcher.fit(one.structure, other.structure, skip_structure_reduction=True)
+            for verdict, (one, other) in zip(verdicts, ways, strict=True)
         )
 
     def first_of_kind(self, structures: Sequence[Structure], known: Sequence[Structure] = ()) -> list[Verdict]:

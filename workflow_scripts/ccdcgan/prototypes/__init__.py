@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ccdcgan.errors import InputError
+from ccdcgan.parallel import parallel_map
 from ccdcgan.prototypes.aflow import read_aflow
 from ccdcgan.prototypes.files import read_files
 from ccdcgan.prototypes.found import Found, Request
@@ -36,12 +37,15 @@ SOURCES: dict[str, Callable[[Request], Iterator[Found]]] = {
 
 
 def collect_prototypes(
-    config: dict[str, Any], n_elements: int, fetched: Mapping[str, str | Path] = MappingProxyType({})
+    config: dict[str, Any],
+    n_elements: int,
+    fetched: Mapping[str, str | Path] = MappingProxyType({}),
+    processes: int = 1,
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Read all configured sources and keep the crystals that can serve as prototypes.
 
     config: the ``prototypes`` section; n_elements: elements of the chemical system; fetched: source -> the file
-    that its rule brought. Kept are ordered crystals of at most ``max_atoms`` atoms in their
+    that its rule brought; processes: how many to use. Kept are ordered crystals of at most ``max_atoms`` atoms in their
     standard cell; lengths are judged after substitution, when the volume is known. Returns the prototypes in
     their standard cell, and a table with one row per crystal found, ``status`` "ok" or "failed" with a reason.
     Raises InputError if none is left.
@@ -49,8 +53,10 @@ def collect_prototypes(
     crystals, rows = [], []
     for source in config["sources"]:
         request = Request(config, n_elements, Path(fetched[source]) if source in fetched else None)
-        for found in SOURCES[source](request):
-            crystal, reason, detail = _to_prototype(found, config["max_atoms"])
+        everything = list(SOURCES[source](request))
+        judge = partial(_to_prototype, max_atoms=config["max_atoms"])
+        judged = parallel_map(judge, everything, f"standard cells of {source}", processes, chunk=100)
+        for found, (crystal, reason, detail) in zip(everything, judged, strict=True):
             row = {"id": found.id, "source": source, "status": "failed" if reason else "ok", "reason": reason}
             if found.structure is not None:
                 composition = found.structure.composition
