@@ -21,7 +21,7 @@ try:
     from ccdcgan.errors import InputError
     from ccdcgan.files import fingerprint
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
-    from ccdcgan.schemes import can_be_chosen, can_be_new, controls, trained
+    from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
     from ccdcgan_workflow.configuration import (
         as_typed,
         check_configuration,
@@ -216,6 +216,12 @@ def generator_settings(wildcards):
     if not scheme.constrained:
         settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
     return settings
+
+
+def pull_settings(wildcards):
+    """The settings that say how the constraint pulls the flow of a scheme; the training's are not among them."""
+    keys = {"guided-flow": ["guidance"], "optimised-flow": ["optimisation_steps", "optimisation_length", "trust"]}
+    return {key: config["flow"][key] for key in keys[wildcards.scheme]}
 
 
 def own_values(wildcards):

@@ -179,11 +179,13 @@ rule guide_generator:
         generator=f"{RESULTS}/models/flow/generator.keras",
         constraint=OBJECTIVE,
     output:
-        f"{RESULTS}/models/guided-flow/generator.keras",
+        f"{RESULTS}/models/{{scheme}}/generator.keras",
     log:
-        f"{LOGS}/guide_generator.log",
+        f"{LOGS}/guide_generator/{{scheme}}.log",
     benchmark:
-        f"{BENCHMARKS}/guide_generator.tsv"
+        f"{BENCHMARKS}/guide_generator/{{scheme}}.tsv"
+    wildcard_constraints:
+        scheme="|".join(guided(ALL_SCHEMES)),
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -192,9 +194,9 @@ rule guide_generator:
         runtime=minutes(20),
         gpu=0,
     params:
-        guidance=config["flow"]["guidance"],
+        settings=pull_settings,
         code=code_fingerprint("guide_generator"),
     message:
-        "Pulling the flow by the constraint"
+        "Pulling the flow by the constraint: {wildcards.scheme}"
     script:
         "../workflow_scripts/guide_generator.py"

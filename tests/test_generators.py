@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 
 from ccdcgan import generators  # noqa: E402
 from ccdcgan.dense_networks import Standardisation  # noqa: E402
 from ccdcgan.errors import InputError  # noqa: E402
 from ccdcgan.flow import guided  # noqa: E402
 from ccdcgan.generation import load_generator  # noqa: E402
+from ccdcgan.latent_optimisation import optimised  # noqa: E402
 from tests.test_gan import CONFIG as GAN  # noqa: E402
 from tests.test_gan import SIDE, mean_constraint, real_graphs, same_bits  # noqa: E402
 
@@ -19,7 +21,7 @@ ADAM = {"learning_rate": 1e-3, "schedule": "constant", "beta_1": 0.9, "beta_2": 
 SMALL = {**COMMON, **ADAM, "width": 16, "blocks": 1}
 CONFIGS = {
     "dcgan": GAN | COMMON,
-    "flow": SMALL | {"euler_steps": 5, "guidance": 0.1},
+    "flow": SMALL | {"euler_steps": 5},
     "vae": SMALL | {"noise": 3, "divergence": 0.01},
 }
 
@@ -116,14 +118,34 @@ def test_guidance_lowers_the_predicted_energy_and_no_guidance_changes_nothing(tm
     generator, constraint = train(tmp_path, "flow"), mean_constraint()
     noise = np.random.default_rng(0).standard_normal((32, generator.input_shape[1])).astype(np.float32)
     plain = np.asarray(generator.predict_on_batch(noise))
-    np.testing.assert_allclose(guided(generator, constraint, 0.0).predict_on_batch(noise), plain, atol=1e-5)
+    np.testing.assert_allclose(
+        guided(generator, constraint, {"guidance": 0.0}).predict_on_batch(noise), plain, atol=1e-5
+    )
     energies = [plain.mean()]
     for guidance in (0.1, 0.3):
-        pulled = guided(generator, constraint, guidance)
+        pulled = guided(generator, constraint, {"guidance": guidance})
         pulled.save(tmp_path / "guided.keras")
         made = load_generator(tmp_path / "guided.keras").predict_on_batch(noise)
         energies.append(np.asarray(made).mean())
     assert energies[0] > energies[1] > energies[2]
+
+
+def test_optimised_noise_lowers_the_predicted_energy_and_stays_near_its_start(tmp_path):
+    generator, constraint = train(tmp_path, "flow", steps=2, euler_steps=2), mean_constraint()
+    noise = np.random.default_rng(0).standard_normal((32, generator.input_shape[1])).astype(np.float32)
+    plain = np.asarray(generator.predict_on_batch(noise))
+    settings = {"optimisation_steps": 6, "optimisation_length": 0.1, "trust": 0.3}
+    model = optimised(generator, constraint, settings)
+    model.save(tmp_path / "optimised.keras")
+    made = np.asarray(load_generator(tmp_path / "optimised.keras").predict_on_batch(noise))
+    assert made.mean() < plain.mean()
+    moved = model.get_layer("optimised_flow").moved(tf.constant(noise)).numpy()
+    size = np.linalg.norm(noise, axis=1)
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), size, rtol=1e-4)
+    away = np.linalg.norm(moved - noise, axis=1) / size
+    assert np.all(away > 0.2) and np.all(away < 0.31)
+    still = optimised(generator, constraint, settings | {"optimisation_steps": 0}).predict_on_batch(noise)
+    np.testing.assert_allclose(still, plain, atol=1e-5)
 
 
 def test_standardised_rows_leave_out_what_never_varies():

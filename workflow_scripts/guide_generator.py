@@ -1,4 +1,4 @@
-"""Make the guided generator: the flow's, pulled by the constraint."""
+"""Make a generator that the constraint pulls of the flow's: at every step, or by its noise."""
 
 from ccdcgan_workflow.jobs import job
 
@@ -8,7 +8,8 @@ with job(snakemake):
     from ccdcgan.files import save_model
     from ccdcgan.flow import guided
     from ccdcgan.generation import load_generator
+    from ccdcgan.latent_optimisation import optimised
 
-    inputs, params = snakemake.input, snakemake.params
+    inputs, pull = snakemake.input, {"guided-flow": guided, "optimised-flow": optimised}[snakemake.wildcards.scheme]
     constraint = keras.models.load_model(inputs.constraint, compile=False)
-    save_model(snakemake.output[0], guided(load_generator(inputs.generator), constraint, params.guidance))
+    save_model(snakemake.output[0], pull(load_generator(inputs.generator), constraint, snakemake.params.settings))

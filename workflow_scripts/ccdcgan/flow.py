@@ -134,12 +134,15 @@ class FlowTraining(Training):
         return residual_network(*shape, derive_seed(self.seed, "flow", "weights"), timed=True, policy=policy)
 
 
-def guided(generator: keras.Model, constraint: keras.Model, guidance: float) -> keras.Model:
+def guided(generator: keras.Model, constraint: keras.Model, settings: Mapping[str, Any]) -> keras.Model:
     """Return the generator of ``flow`` with every step pulled down the constraint's energy.
 
-    guidance: length of the pull as a fraction of the velocity's; 0 gives the generator itself.
+    settings: the ``flow`` section, whose ``guidance`` is the length of the pull as a fraction of the velocity's; 0
+    gives the generator itself.
     """
     flow, to_graph = generator.get_layer("flow"), generator.get_layer("output_graph")
     noise = keras.Input(generator.input_shape[1:], name="noise")
-    steps = EulerSteps(flow.velocity, flow.steps, constraint, to_graph, guidance, dtype="float32", name="flow")
+    steps = EulerSteps(
+        flow.velocity, flow.steps, constraint, to_graph, settings["guidance"], dtype="float32", name="flow"
+    )
     return keras.Model(noise, to_graph(steps(noise)), name="generator")

@@ -21,6 +21,7 @@ from ccdcgan.dense_networks import ToGraph
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_arrays, write_csv
 from ccdcgan.flow import EulerSteps
+from ccdcgan.latent_optimisation import OptimisedFlow
 from ccdcgan.progress import Progress
 from ccdcgan.repair import closest, expand
 from ccdcgan.seeds import derive_seed
@@ -29,7 +30,7 @@ from ccdcgan.structures import Crystal, write_set
 log = logging.getLogger(__name__)
 
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
-CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, ToGraph)}
+CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph)}
 """What a generator may consist of besides Keras's own layers."""
 BATCH = 64
 """Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""

@@ -33,7 +33,10 @@ from ccdcgan.vae import VaeTraining
 
 log = logging.getLogger(__name__)
 
-FREE_KEYS = ("checkpoint_steps", "keep", "euler_steps", "guidance")
+FREE_KEYS = (
+    *("checkpoint_steps", "keep", "euler_steps"),
+    *("guidance", "optimisation_steps", "optimisation_length", "trust"),
+)
 """Keys that do not shape the training up to a given step; nor does ``steps``, unless a schedule spans all steps."""
 SATURATED = 0.99
 """Accuracy of a discriminator above which the generator learns next to nothing from it."""

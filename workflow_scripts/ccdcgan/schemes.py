@@ -51,6 +51,14 @@ SCHEMES = MappingProxyType(
                 "flow",
                 "The flow with every step pulled down the constraint's predicted formation energy.",
             ),
+            Scheme(
+                "optimised-flow",
+                "optimised flow",
+                "guided",
+                True,
+                "flow",
+                "The flow from noise that was moved down the constraint's predicted formation energy.",
+            ),
             Scheme("vae", "VAE", "vae", False, "", "Control: a variational autoencoder on the same crystal graphs."),
             Scheme(
                 "random",
@@ -80,6 +88,11 @@ def can_be_chosen() -> list[str]:
 def trained(schemes: Iterable[str]) -> list[str]:
     """Return those schemes that train a generator of their own, in the given order."""
     return [name for name in schemes if SCHEMES[name].family in TRAINED]
+
+
+def guided(schemes: Iterable[str]) -> list[str]:
+    """Return those schemes whose generator is another one's, pulled by the constraint, in the given order."""
+    return [name for name in schemes if SCHEMES[name].family == "guided"]
 
 
 def controls(schemes: Iterable[str]) -> list[str]:
