@@ -8,6 +8,7 @@ rule build_prototypes:
     output:
         crystals=f"{RESULTS}/database/prototypes.extxyz",
         table=f"{RESULTS}/database/prototypes.csv",
+        sources=f"{RESULTS}/database/sources.json",
     log:
         f"{LOGS}/build_prototypes.log",
     benchmark:

@@ -94,6 +94,32 @@ def test_an_interrupted_fetch_goes_on(tmp_path, api):
     assert ("1", "5") in asked and ("1", "4") not in asked
 
 
+def test_a_damaged_part_is_fetched_again_and_a_damaged_answer_refused(tmp_path, api):
+    service, address = api
+    crystals, provenance = fetch(tmp_path, address)
+    whole = crystals.read_bytes()
+    part = next((tmp_path / "kept/parts").glob("02-elements-002-*"))
+    part.write_bytes(part.read_bytes()[:-9])
+    service.searches = []
+    fetch(tmp_path, address)
+    assert crystals.read_bytes() == whole
+    assert {(query["nelements_min"], query["nsites_min"]) for query in service.searches} == {("2", "2")}
+    crystals.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match="was changed after it was fetched; delete it and run again"):
+        check_kept(crystals, provenance)
+    provenance.write_text("{")
+    with pytest.raises(InputError, match="is damaged; delete the folder"):
+        check_kept(crystals, provenance)
+
+
+def test_an_empty_answer_is_said(tmp_path, api, monkeypatch):
+    monkeypatch.setitem(globals(), "PRIMITIVES", {})
+    crystals, _ = fetch(tmp_path, api[1])
+    config = {"sources": ["materials_project"], "max_atoms": 20, "limit": None}
+    with pytest.raises(InputError, match="gave no usable prototype .nothing found.; add a source"):
+        collect_prototypes(config, 2, {"materials_project": crystals})
+
+
 def test_without_a_key_it_says_where_to_get_one(tmp_path, api, monkeypatch):
     monkeypatch.delenv("MP_API_KEY")
     monkeypatch.setitem(materials_project.SETTINGS, "PMG_MAPI_KEY", "")

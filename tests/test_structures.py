@@ -1,6 +1,7 @@
 """A crystal in any setting comes to one standard cell, and structure sets read back as written."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import SymmOp
 
 from ccdcgan.errors import InputError
+from ccdcgan.files import read_csv, write_csv
 from ccdcgan.structures import (
     Crystal,
     compact_positions,
@@ -85,3 +87,9 @@ def test_damaged_set_is_named(tmp_path):
     (tmp_path / "bad.extxyz").write_text("three\nnot a set\n")
     with pytest.raises(InputError, match=r"bad\.extxyz cannot be read"):
         read_set(tmp_path / "bad.extxyz")
+
+
+def test_a_table_keeps_sodium_nitride_apart_from_a_missing_number(tmp_path):
+    table = pd.DataFrame({"formula": ["NaN", ""], "formation_energy": [0.5, np.nan]})
+    write_csv(tmp_path / "table.csv", table)
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), table)

@@ -1,5 +1,6 @@
 """Read the configured sources and keep the crystals that can serve as prototypes."""
 
+import json
 import logging
 
 from ccdcgan_workflow.jobs import job
@@ -7,9 +8,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.prototypes")
 
 with job(snakemake):
-    from ccdcgan.files import write_csv
+    from ccdcgan.files import write_csv, write_text
     from ccdcgan.prototypes import collect_prototypes
-    from ccdcgan.prototypes.kept import check_kept
+    from ccdcgan.prototypes.kept import check_kept, describe_sources
     from ccdcgan.structures import write_set
     from ccdcgan.substitution import describe_drops
 
@@ -17,9 +18,13 @@ with job(snakemake):
     fetched = {
         source: inputs[source] for source in params.settings["sources"] if source in inputs and source != "files"
     }
+    provenances = {source: inputs[f"{source}_provenance"] for source in fetched}
     for source, path in fetched.items():
-        check_kept(path, inputs[f"{source}_provenance"])
+        check_kept(path, provenances[source])
     prototypes, table = collect_prototypes(params.settings, params.n_elements, fetched, snakemake.threads)
+    for source, part in table.groupby("source", sort=False):
+        log.info(describe_drops(part, f"prototypes of {source}"))
     log.info(describe_drops(table, "prototypes"))
     write_set(snakemake.output.crystals, prototypes)
     write_csv(snakemake.output.table, table)
+    write_text(snakemake.output.sources, json.dumps(describe_sources(params.settings, provenances), indent=2) + "\n")

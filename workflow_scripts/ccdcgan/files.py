@@ -22,6 +22,9 @@ TEXT_COLUMNS = {
 }
 """Columns of tables that hold text: an empty field is an empty text, and an id of digits stays text."""
 
+MISSING = ("", "NaN", "nan", "NA", "N/A", "null", "None")
+"""What stands for a missing number; as a formula, NaN is sodium nitride."""
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -55,7 +58,9 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
 
 def read_csv(path: str | Path) -> pd.DataFrame:
     """Read a table written by :func:`write_csv`; missing text is ``""``, missing numbers are NaN."""
-    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str))
+    names = pd.read_csv(path, nrows=0).columns
+    missing = {name: [""] if name in TEXT_COLUMNS else MISSING for name in names}
+    frame = pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
     for column in TEXT_COLUMNS.intersection(frame):
         frame[column] = frame[column].fillna("")
     return frame

@@ -55,15 +55,21 @@ def _own_values(file: Path, name: str) -> pd.Series:
     """Return the column ``name`` of the user's CSV by id."""
     if not file.is_file():
         raise InputError(f"properties: {file} is no file; name a CSV with the columns id and {name}.")
-    frame = read_csv(file)
+    try:
+        frame = read_csv(file)
+    except ValueError as error:  # so are all of pandas' parsing errors
+        problem = " ".join(str(error).split())
+        raise InputError(f"properties: {file} is no CSV with the columns id and {name} ({problem}).") from None
     if not {"id", name} <= set(frame):
         raise InputError(f"properties: {file} has the columns {', '.join(frame)}; it must have id and {name}.")
+    if (frame["id"] == "").any():
+        raise InputError(f"properties: {file} has {int((frame['id'] == '').sum())} rows without an id.")
     if frame["id"].duplicated().any():
         raise InputError(f"properties: {file} names {frame['id'][frame['id'].duplicated()].iloc[0]} twice.")
     numbers = pd.to_numeric(frame[name], errors="coerce")
-    wrong = frame.loc[numbers.isna() & frame[name].notna() & (frame[name].astype(str) != ""), name]
+    wrong = frame.loc[(numbers.isna() & frame[name].notna()) | np.isinf(numbers), name]
     if len(wrong):
-        raise InputError(f"properties: {file} has {wrong.iloc[0]!r} in its column {name}; numbers are needed.")
+        raise InputError(f"properties: {file} has {str(wrong.iloc[0])!r} in its column {name}; numbers are needed.")
     return pd.Series(numbers.to_numpy(), index=frame["id"])
 
 

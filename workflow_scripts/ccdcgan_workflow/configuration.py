@@ -17,7 +17,7 @@ KNOWN_ELEMENTS = {
 }
 """Elements that the potentials know: the 89 of SevenNet's training data, and those of ASE's EMT."""
 
-DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "volume_per_atom", "density")
+DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "energy_per_atom", "volume_per_atom", "density")
 """Properties that every relaxed crystal has; others come from the user's own file."""
 
 

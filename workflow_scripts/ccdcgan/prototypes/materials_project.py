@@ -30,7 +30,7 @@ def fetch_materials_project(
     null: any). Asked in parts of one number of elements and of atoms. Raises InputError without a key, without a
     network, with a key that is refused, and for any other answer that is no list of crystals.
     """
-    key = os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY")
+    key = (os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY") or "").strip()
     if not key:
         raise InputError(
             "prototypes.sources: materials_project needs an API key, but neither the environment variable MP_API_KEY "
@@ -74,9 +74,10 @@ def fetch_materials_project(
 
 def _row(document: dict[str, Any]) -> Row:
     """Return one document as a row; the client has made a Structure of its JSON, or left it a dictionary."""
-    structure = document["structure"]
-    structure = structure if isinstance(structure, dict) else structure.as_dict(verbosity=0)
-    return {"id": str(document["material_id"]), "structure": structure}
+    structure, name = document.get("structure"), str(document["material_id"])
+    if structure is None:
+        return {"id": name, "problem": "no structure"}
+    return {"id": name, "structure": structure if isinstance(structure, dict) else structure.as_dict(verbosity=0)}
 
 
 def _sentence(error: Exception, key: str) -> str:

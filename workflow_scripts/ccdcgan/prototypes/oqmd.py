@@ -88,7 +88,7 @@ def _download(wheel: Path) -> None:
             f"({problem}); run again with a network, put {WHEEL} into {wheel.parent}, or choose another source."
         )
     (folder / WHEEL).replace(wheel)
-    folder.rmdir()
+    shutil.rmtree(folder)
 
 
 def _last_error(text: str) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,12 +37,12 @@ def fetch_parts(
     folder = Path(crystals).parent
     with exclusive(folder / ".lock"):
         paths = {name: folder / "parts" / f"{name}.jsonl.gz" for name in parts}
-        there = sum(path.exists() for path in paths.values())
-        progress = Progress(len(parts), f"fetching from {facts['source']}", done=there)
+        there = {name: rows for name in parts if (rows := _kept_rows(paths[name])) is not None}
+        progress = Progress(len(parts), f"fetching from {facts['source']}", done=len(there))
         rows: list[Row] = []
         for name, query in parts.items():
-            if paths[name].exists():
-                rows += read_rows(paths[name])
+            if name in there:
+                rows += there[name]
                 continue
             found = fetch(query)
             _write_rows(paths[name], found)
@@ -50,6 +51,17 @@ def fetch_parts(
         _write_rows(Path(crystals), rows)
         fetched = datetime.now(UTC).isoformat(timespec="seconds")
         write_provenance(provenance, {**facts, "crystals": len(rows), "fetched": fetched}, crystals)
+
+
+def _kept_rows(path: Path) -> list[Row] | None:
+    """Return the crystals of a part fetched before, None if there is none or its file is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return read_rows(path)
+    except (OSError, EOFError, ValueError, zlib.error):
+        log.warning("%s is damaged: it is fetched again", path)
+        return None
 
 
 def read_rows(path: Path) -> list[Row]:
