@@ -2,9 +2,10 @@
 
     python benchmarks/hypothetical.py --run results/Bi-Se --work results/hypothetical --minutes 20
 
-takes the smallest relaxed crystals of a run's database, spread over composition and energy, computes each with
-GPAW (PBE) and with every model at one geometry, and writes docs/data/hypothetical.csv. Finished crystals stand
-in a journal: the same command goes on where it stopped. An SCF takes one to three minutes on one core.
+takes small symmetric crystals of a run's database and candidates, spread over composition and energy, computes each
+with GPAW (PBE) and with every model at one geometry, and writes the measured errors that the workflow reads
+(`ccdcgan/measured`). Finished crystals stand in a journal: the same command goes on where it stopped. An SCF takes
+ten seconds to two minutes on one core.
 """
 
 import argparse
@@ -21,37 +22,63 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 import pandas as pd  # noqa: E402
+import spglib  # noqa: E402
+from pymatgen.core import Structure  # noqa: E402
 
-from ccdcgan.files import write_csv  # noqa: E402
+from ccdcgan.files import read_csv, write_csv  # noqa: E402
 from ccdcgan.progress import Progress  # noqa: E402
 from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
+from ccdcgan.relaxation.meshes import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
 from ccdcgan.structures import Crystal, read_set, symmetrised, to_atoms  # noqa: E402
 from ccdcgan.thermodynamics import formation_energy  # noqa: E402
 
 SYMPREC = 0.05
 """Distance (angstrom) within which a relaxed crystal is made symmetric, for all engines alike."""
+SAME = 0.002
+"""eV/atom; crystals of one composition closer than this count as one."""
 
 
-def choose(crystals: list[Crystal], max_atoms: int, max_energy: float) -> list[Crystal]:
-    """Return the crystals in the order to compute: elements, then two to a composition in turn, lowest first.
+def cost(structure: Structure, k_length: float) -> float:
+    """Return the irreducible k-points times the volume (angstrom^3) times the atoms: what an SCF's time goes with."""
+    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
+    mapping, _ = spglib.get_ir_reciprocal_mesh(gamma_mesh(structure, k_length), cell, is_shift=[0, 0, 0])
+    return len(set(mapping)) * structure.volume * len(structure)
 
-    Crystals of one composition within 2 meV/atom count as one; those above max_energy (eV/atom) are left out.
+
+def choose(crystals: list[Crystal], max_cost: float, max_energy: float, k_length: float) -> list[Crystal]:
+    """Return the affordable crystals in the order to compute: all compositions in turn, each spread over its energies.
+
+    The first of a composition is its lowest, the second its highest, each further one that farthest in formation
+    energy from those before it. Those above max_energy (eV/atom) are left out.
     """
-    rows = sorted(crystals, key=lambda c: (len(c.structure), c.info["formation_energy"], c.id))
-    kinds: dict[str, list[Crystal]] = {}
-    seen = set()
-    for crystal in rows:
-        kind = (crystal.formula, round(crystal.info["formation_energy"] / 0.002))
-        if len(crystal.structure) <= max_atoms and crystal.info["formation_energy"] <= max_energy and kind not in seen:
-            seen |= {kind, (kind[0], kind[1] + 1), (kind[0], kind[1] - 1)}
-            kinds.setdefault(crystal.formula, []).append(crystal)
-    turns = max(map(len, kinds.values()), default=0)
-    return [crystal for turn in range(turns) for group in kinds.values() for crystal in group[turn : turn + 1]]
+    groups: dict[str, list[Crystal]] = {}
+    for crystal in sorted(crystals, key=lambda c: (c.info["formation_energy"], c.id)):
+        group = groups.setdefault(crystal.formula, [])
+        energy = crystal.info["formation_energy"]
+        if energy > max_energy or (group and energy - group[-1].info["formation_energy"] < SAME):
+            continue
+        if cost(symmetrised(crystal.structure, SYMPREC), k_length) <= max_cost:
+            group.append(crystal)
+    ordered = [_spread(group) for group in groups.values() if group]
+    turns = max(map(len, ordered), default=0)
+    return [crystal for turn in range(turns) for group in ordered for crystal in group[turn : turn + 1]]
 
 
-def compute(crystal: Crystal, maker: GpawRelaxMaker) -> dict:
-    """Return energies per atom (eV) of one crystal by PBE and by every model, at one symmetric geometry."""
+def _spread(group: list[Crystal]) -> list[Crystal]:
+    """Return crystals, lowest first, in an order whose every beginning is spread over their energies."""
+    left, taken = group[1:], group[:1]
+    while left:
+        farthest = max(
+            left, key=lambda c: min(abs(c.info["formation_energy"] - t.info["formation_energy"]) for t in taken)
+        )
+        taken.append(farthest)
+        left.remove(farthest)
+    return taken
+
+
+def compute(crystal: Crystal, maker: GpawRelaxMaker, source: str) -> dict:
+    """Return what the journal keeps of one crystal: energies per atom (eV) of all methods at one symmetric geometry."""
     structure = symmetrised(crystal.structure, SYMPREC)
     atoms = to_atoms(structure)
     start = time.process_time()
@@ -61,10 +88,16 @@ def compute(crystal: Crystal, maker: GpawRelaxMaker) -> dict:
     for model in MODELS:
         atoms.calc = load_calculator(model, "cpu")
         energies[model] = float(atoms.get_potential_energy()) / len(atoms)
-    return {"id": crystal.id, "structure": structure.as_dict(), "energies": energies, "cpu_seconds": round(seconds)}
+    return {
+        "id": crystal.id,
+        "source": source,
+        "structure": structure.as_dict(),
+        "energies": energies,
+        "cpu_seconds": round(seconds),
+    }
 
 
-def table(records: dict[str, dict], crystals: dict[str, Crystal], references: dict[str, str]) -> pd.DataFrame:
+def table(records: dict[str, dict], references: dict[str, str]) -> pd.DataFrame:
     """Return one row per compound: formation energy (eV/atom) by PBE and by every model."""
     zeros = {
         method: {element: records[name]["energies"][method] for element, name in references.items()}
@@ -74,13 +107,24 @@ def table(records: dict[str, dict], crystals: dict[str, Crystal], references: di
     for name, record in records.items():
         if name in references.values():
             continue
-        crystal = crystals[name]
-        row = {"id": name, "formula": crystal.formula, "n_atoms": len(crystal.structure)}
-        row["space_group"] = crystal.info["space_group"]
+        structure = Structure.from_dict(record["structure"])
+        row = {"id": name, "source": record["source"], "formula": structure.composition.reduced_formula}
+        row |= {"n_atoms": len(structure), "space_group": structure.get_space_group_info(SYMPREC)[0]}
+        row["volume_per_atom"] = round(structure.volume / len(structure), 3)
         for method, energy in record["energies"].items():
-            row[method] = round(formation_energy(crystal.structure.composition, energy, zeros[method]), 4)
+            row[method] = round(formation_energy(structure.composition, energy, zeros[method]), 4)
         rows.append(row | {"cpu_seconds": record["cpu_seconds"]})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sort_values(["formula", "pbe"], kind="stable")
+
+
+def crystals_of(run: Path) -> dict[str, list[Crystal]]:
+    """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it."""
+    database = [c for c in read_set(run / "database/database.extxyz") if c.info["status"] == "ok"]
+    candidates = []
+    for path in sorted(run.glob("candidates/*/placed.extxyz")):
+        new = read_csv(path.with_suffix(".csv")).set_index("id")["novel"].astype(str)
+        candidates += [c for c in read_set(path) if c.info["status"] == "ok" and new[c.id] == "True"]
+    return {"database": database, "candidates": list({c.id: c for c in candidates}.values())}
 
 
 def main() -> None:
@@ -88,9 +132,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="results/Bi-Se", help="a finished run's folder")
     parser.add_argument("--work", default="results/hypothetical", help="folder of the journal and of GPAW's logs")
-    parser.add_argument("--output", default=str(ROOT / "docs/data/hypothetical.csv"))
-    parser.add_argument("--count", type=int, default=40, help="compounds to compute")
-    parser.add_argument("--max-atoms", type=int, default=4)
+    parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/measured/Bi-Se.csv"))
+    parser.add_argument("--count", type=int, default=40, help="crystals to compute of the database")
+    parser.add_argument("--candidates", type=int, default=10, help="crystals to compute of the candidates")
+    parser.add_argument("--max-cost", type=float, default=12000, help="k-points x volume (angstrom^3) x atoms")
     parser.add_argument("--max-energy", type=float, default=0.3, help="eV/atom, highest formation energy")
     parser.add_argument("--encut", type=float, default=400, help="eV")
     parser.add_argument("--k-length", type=float, default=30, help="angstrom")
@@ -98,32 +143,40 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     run, work = Path(arguments.run), Path(arguments.work)
-    work.mkdir(parents=True, exist_ok=True)
     lowest = pd.read_csv(run / "database/references.csv")
     elements = [c for c in read_set(run / "database/references.extxyz") if c.id in set(lowest["id"])]
-    database = [c for c in read_set(run / "database/database.extxyz") if c.info["status"] == "ok"]
-    chosen = elements + choose(database, arguments.max_atoms, arguments.max_energy)[: arguments.count]
-    journal = work / "journal.jsonl"
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    records = {record["id"]: record for record in map(json.loads, lines)}
+    limits = (arguments.max_cost, arguments.max_energy, arguments.k_length)
+    chosen = [("element", crystal) for crystal in elements]
+    for (source, crystals), count in zip(
+        crystals_of(run).items(), (arguments.count, arguments.candidates), strict=True
+    ):
+        chosen += [(source, crystal) for crystal in choose(crystals, *limits)[:count]]
     maker = GpawRelaxMaker(encut=arguments.encut, k_length=arguments.k_length, work_dir=str(work))
-    progress = Progress(len(chosen), "PBE", done=sum(crystal.id in records for crystal in chosen), interval=0)
-    end = time.monotonic() + 60 * arguments.minutes
-    for crystal in chosen:
-        if crystal.id in records or time.monotonic() > end:
-            continue
-        records[crystal.id] = compute(crystal, maker)
-        with open(journal, "a") as handle:
-            handle.write(json.dumps(records[crystal.id]) + "\n")
-        progress.advance(note=f"{crystal.formula}, {records[crystal.id]['cpu_seconds']} s")
+    records = work_through(chosen, maker, work / "journal.jsonl", arguments.minutes)
     references = dict(zip(lowest["element"], lowest["id"], strict=True))
     if set(references.values()) <= set(records):
-        wanted = {crystal.id for crystal in chosen}
-        frame = table({k: v for k, v in records.items() if k in wanted}, {c.id: c for c in chosen}, references)
+        frame = table(records, references)
         write_csv(arguments.output, frame)
         for model in MODELS:
             error = frame[model] - frame["pbe"]
             print(f"{model}: {len(error)} crystals, mean error {error.mean():.3f}, absolute {error.abs().mean():.3f}")
+
+
+def work_through(chosen: list[tuple[str, Crystal]], maker: GpawRelaxMaker, journal: Path, minutes: float) -> dict:
+    """Compute the (source, crystal) pairs that the journal lacks, until the time is over; return all by id."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    lines = journal.read_text().splitlines() if journal.exists() else []
+    records = {record["id"]: record for record in map(json.loads, lines)}
+    progress = Progress(len(chosen), "PBE", done=sum(crystal.id in records for _, crystal in chosen), interval=0)
+    end = time.monotonic() + 60 * minutes
+    for source, crystal in chosen:
+        if crystal.id in records or time.monotonic() > end:
+            continue
+        records[crystal.id] = compute(crystal, maker, source)
+        with open(journal, "a") as handle:
+            handle.write(json.dumps(records[crystal.id]) + "\n")
+        progress.advance(note=f"{crystal.formula}, {records[crystal.id]['cpu_seconds']} s")
+    return records
 
 
 if __name__ == "__main__":

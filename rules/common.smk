@@ -20,6 +20,7 @@ if workflow.modifier.skip_configfile:  # a module of another workflow, which may
 try:
     from ccdcgan.errors import InputError
     from ccdcgan.files import fingerprint
+    from ccdcgan.measured import measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
     from ccdcgan_workflow.configuration import (
@@ -102,7 +103,7 @@ wildcard_constraints:
 def relaxation_settings(section=None):
     """What decides the outcome of a relaxation: not how it is split into jobs, nor what other engines would do."""
     section = section or config["relaxation"]
-    unused = {"batches", "mlip", "ase", "vasp", "gpaw"} - {section["engine"]}
+    unused = {"batches", "correction", "mlip", "ase", "vasp", "gpaw"} - {section["engine"]}
     return {key: value for key, value in section.items() if key not in unused}
 
 
@@ -195,6 +196,25 @@ def phonon_engine():
     if section["engine"] == "mlip":
         settings = settings | {"mlip": section["mlip"] | {"models": section["mlip"]["models"][-1:]}}
     return settings
+
+
+def energy_model():
+    """The model or functional whose energies count, as the tables of its errors call it."""
+    section = config["relaxation"]
+    names = {"mlip": section["mlip"]["models"][-1], "vasp": "vasp-PBE", "gpaw": f"gpaw-{section['gpaw']['xc']}"}
+    return names.get(section["engine"], section["ase"]["calculator"])
+
+
+def own_points():
+    """The user's table from which a correction of the formation energies is learned, if there is one."""
+    table = config["relaxation"]["correction"]
+    return {"correction": table} if table else {}
+
+
+def measured_fingerprint():
+    """Of the library's own table of the engines' errors in this system."""
+    table = measured_points(ELEMENTS)
+    return file_fingerprint(table) if table else ""
 
 
 def numbered(count):

@@ -111,6 +111,7 @@ rule collect_database:
         # names, not rules.…: with those, Snakemake takes a time that grows with the square of the number of batches
         batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
         references=f"{RESULTS}/database/references.csv",
+        **own_points(),
     output:
         crystals=f"{RESULTS}/database/database.extxyz",
         table=f"{RESULTS}/database/database.csv",
@@ -125,6 +126,8 @@ rule collect_database:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
+        engine=energy_model(),
+        measured=measured_fingerprint(),
         elements=ELEMENTS,
         code=code_fingerprint("collect_database"),
     message:

@@ -10,6 +10,7 @@ rule place_candidates:
             allow_missing=True,
         ),
         references=f"{RESULTS}/database/references.csv",
+        **own_points(),
         database=f"{RESULTS}/database/database.extxyz",
         generated=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         prototypes=f"{RESULTS}/database/prototypes.extxyz",
@@ -27,6 +28,8 @@ rule place_candidates:
         mem_mb=memory(2000),
         runtime=minutes(120),
     params:
+        engine=energy_model(),
+        measured=measured_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],
         holdout=HOLDOUT,

@@ -8,6 +8,7 @@ log = logging.getLogger("ccdcgan.evaluation")
 
 with job(snakemake):
     from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.energy_corrections import correction_of
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import find_repeats
     from ccdcgan.novelty import displacement, find_known, known_structures
@@ -18,9 +19,10 @@ with job(snakemake):
     inputs, elements = snakemake.input, snakemake.params.elements
     references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
     relaxed = gather([read_set(path) for path in inputs.batches])
-    candidates = with_formation_energies(relaxed, references)
+    correction = correction_of(snakemake.params.engine, elements, inputs.get("correction"))
+    candidates = with_formation_energies(relaxed, references, correction)
     database = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
-    candidates = with_hull_distances(candidates, hull_of(database, elements))
+    candidates = with_hull_distances(candidates, hull_of(database, elements), correction.uncertainty)
     uniqueness = Uniqueness(snakemake.params.matcher)
     repeats, novel = find_repeats(candidates, database, uniqueness)
     generated = {crystal.id: crystal for crystal in read_set(inputs.generated)}

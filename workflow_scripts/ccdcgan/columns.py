@@ -69,6 +69,19 @@ COLUMNS = _by_name(
             "eV/atom",
             "Formation energy above the convex hull of the database; below zero: under that hull.",
         ),
+        Column(
+            "uncorrected_formation_energy",
+            "uncorrected formation energy",
+            "eV/atom",
+            "The engine's own formation energy; the same where relaxation.correction is null.",
+        ),
+        Column(
+            "e_above_hull_uncertainty",
+            "uncertainty",
+            "eV/atom",
+            "Root mean square error of the engine's formation energies against DFT, on crystals of the system; empty: "
+            "never measured.",
+        ),
         Column("status", "status", "", "ok, or failed."),
         Column("reason", "reason", "", "Why a crystal was lost; empty if it was not."),
         Column("distinct", "distinct", "", "Whether the relaxed crystal is not in the database and no repeat."),

@@ -7,6 +7,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from ccdcgan.energy_corrections import UNCORRECTED, Correction
 from ccdcgan.errors import InputError
 from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.thermodynamics import convex_hull, formation_energy, hull_distance
@@ -15,10 +16,13 @@ SPACE_GROUP_TOLERANCE = 0.1
 """Distance (angstrom) within which a relaxed crystal counts as symmetric."""
 
 
-def with_formation_energies(crystals: Iterable[Crystal], references: Mapping[str, float]) -> list[Crystal]:
+def with_formation_energies(
+    crystals: Iterable[Crystal], references: Mapping[str, float], correction: Correction = UNCORRECTED
+) -> list[Crystal]:
     """Bring relaxed crystals to their standard cell and give them their formation energy and space group.
 
-    references: energy per atom (eV) of each element. Failed crystals stay as they are. A relaxed crystal
+    references: energy per atom (eV) of each element; correction: of the formation energies, of which the engine's own
+    stays as ``uncorrected_formation_energy``. Failed crystals stay as they are. A relaxed crystal
     whose cell cannot be brought to standard form becomes a failure, ``no_standard_cell``.
     """
     result = []
@@ -29,10 +33,14 @@ def with_formation_energies(crystals: Iterable[Crystal], references: Mapping[str
             except InputError as error:
                 result.append(crystal.updated(status="failed", reason="no_standard_cell", detail=str(error)))
                 continue
-            energy = formation_energy(structure.composition, crystal.info["energy_per_atom"], references)
+            composition = structure.composition
+            energy = formation_energy(composition, crystal.info["energy_per_atom"], references)
             symmetry = SpacegroupAnalyzer(structure, symprec=SPACE_GROUP_TOLERANCE)
             crystal = Crystal(crystal.id, structure, crystal.info).updated(
-                stage="relaxed", formation_energy=energy, space_group=symmetry.get_space_group_symbol()
+                stage="relaxed",
+                uncorrected_formation_energy=energy,
+                formation_energy=energy + correction.shift(composition, energy),
+                space_group=symmetry.get_space_group_symbol(),
             )
         result.append(crystal)
     return result
@@ -48,11 +56,17 @@ def hull_of(crystals: Sequence[Crystal], elements: Sequence[str]) -> PhaseDiagra
     )
 
 
-def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list[Crystal]:
-    """Give relaxed crystals their distance (eV/atom) to ``hull``; negative below a hull they are not part of."""
+def with_hull_distances(
+    crystals: Iterable[Crystal], hull: PhaseDiagram, uncertainty: float = float("nan")
+) -> list[Crystal]:
+    """Give relaxed crystals their distance (eV/atom) to ``hull``; negative below a hull they are not part of.
+
+    uncertainty: of the engine's formation energies (eV/atom), which stands beside each distance; NaN if unknown.
+    """
     return [
         crystal.updated(
-            e_above_hull=hull_distance(hull, crystal.structure.composition, crystal.info["formation_energy"])
+            e_above_hull=hull_distance(hull, crystal.structure.composition, crystal.info["formation_energy"]),
+            e_above_hull_uncertainty=uncertainty,
         )
         if crystal.info["status"] == "ok"
         else crystal
@@ -70,7 +84,9 @@ def to_table(crystals: Iterable[Crystal], elements: Sequence[str]) -> pd.DataFra
         *(
             "energy_per_atom",
             "formation_energy",
+            "uncorrected_formation_energy",
             "e_above_hull",
+            "e_above_hull_uncertainty",
             "fmax",
             "n_steps",
             "status",

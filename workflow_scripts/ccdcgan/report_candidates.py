@@ -1,7 +1,7 @@
 """The report's candidates: the table of all of them, and what is shown of the best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -39,6 +39,7 @@ class CandidateRow:
     cells: Sequence[Cell]
 
 
+UNCERTAINTY = "e_above_hull_uncertainty"
 HEADS = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "distinct", "scheme", "id")
 
 
@@ -49,7 +50,7 @@ def candidate_rows(
 
     shown: ids that have a view; verified, phonons: results of these stages, None if they were not run.
     """
-    names = (*HEADS, "status", "reason")
+    names = (*HEADS, UNCERTAINTY, "status", "reason")
     rows = complete(candidates, *names)
     best = rows.index.isin(best_of(rows).index)
     rows = rows.assign(best=best, distinct=is_true(rows["distinct"]))
@@ -62,7 +63,7 @@ def candidate_rows(
     result = []
     for row in rows.head(MOST_ROWS).to_dict("records"):
         stability = row["stability"] or f"failed: {reason_label(row['reason'])}"
-        energies = [_numeric(row[name]) for name in ("e_above_hull", "formation_energy")]
+        energies = [_distance(row), _numeric(row["formation_energy"])]
         cells = [
             Cell(formula_html(row["formula"]), str(row["formula"])),
             _words(text(row.get("space_group"))),
@@ -92,6 +93,14 @@ def _words(content: str) -> Cell:
 def _numeric(value: float | None, digits: int = 3) -> Cell:
     known = value is not None and value != "" and pd.notna(value)
     return Cell(number(value if known else None, digits), f"{float(value):.6f}" if known else "", True)
+
+
+def _distance(row: Mapping[str, Any]) -> Cell:
+    """Return the hull distance, with its uncertainty where that is known."""
+    cell, uncertainty = _numeric(row["e_above_hull"]), row.get(UNCERTAINTY)
+    if not cell.key or uncertainty is None or pd.isna(uncertainty):
+        return cell
+    return replace(cell, content=f"{cell.content} ± {number(uncertainty)}")
 
 
 def views(
@@ -127,7 +136,7 @@ def views(
             shown.append(_view("nearest known structure", note, known))
         structure = crystal.structure
         facts = [
-            ("hull distance", f"{number(row['e_above_hull'])} eV/atom"),
+            ("hull distance", f"{_distance(row).content} eV/atom"),
             ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
             ("space group", text(row.get("space_group"))),
             ("atoms in the cell", str(len(structure))),
