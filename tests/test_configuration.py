@@ -38,7 +38,7 @@ def test_default_configuration_passes():
         ("system", "Bi-Xx", "Xx is no chemical element; did you mean Xe?"),
         ("system", "Bi-Bi", "must name each element once"),
         ("relaxation.fmax", -1, "config key relaxation.fmax is -1; it must be above 0."),
-        ("relaxation.mlip.models", ["chgnet"], "allowed are 7net-0, 7net-l3i5, 7net-mf-0."),
+        ("relaxation.mlip.models", ["chgnet"], "allowed are 7net-0, 7net-l3i5, 7net-mf-0, MACE-MP-0,"),
         ("evaluation.stable", 0.2, "must not exceed evaluation.meta_stable, which is 0.15."),
         ("schemes", [], "config key schemes is empty; it must name at least one of dcgan, ccdcgan, flow, "),
         ("evaluation.compositions", ["Bi4Te"], "config key evaluation.compositions names 'Bi4Te'; it must be a comp"),

@@ -162,6 +162,7 @@ def test_only_the_last_stage_must_converge_and_its_energy_counts() -> None:
         ({"ase": {"calculator": "tersoff"}}, "relaxation.ase.calculator is 'tersoff'"),
         ({"engine": "mlip", "mlip": {"models": ["7net-omni"]}}, "'7net-omni'.*nothing is downloaded"),
         ({"engine": "mlip", "mlip": {"models": []}}, "relaxation.mlip.models"),
+        ({"engine": "mlip", "mlip": {"models": ["MatterSim"]}}, "needs the package mattersim; install it"),
     ],
 )
 def test_wrong_names_are_refused_at_once(changes: dict, message: str) -> None:
@@ -235,6 +236,22 @@ def test_sevennet_finds_the_formation_energy_of_bismuth_selenide() -> None:
     maker = MlipRelaxMaker(models=["7net-0", "7net-l3i5"], device="cpu", fmax=0.05)
     bismuth, selenium, compound = (maker.relax(crystal).energy_per_atom for crystal in crystals)
     assert compound - 0.4 * bismuth - 0.6 * selenium == pytest.approx(-0.39, abs=0.02)
+
+
+def test_a_force_field_of_atomate2_is_an_engine_of_its_own_weights() -> None:
+    """The same weights by both ways give the same energies."""
+    options = {"SevenNet": {"model": str(mlip.weights_path("7net-0")), "device": "cpu"}}
+    crystal = Structure(Lattice([[0, 3, 3], [3, 0, 3], [3, 3, 0]]), ["Bi", "Se"], [[0] * 3, [0.5] * 3])
+    named = make_engine(config(engine="mlip", mlip={"models": ["SevenNet"], "options": options}))
+    own = make_engine(config(engine="mlip"))
+    assert named.relax(crystal).energy_per_atom == pytest.approx(own.relax(crystal).energy_per_atom, abs=1e-6)
+    assert named.label == "SevenNet"
+
+
+def test_a_force_field_downloads_nothing() -> None:
+    maker = MlipRelaxMaker(models=["SevenNet"], options={"SevenNet": {"model": "7net-omni", "device": "cpu"}})
+    with pytest.raises(InputError, match="SevenNet would download its weights from .*download them yourself"):
+        maker.relax(BI2SE3)
 
 
 def test_sevennet_multi_fidelity_is_asked_for_pbe() -> None:

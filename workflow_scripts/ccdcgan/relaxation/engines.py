@@ -15,6 +15,7 @@ from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ccdcgan.errors import InputError
+from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, optimizer_class
 
@@ -131,11 +132,17 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
     return {
         "engine": engine,
-        "versions": {package: _version(package) for package in PACKAGES[engine]},
+        "versions": {package: _version(package) for package in _packages(engine, config)},
         **settings,
         **{key: config[key] for key in _decisive(engine)},
         "guards": vars(Guards.from_config(config.get("guards", {}))),
     }
+
+
+def _packages(engine: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the packages that compute the energies, those of installed force fields included."""
+    models = config["mlip"]["models"] if engine == "mlip" else ()
+    return (*PACKAGES[engine], *(FORCE_FIELDS[model] for model in models if model in FORCE_FIELDS))
 
 
 def _decisive(engine: str) -> tuple[str, ...]:

@@ -3,15 +3,19 @@
 J. Chem. Theory Comput. 20, 4857 (2024) for SevenNet-0; models are relaxed through in the order given.
 """
 
+import json
 import warnings
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from ase.calculators.calculator import Calculator
 from pymatgen.core import Structure
 
 from ccdcgan.errors import InputError
+from ccdcgan.relaxation.force_fields import FORCE_FIELDS, check_force_field, load_force_field
 from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
 
 WEIGHTS = {
@@ -31,8 +35,8 @@ def weights_path(model: str) -> Path:
     """Return the checkpoint of ``model``; raises InputError for one that the wheel does not hold."""
     if model not in WEIGHTS:
         raise InputError(
-            f"relaxation.mlip.models has {model!r}; choose from {', '.join(WEIGHTS)}, "
-            "whose weights are installed with sevenn (nothing is downloaded)."
+            f"relaxation.mlip.models has {model!r}; choose from {', '.join(WEIGHTS)}, whose weights are installed with "
+            f"sevenn (nothing is downloaded), or from {', '.join(FORCE_FIELDS)}."
         )
     package = find_spec("sevenn")
     if package is None or package.origin is None:
@@ -89,19 +93,24 @@ class MlipRelaxMaker(StagedRelaxMaker):
 
     >>> MlipRelaxMaker(models=["7net-0"]).relax(structure).energy_per_atom
 
-    models: relaxed through in this order, the last one's energy counts; device: auto, cpu or cuda.
+    models: relaxed through in this order, the last one's energy counts, of SevenNet or of FORCE_FIELDS; device: auto,
+    cpu or cuda; options: force field -> keywords of its calculator.
     """
 
     name: str = "mlip relax"
     models: list[str] = field(default_factory=lambda: ["7net-0", "7net-l3i5"])
     device: str = "auto"
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot run before anything does; raises InputError."""
         if not self.models or isinstance(self.models, str):
             raise InputError(f"relaxation.mlip.models is {self.models!r}; give a list from {', '.join(WEIGHTS)}.")
         for model in self.models:
-            weights_path(model)
+            if model in FORCE_FIELDS:
+                check_force_field(model)
+            else:
+                weights_path(model)
         optimizer_class(self.optimizer)
 
     @property
@@ -114,7 +123,10 @@ class MlipRelaxMaker(StagedRelaxMaker):
         from ase.data import atomic_numbers
 
         for model in self.models:
-            known = load_calculator(model, self.device).type_map
+            calculator = self._calculator(model)
+            if model in FORCE_FIELDS:  # does not say what it was trained on
+                continue
+            known = calculator.type_map
             for element in sorted(elements):
                 if atomic_numbers[element] not in known:
                     raise InputError(
@@ -124,4 +136,9 @@ class MlipRelaxMaker(StagedRelaxMaker):
 
     def stages(self, structure: Structure) -> list[Stage]:
         """Return one stage per model."""
-        return [Stage(model, load_calculator(model, self.device)) for model in self.models]
+        return [Stage(model, self._calculator(model)) for model in self.models]
+
+    def _calculator(self, model: str) -> Calculator:
+        if model in FORCE_FIELDS:
+            return load_force_field(model, json.dumps(self.options.get(model, {}), sort_keys=True))
+        return load_calculator(model, self.device)
