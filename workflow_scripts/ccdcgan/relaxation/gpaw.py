@@ -24,7 +24,7 @@ from ccdcgan.structures import from_atoms, symmetrised
 
 log = logging.getLogger(__name__)
 
-SYMPREC = 0.01
+SYMPREC = 0.05
 """Distance (angstrom) within which the start is made symmetric: GPAW then needs the irreducible k-points only."""
 LAST_STEP = "last.extxyz"
 
