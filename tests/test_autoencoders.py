@@ -109,7 +109,7 @@ def train(folder, source, steps_per_call=5, stop_after=None, **changes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision):
     def run(folder, stop_after=None):
         return train_autoencoder(

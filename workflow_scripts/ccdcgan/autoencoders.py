@@ -200,7 +200,7 @@ def train_autoencoder(
     with strategy.scope():
         autoencoder = build_autoencoder(*shape, policy, seed)
         weights = autoencoder.model.trainable_variables
-        optimizer = adam(settings, weights)
+        optimizer = adam(settings, weights, policy)
     loss_of = reconstruction_loss(settings["loss"])
     latent_noise = float(settings.get("latent_noise", 0.0))
 
@@ -217,6 +217,7 @@ def train_autoencoder(
             objective = loss / training_zero
             if l2 > 0:
                 objective += l2 * tf.add_n([tf.reduce_sum(weight**2) for weight in weights])
+            objective = optimizer.scale_loss(objective)
         descend(optimizer, tape.gradient(objective, weights), weights)
         return loss, all_zero_loss(settings["loss"], voxels)
 
