@@ -1,6 +1,9 @@
-"""A run of the paper's size is planned in seconds, with a number of jobs that a scheduler bears."""
+"""Plans: a run of the paper's size takes seconds and a number of jobs that a scheduler bears; engines change none."""
+
+import re
 
 from benchmarks.planning import PLANS, plan
+from tests.conftest import TOY, Workflow
 
 
 def test_a_run_of_the_papers_size_is_planned_in_seconds(tmp_path):
@@ -8,3 +11,16 @@ def test_a_run_of_the_papers_size_is_planned_in_seconds(tmp_path):
     assert 500 < jobs < 1500
     assert processor < 10  # s
     assert memory < 1000  # MB
+
+
+def test_another_engine_changes_no_job(workflow: Workflow) -> None:
+    """About four seconds a plan."""
+
+    def jobs(engine: str) -> set[str]:
+        settings = ("--config", f"relaxation={{engine: {engine}}}", "run=engines")
+        lines = workflow.run("--dry-run", *TOY, *settings).stdout.splitlines()
+        return {line for line in lines if re.match(r"Job \d+: ", line)}
+
+    planned = jobs("ase")
+    assert len(planned) > 30
+    assert jobs("mlip") == jobs("gpaw") == planned
