@@ -26,6 +26,8 @@ DOUBTFUL = 0.05
 """Distance of two latents, relative to the length of the given one, above which other numbers of atoms are tried."""
 ROUNDS = 2
 """How often one atom more or less is tried."""
+TRIED = 3
+"""How many atoms at most are taken away, where a reading has most too much, and how many added; one at a time."""
 FAINTEST_ATOM = 0.05
 """Least height of a peak of what a reading lacks that is tried as an atom."""
 
@@ -129,14 +131,16 @@ def _another_number(
     reader: _Reader, rows: np.ndarray, found: list[np.ndarray], geometry: Geometry
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Return for each of ``rows`` the best with one atom less or more than ``found``, and whether it is the nearer."""
-    centres = voxel_centres(geometry.sites_grid, geometry.box)
+    centres, spacing = voxel_centres(geometry.sites_grid, geometry.box), geometry.box / geometry.sites_grid
     drawn = np.array([reader.draw(positions) for positions in found])
     again, before = reader.distances(rows, drawn)
     trials, owners = [], []
     for place, (positions, voxel) in enumerate(zip(found, reader.lacking(rows, again), strict=True)):
         apart = 0.9 * RESOLVED * geometry.sites_sigma
-        fresh = peaks(voxel, centres, FAINTEST_ATOM, apart, positions)[:3]
-        own = [np.delete(positions, number, axis=0) for number in range(len(positions))]
+        fresh = peaks(voxel, centres, FAINTEST_ATOM, apart, positions)[:TRIED]
+        indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, len(voxel) - 1).astype(int)
+        most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:TRIED]
+        own = [np.delete(positions, number, axis=0) for number in most_in_excess]
         own += [np.concatenate([positions, one[None]]) for one in fresh]
         trials += own
         owners += [place] * len(own)
