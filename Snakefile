@@ -8,6 +8,10 @@ CHECKOUT = Path(str(workflow.current_basedir))  # this workflow's own, also wher
 configfile: f"{CHECKOUT}/config.yaml"
 
 
+# with --sdm apptainer only: the jobs' container, made from apptainer.def, in the folder of the run
+container: "ccdcgan.sif"
+
+
 report: "report/workflow.rst"
 
 

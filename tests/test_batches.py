@@ -18,8 +18,9 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation import engines
-from ccdcgan.relaxation.batches import gather, relax_batch, slice_of
+from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import AseRelaxMaker
+from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.structures import Crystal, read_set, write_set
 from tests.alloys import alloys, config, copper, outcome
 

@@ -1,7 +1,6 @@
 """A run that is killed or interrupted in any stage goes on, and ends with the results of one that was not."""
 
 import os
-import re
 import signal
 import subprocess
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, TOY, Workflow
+from tests.conftest import TOY, Workflow
 from tests.crystals import bi2se3, rock_salt
 
 DATABASE = "results/toy/database/database.csv"
@@ -147,21 +146,3 @@ def test_a_scheme_without_candidates_is_reported(workflow: Workflow, toy_run: Wo
     assert "gave no candidates" in page
     summary = pd.read_csv(workflow.folder / "results/toy/summary.csv")
     assert (summary.loc[summary["quantity"].str.startswith("candidates per image"), "numerator"] == 0).all()
-
-
-def test_every_environment_file_agrees_with_the_pins():
-    import yaml
-
-    pins = dict(
-        line.strip().lower().split("==")
-        for line in (ROOT / "requirements.txt").read_text().splitlines()
-        if "==" in line
-    )
-    for path in (ROOT / "envs").glob("*.yaml"):
-        entries = yaml.safe_load(path.read_text())["dependencies"]
-        packages = [entry for entry in entries if isinstance(entry, str)]
-        packages += [package for entry in entries if isinstance(entry, dict) for package in entry["pip"]]
-        for package in packages:
-            name, _, version = re.sub(r"\[.*\]", "", package).replace("==", "=").partition("=")
-            if name not in ("python", "pip"):
-                assert pins[name] == version, f"{path.name}: {name}"

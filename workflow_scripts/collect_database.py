@@ -11,7 +11,7 @@ with job(snakemake):
     from ccdcgan.energy_corrections import correction_of
     from ccdcgan.errors import InputError
     from ccdcgan.files import read_csv, write_csv
-    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
 
     elements = snakemake.params.elements

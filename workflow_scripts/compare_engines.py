@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.verification")
 
 with job(snakemake):
     from ccdcgan.files import write_csv
-    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
     from ccdcgan.verification import compare

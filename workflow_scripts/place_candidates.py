@@ -12,7 +12,7 @@ with job(snakemake):
     from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import find_repeats
     from ccdcgan.novelty import displacement, find_known, known_structures
-    from ccdcgan.relaxation.batches import gather
+    from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -25,34 +25,10 @@ from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.relaxation.stages import failed
 from ccdcgan.structures import Crystal
 
-Item = TypeVar("Item")
 log = logging.getLogger(__name__)
 
 RETRIED = ("engine_error", "wall_clock")
 """Reasons that lie in the machine, not in the crystal: a batch started again tries these crystals again."""
-
-
-def slice_of(items: Sequence[Item], batch: int, n_batches: int) -> list[Item]:
-    """Return the items of one batch: every ``n_batches``-th from number ``batch`` (0 to n_batches - 1)."""
-    if not 0 <= batch < n_batches:
-        raise InputError(f"batch {batch} is not one of 0 to {n_batches - 1}; see relaxation.batches.")
-    return list(items[batch::n_batches])
-
-
-def gather(slices: Sequence[Sequence[Item]]) -> list[Item]:
-    """Return the items of all batches, batch 0 first, in the order they had before :func:`slice_of`.
-
-    Raises InputError if the lengths cannot come from one list, as when a batch is left over from another run.
-    """
-    total = sum(map(len, slices))
-    expected = [len(range(batch, total, len(slices))) for batch in range(len(slices))]
-    found = [len(items) for items in slices]
-    if found != expected:
-        raise InputError(
-            f"the batches hold {found} crystals, but {total} cut into {len(slices)} make {expected}; "
-            "delete the relaxed batches and run again."
-        )
-    return [slices[number % len(slices)][number // len(slices)] for number in range(total)]
 
 
 def relax_batch(
