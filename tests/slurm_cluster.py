@@ -2,10 +2,12 @@
 
 Partitions ``cpu`` and ``gpu``, one pretended GPU, no authentication, every daemon a child that is ended by its
 process id. Job steps look for the configuration in /etc/slurm, so that is where a link has to lie: tests that use
-this need root and a machine that is not part of a cluster.
+this need root and a machine that is not part of a cluster, and one cluster waits for the end of another.
 """
 
+import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,9 +15,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 LINKS = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf")
+MARK = "cluster-of-tests"
+LOCK = "tests.lock"
 ACCOUNT = "crystals"
 
 SLURM_CONF = """\
@@ -84,8 +89,13 @@ def missing(accounting: bool = False) -> str:
         return f"{', '.join(absent)} not installed (apt-get install {packages})"
     if os.geteuid() != 0:
         return "starting a Slurm needs root"
-    taken = [str(LINKS / name) for name in FILES if (LINKS / name).exists()]
+    taken = [str(LINKS / name) for name in FILES if (LINKS / name).exists() and not _of_a_test(LINKS / name)]
     return f"{taken[0]} exists: this machine has a Slurm of its own" if taken else ""
+
+
+def _of_a_test(link: Path) -> bool:
+    """Return whether this is the link of a cluster of tests."""
+    return link.is_symlink() and (link.resolve().parent / MARK).exists()
 
 
 def _program(name: str) -> str | None:
@@ -106,12 +116,27 @@ def _free_ports(count: int) -> list[int]:
 
 @dataclass
 class SlurmCluster:
-    """The daemons of one cluster. ``folder`` holds all their files; jobs up to number ``seen`` are not shown."""
+    """The daemons of one cluster; ``folder`` holds all their files."""
 
     folder: Path
     accounting: bool = False
-    seen: int = 0
     daemons: dict[str, subprocess.Popen] = field(default_factory=dict)
+    lock: TextIO | None = None
+
+    def __enter__(self) -> "SlurmCluster":
+        """Wait until no other cluster of tests is up, and start this one."""
+        LINKS.mkdir(exist_ok=True)
+        self.lock = open(LINKS / LOCK, "w")  # noqa: SIM115
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def start(self) -> None:
         """Write the configuration, start every daemon and wait until the node takes jobs."""
@@ -123,8 +148,9 @@ class SlurmCluster:
             (self.folder / name).mkdir(parents=True)
         (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values, accounting=accounting))
         (self.folder / "gres.conf").write_text("AutoDetect=off\nName=gpu File=/dev/null\n")
-        LINKS.mkdir(exist_ok=True)
+        (self.folder / MARK).touch()
         for name in FILES:
+            (LINKS / name).unlink(missing_ok=True)  # of tests that were killed
             (LINKS / name).symlink_to(self.folder / name)
         if self.accounting:
             self._start_accounting(SLURMDBD_CONF.format(**values))
@@ -159,6 +185,8 @@ class SlurmCluster:
         for name in FILES:
             if (LINKS / name).is_symlink():
                 (LINKS / name).unlink()
+        if self.lock:
+            self.lock.close()
 
     def ask(self, *command: str) -> str:
         """Return what a Slurm command prints."""
@@ -166,11 +194,16 @@ class SlurmCluster:
         return done.stdout.strip()
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return the jobs after ``seen``, first one first: id, state, partition, comment, memory, gres, account."""
-        names = ("id", "state", "partition", "comment", "memory", "gres", "account")
-        lines = self.ask("squeue", "--all", "--states=all", "--noheader", "--format=%i|%T|%P|%k|%m|%b|%a").splitlines()
-        jobs = [dict(zip(names, line.split("|"), strict=True)) for line in lines if line.count("|") == len(names) - 1]
-        return sorted((job for job in jobs if int(job["id"]) > self.seen), key=lambda job: int(job["id"]))
+        """Return all jobs, first one first: id, state, partition, comment, memory, account, and number of gpus."""
+        names = {name: name for name in ("state", "partition", "comment", "account")}
+        names = {"id": "JobID", **names, "memory": "MinMemory", "resources": "tres-per-job"}
+        columns = ",".join(f"{name}:0|" for name in names.values())
+        lines = self.ask("squeue", "--all", "--states=all", "--noheader", f"--Format={columns}").splitlines()
+        jobs = [dict(zip(names, line.split("|"), strict=False)) for line in lines if line.count("|") >= len(names)]
+        for job in jobs:
+            gpus = re.search(r"gpu(?::\w+)?[:=](\d+)", job.pop("resources"))
+            job["gpus"] = gpus.group(1) if gpus else "0"
+        return sorted(jobs, key=lambda job: int(job["id"]))
 
     def _start_accounting(self, configuration: str) -> None:
         """Start a database and slurmdbd, and enter the account that the tests' jobs run under."""

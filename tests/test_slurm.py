@@ -1,239 +1,198 @@
-"""The workflow on a real Slurm: jobs that fail, run out of time, are cancelled, lose their driver or the controller.
+"""A whole run on a real Slurm in which everything goes wrong once, and ends as one in which nothing did.
 
-Every fault strikes while relaxations or a training are under way (their processes are stopped to hold that moment),
-and the end is compared with the undisturbed run's, bit by bit.
+One run for all tests, since a run costs minutes. A job fails; the controller is restarted, a relaxation batch meets its
+time limit and another is cancelled; a training is warned of its time limit; the driver is interrupted in the middle of
+a training and killed in the middle of a relaxation. Processes are stopped to hold the moment. Each test looks at what
+came of one fault; the results are those of the toy run on one machine, byte for byte.
 """
 
-import json
-import os
 import re
 import signal
 import subprocess
-import sys
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import psutil
 import pytest
 
-from tests.conftest import ROOT, TOY, Workflow
+from tests.conftest import ROOT, Workflow
 from tests.slurm_cluster import SlurmCluster, missing
-from tests.test_faults import DATABASE, copy_until, wait_for
+from tests.slurm_workflow import CORES, ClusterWorkflow, hold, let_go
+from tests.test_faults import load_weights, wait_for
 
 pytestmark = pytest.mark.slurm
 
-CORES = str(min(os.cpu_count() or 1, 4))
-# The plugin looks at its jobs more and more seldom; here it looks every second.
-DRIVER = (
-    "from snakemake_executor_plugin_slurm import Executor;"
-    "Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, value: None);"
-    "from snakemake.cli import main; main()"
-)
-SITE = f"""
+SITE = """
 partitions: {{cpu: cpu, gpu: gpu}}
-training: {{gpus: 1, cores: {CORES}}}
+training: {{gpus: 1, cores: {cores}}}
+generation: {{gpus: 1}}
+setup: ['! mv "{fail_once}" "{fail_once}.done" 2>/dev/null']
 """
 
 
-@dataclass(frozen=True)
-class ClusterWorkflow(Workflow):
-    """The workflow driven with the Slurm profile; jobs may take five minutes and are tried three times."""
+@dataclass
+class Story:
+    """What was seen while the run went on.
 
-    def command(self, *arguments: str) -> list[str]:
-        limits = self.folder / "limits.yaml"
-        limits.write_text("limits: {runtime: 5}")
-        profile = ("--profile", str(ROOT / "profiles/slurm"), "--cores", CORES, "--latency-wait", "20")
-        once = ("--slurm-init-seconds-before-status-checks", "1", "--retries", "2")
-        plain = [sys.executable, "-c", DRIVER, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
-        return [*plain, *arguments, *TOY, str(limits), *profile, *once]
+    workflow: the finished run; jobs: all that Slurm knows of in the end; others: what stood in between.
+    """
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        """Start the driver with the usual answer to an interrupt from the keyboard."""
-        with open(self.folder / "driver.txt", "a") as log:
-            return subprocess.Popen(
-                self.command(*arguments),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            )
+    workflow: ClusterWorkflow
+    jobs: list[dict[str, str]] = field(default_factory=list)
+    after_restart: list[str] = field(default_factory=list)
+    relaxed_before: int = 0
+    interrupted: str = ""
+    left_behind: str = ""
+    cleaned: str = ""
 
-    def finish(self, driver: subprocess.Popen) -> None:
-        """Wait for the driver's good end."""
-        assert driver.wait(timeout=300) == 0, (self.folder / "driver.txt").read_text()[-5000:]
+    def states(self, rule: str) -> list[str]:
+        """Return the states of all submissions of a rule's jobs, or of one with its wildcards, first one first."""
+        return states(self.jobs, rule)
 
-    def processes(self, script: str) -> list[psutil.Process]:
-        """Return the processes of this folder that run a script of the workflow."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            try:
-                if any(word.endswith(f".{script}.py") for word in words) and process.cwd() == str(self.folder):
-                    found.append(process)
-            except psutil.Error:  # ended in between
-                continue
-        return found
 
-    def records(self) -> Counter:
-        """Return how often each relaxation of the database stands in its journals."""
-        lines = [
-            line
-            for path in (self.folder / "results/toy/database/journal").glob("0*.jsonl")
-            for line in path.read_text().splitlines()
-        ]
-        return Counter(json.loads(line)["key"] for line in lines)
+def states(jobs: list[dict[str, str]], rule: str) -> list[str]:
+    """Return the states of all jobs of a rule, or of a rule with its wildcards, first one first."""
+    return [job["state"] for job in jobs if re.fullmatch(f"rule_{rule}(_wildcards_.*)?", job["comment"])]
+
+
+def state_of(slurm: SlurmCluster, number: str) -> str:
+    """Return the present state of one job."""
+    (state,) = (job["state"] for job in slurm.jobs() if job["id"] == number)
+    return state
+
+
+def ended(slurm: SlurmCluster, number: str) -> str:
+    """Wait until no job runs or waits any more; return the state of one."""
+    wait_for(lambda: not {job["state"] for job in slurm.jobs()} & {"RUNNING", "PENDING", "COMPLETING"})
+    return state_of(slurm, number)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The site's file, found through the environment as a user's may be."""
-    path = tmp_path_factory.mktemp("site") / "site.yaml"
-    path.write_text(SITE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CCDCGAN_SITE", str(path))
-        yield path
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory, site: Path) -> Iterator[SlurmCluster]:
-    """A Slurm without accounting, shared by the tests of this module."""
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A Slurm without accounting."""
     if missing():
         pytest.skip(missing())
-    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
-    try:
-        cluster.start()
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
         yield cluster
-    finally:
-        cluster.close()
 
 
-@pytest.fixture
-def relaxing(tmp_path: Path, slurm: SlurmCluster, toy_run: Workflow) -> ClusterWorkflow:
-    """A run whose next jobs are the two batches of the database, and then the database."""
-    workflow = ClusterWorkflow(tmp_path)
-    copy_until(workflow, toy_run, "database")
-    database = workflow.folder / "results/toy/database"
-    for path in [*database.glob("relaxed/0*"), *database.glob("journal/0*"), *database.glob("database*")]:
-        path.unlink()
-    return workflow
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, slurm: SlurmCluster) -> Iterator[Story]:
+    """The whole run, every fault after the other."""
+    workflow = ClusterWorkflow(tmp_path_factory.mktemp("run"))
+    site, fail_once = workflow.folder / "site.yaml", workflow.folder / "fail_once"
+    site.write_text(SITE.format(cores=CORES, fail_once=fail_once))
+    fail_once.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CCDCGAN_SITE", str(site))
+        yield run_through_all_faults(workflow, slurm)
 
 
-def hold_in_the_middle(workflow: ClusterWorkflow, driver: subprocess.Popen) -> list[psutil.Process]:
-    """Stop the relaxations once each batch has some crystals behind it; return their processes."""
+def run_through_all_faults(workflow: ClusterWorkflow, slurm: SlurmCluster) -> Story:
+    """Run the toy preset on the cluster and do to it all that can be done."""
+    story, results = Story(workflow), workflow.folder / "results/toy"
 
-    def under_way() -> bool:
-        assert driver.poll() is None, (workflow.folder / "driver.txt").read_text()[-5000:]
-        return len(list((workflow.folder / "results/toy/database/journal").glob("0*.jsonl"))) == 2 and all(
-            path.stat().st_size for path in (workflow.folder / "results/toy/database/journal").glob("0*.jsonl")
-        )
+    driver = workflow.start()
+    journals = {
+        f"relax_database_wildcards_{batch}": results / f"database/journal/{batch}.jsonl" for batch in ("000", "001")
+    }
+    held = hold(workflow, driver, slurm, journals, "relax_batch")
+    story.relaxed_before = workflow.records().total()
+    slurm.stop("slurmctld")
+    slurm.start_controller()
+    story.after_restart = [state_of(slurm, number) for number, _ in held.values()]
+    (out_of_time, _), (cancelled, _) = held.values()
+    slurm.ask("scontrol", "update", f"JobId={out_of_time}", "EndTime=now")
+    slurm.ask("scancel", cancelled)
+    let_go(held)
 
-    wait_for(under_way)
-    held = workflow.processes("relax_batch")
-    for process in held:
-        process.suspend()
-    return held
+    checkpoint = {"train_autoencoder_wildcards_sites": results / "representation/checkpoints/sites.npz"}
+    held = hold(workflow, driver, slurm, checkpoint, "train_autoencoder")
+    ((number, training),) = held.values()
+    # the warning comes two minutes before the end, which is now
+    slurm.ask("scontrol", "update", f"JobId={number}", "EndTime=now+90seconds")
+    workflow.wait_for(driver, lambda: not training.is_running())  # Slurm wakes it for the warning
+
+    checkpoint = {"train_generator_wildcards_dcgan": results / "models/checkpoints/dcgan.npz"}
+    held = hold(workflow, driver, slurm, checkpoint, "train_generator")
+    driver.send_signal(signal.SIGINT)
+    let_go(held)
+    assert driver.wait(timeout=120) != 0
+    ((number, _),) = held.values()
+    story.interrupted = ended(slurm, number)
+
+    driver = workflow.start()
+    state_file = {"relax_candidates_wildcards_dcgan_000": results / "logs/relax_candidates/dcgan/000.json"}
+    held = hold(workflow, driver, slurm, state_file, "relax_batch")
+    driver.kill()
+    driver.wait()
+    ((number, _),) = held.values()
+    story.left_behind = state_of(slurm, number)
+    (command,) = re.findall(r"^grep -ho 'SLURM run ID.*$", (ROOT / "docs/cluster.md").read_text(), re.MULTILINE)
+    subprocess.run(command, shell=True, check=True, cwd=workflow.folder)
+    story.cleaned = ended(slurm, number)
+
+    workflow.finish(workflow.start())
+    story.jobs = slurm.jobs()
+    return story
 
 
-def let_go(processes: list[psutil.Process]) -> None:
-    """Let stopped processes go on, those that still live."""
-    for process in processes:
-        if process.is_running():
-            process.resume()
+def test_the_run_ends_with_the_tables_of_an_undisturbed_one(story: Story, toy_run: Workflow):
+    undisturbed, disturbed = ClusterWorkflow(toy_run.folder).tables(), story.workflow.tables()
+    assert set(disturbed) == set(undisturbed)
+    assert {name for name in undisturbed if disturbed[name] != undisturbed[name]} == set()
 
 
-def states(slurm: SlurmCluster, rule: str) -> list[str]:
-    """Return the states of all submissions of a rule's jobs in this test, first one first."""
-    return [job["state"] for job in slurm.jobs() if rule in job["comment"]]
-
-
-def assert_undisturbed(workflow: ClusterWorkflow, toy_run: Workflow) -> None:
-    """The database is that of the undisturbed run, and nothing was relaxed twice."""
-    assert (workflow.folder / DATABASE).read_bytes() == (toy_run.folder / DATABASE).read_bytes()
-    records = workflow.records()
+def test_no_crystal_is_relaxed_twice(story: Story, toy_run: Workflow):
+    records = story.workflow.records()
+    assert 0 < story.relaxed_before < records.total()
     assert set(records.values()) == {1}
     assert set(records) == set(ClusterWorkflow(toy_run.folder).records())
 
 
-@pytest.fixture(autouse=True)
-def own_jobs(slurm: SlurmCluster) -> Iterator[None]:
-    """Let a test see its own submissions only."""
-    yield
-    slurm.ask("scancel", "--user=root")
-    slurm.seen = max((int(job["id"]) for job in slurm.jobs()), default=slurm.seen)
+def test_trainings_and_generation_run_on_the_gpu_all_else_on_processors(story: Story):
+    on_gpu = re.compile(r"rule_(train|generate)_.*")
+    partitions = {(bool(on_gpu.fullmatch(job["comment"])), job["partition"], job["gpus"]) for job in story.jobs}
+    assert partitions == {(True, "gpu", "1"), (False, "cpu", "0")}
 
 
-def test_a_job_that_fails_is_submitted_once_more_for_each_retry(
-    relaxing: ClusterWorkflow, slurm: SlurmCluster, toy_run: Workflow
-):
-    references = relaxing.folder / "results/toy/database/references.csv"
-    content = references.read_bytes()
-    references.write_text("nothing,useful\n")
-    driver = relaxing.start(DATABASE)
-    wait_for(lambda: "FAILED" in states(slurm, "collect_database"))
-    references.write_bytes(content)
-    relaxing.finish(driver)
-    assert states(slurm, "collect_database") == ["FAILED", "COMPLETED"]
-    assert states(slurm, "relax_database") == ["COMPLETED", "COMPLETED"]
-    assert {job["partition"] for job in slurm.jobs()} == {"cpu"}
-    memory = [job["memory"] for job in slurm.jobs() if "collect_database" in job["comment"]]
-    assert memory == ["1000M", "2000M"]  # the second attempt asks for more
-    assert_undisturbed(relaxing, toy_run)
+def test_a_job_that_fails_is_submitted_once_more_and_asks_for_more_memory(story: Story):
+    assert story.states("build_prototypes") == ["FAILED", "COMPLETED"]
+    first, second = (job["memory"] for job in story.jobs if job["comment"] == "rule_build_prototypes")
+    assert 2 * int(first.removesuffix("M")) == int(second.removesuffix("M"))
 
 
-def test_a_batch_that_meets_its_time_limit_goes_on_in_the_next_attempt(
-    relaxing: ClusterWorkflow, slurm: SlurmCluster, toy_run: Workflow
-):
-    driver = relaxing.start(DATABASE)
-    hold_in_the_middle(relaxing, driver)
-    before = relaxing.records().total()
-    for job in slurm.jobs():
-        slurm.ask("scontrol", "update", f"JobId={job['id']}", "EndTime=now")
-    relaxing.finish(driver)
-    assert states(slurm, "relax_database") == ["TIMEOUT", "TIMEOUT", "COMPLETED", "COMPLETED"]
-    assert 0 < before < relaxing.records().total()
-    assert_undisturbed(relaxing, toy_run)
+def test_a_restarted_controller_knows_the_running_jobs(story: Story):
+    assert story.after_restart == ["RUNNING", "RUNNING"]
 
 
-def test_a_restarted_controller_and_a_cancelled_job_lose_nothing(
-    relaxing: ClusterWorkflow, slurm: SlurmCluster, toy_run: Workflow
-):
-    driver = relaxing.start(DATABASE)
-    held = hold_in_the_middle(relaxing, driver)
-    slurm.stop("slurmctld")
-    slurm.start_controller()
-    assert states(slurm, "relax_database") == ["RUNNING", "RUNNING"]
-    (cancelled,) = (job["id"] for job in slurm.jobs() if job["comment"].endswith("000"))
-    slurm.ask("scancel", cancelled)
-    let_go(held)
-    relaxing.finish(driver)
-    assert sorted(states(slurm, "relax_database")) == ["CANCELLED", "COMPLETED", "COMPLETED"]
-    assert_undisturbed(relaxing, toy_run)
+def test_a_batch_that_meets_its_time_limit_and_a_cancelled_one_are_submitted_once_more(story: Story):
+    assert sorted(story.states("relax_database")) == ["CANCELLED", "COMPLETED", "COMPLETED", "TIMEOUT"]
 
 
-def test_an_interrupted_driver_cancels_its_jobs(relaxing: ClusterWorkflow, slurm: SlurmCluster, toy_run: Workflow):
-    driver = relaxing.start(DATABASE)
-    hold_in_the_middle(relaxing, driver)
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) != 0
-    wait_for(lambda: states(slurm, "relax_database") == ["CANCELLED", "CANCELLED"])
-    relaxing.finish(relaxing.start(DATABASE))
-    assert_undisturbed(relaxing, toy_run)
+def test_a_training_that_is_warned_of_its_time_limit_saves_itself_and_goes_on(story: Story, toy_run: Workflow):
+    assert story.states("train_autoencoder_wildcards_sites") == ["FAILED", "COMPLETED"]
+    log = (story.workflow.folder / "results/toy/logs/train_autoencoder/sites.log").read_text()
+    (step,) = re.findall(r"training goes on from step (\d+)", log)
+    assert int(step) % 500 != 0  # saved when it was asked to, between two checkpoints
+    model = "results/toy/representation/sites_autoencoder.keras"
+    assert load_weights(story.workflow.folder / model) == load_weights(toy_run.folder / model)
 
 
-def test_the_jobs_of_a_killed_driver_are_found_and_cancelled_with_the_documented_command(
-    relaxing: ClusterWorkflow, slurm: SlurmCluster, toy_run: Workflow
-):
-    driver = relaxing.start(DATABASE)
-    held = hold_in_the_middle(relaxing, driver)
-    driver.kill()
-    driver.wait()
-    assert states(slurm, "relax_database") == ["RUNNING", "RUNNING"]
-    page = (ROOT / "docs/cluster.md").read_text()
-    (command,) = re.findall(r"^grep -ho 'SLURM run ID.*$", page, re.MULTILINE)
-    subprocess.run(command, shell=True, check=True, cwd=relaxing.folder)
-    wait_for(lambda: states(slurm, "relax_database") == ["CANCELLED", "CANCELLED"])
-    wait_for(lambda: not any(process.is_running() for process in held))
-    relaxing.finish(relaxing.start(DATABASE))
-    assert_undisturbed(relaxing, toy_run)
+def test_an_interrupted_driver_cancels_its_jobs_and_the_training_goes_on(story: Story):
+    assert story.interrupted == "CANCELLED"
+    assert story.states("train_generator_wildcards_dcgan") == ["CANCELLED", "COMPLETED"]
+    log = (story.workflow.folder / "results/toy/logs/train_generator/dcgan.log").read_text()
+    assert "training goes on from step" in log
+
+
+def test_the_jobs_of_a_killed_driver_are_found_and_cancelled_with_the_documented_command(story: Story):
+    assert story.left_behind == "RUNNING"
+    assert story.cleaned == "CANCELLED"
+    assert story.states("relax_candidates_wildcards_dcgan_000") == ["CANCELLED", "COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    "rule", ["substitute_elements", "collect_database", "split_crystals", "train_autoencoder_wildcards_lattice"]
+)
+def test_a_job_that_no_fault_met_is_submitted_once(story: Story, rule: str):
+    assert story.states(rule) == ["COMPLETED"]
