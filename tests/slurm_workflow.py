@@ -78,6 +78,13 @@ class ClusterWorkflow(Workflow):
                 continue
         return found
 
+    def end_drivers(self) -> None:
+        """Kill every Snakemake that still works in this folder, as after a test that failed."""
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            if "snakemake_executor_plugin_slurm" in " ".join(words[:3]) and str(self.folder) in words:
+                process.kill()
+
     def records(self) -> Counter:
         """Return how often each relaxation of the database and of the candidates stands in the journals."""
         lines = [

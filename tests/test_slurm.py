@@ -84,7 +84,10 @@ def story(tmp_path_factory: pytest.TempPathFactory, slurm: SlurmCluster) -> Iter
     fail_once.touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CCDCGAN_SITE", str(site))
-        yield run_through_all_faults(workflow, slurm)
+        try:
+            yield run_through_all_faults(workflow, slurm)
+        finally:
+            workflow.end_drivers()
 
 
 def run_through_all_faults(workflow: ClusterWorkflow, slurm: SlurmCluster) -> Story:
