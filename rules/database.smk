@@ -108,10 +108,10 @@ rule collect_references:
 
 rule collect_database:
     input:
+        **own_points(),
         # names, not rules.…: with those, Snakemake takes a time that grows with the square of the number of batches
         batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
         references=f"{RESULTS}/database/references.csv",
-        **own_points(),
     output:
         crystals=f"{RESULTS}/database/database.extxyz",
         table=f"{RESULTS}/database/database.csv",

@@ -3,6 +3,7 @@
 
 rule place_candidates:
     input:
+        **own_points(),
         # names, not rules.…: as in collect_database
         batches=expand(
             f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
@@ -10,7 +11,6 @@ rule place_candidates:
             allow_missing=True,
         ),
         references=f"{RESULTS}/database/references.csv",
-        **own_points(),
         database=f"{RESULTS}/database/database.extxyz",
         generated=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         prototypes=f"{RESULTS}/database/prototypes.extxyz",
