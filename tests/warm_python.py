@@ -8,6 +8,7 @@ is about starting, killing and resuming jobs is tested without this.
 
 import json
 import os
+import runpy
 import signal
 import socket
 import stat
@@ -20,9 +21,13 @@ from pathlib import Path
 LIBRARIES = (
     "numpy", "scipy.spatial", "scipy.optimize", "pandas", "spglib", "ase.io", "ase.db", "jobflow", "matplotlib.pyplot",
     "pymatgen.core", "pymatgen.analysis.structure_matcher", "pymatgen.analysis.phase_diagram", "pymatgen.io.cif",
+    "pymatgen.analysis.prototypes",
     "plotly", "jinja2", "sklearn.ensemble", "sklearn.decomposition", "keras",
 )  # fmt: skip
 """What the jobs import that takes long; no work is done with them before the fork."""
+
+START = "import sys; sys.executable = sys.argv.pop(1); from snakemake.cli import main; main()"
+"""What makes Snakemake, with such a Python as its first argument, start its jobs with it."""
 
 CLIENT = """#!{python} -SE
 import json, os, signal, socket, sys
@@ -92,8 +97,6 @@ def _answer(client: socket.socket) -> None:
 
 def _run(arguments: list[str]) -> None:
     """Be ``python SCRIPT``, and end as it ends."""
-    import runpy
-
     sys.argv = arguments
     sys.path[0] = str(Path(arguments[0]).parent)
     code = 0

