@@ -245,7 +245,7 @@ class SlurmCluster:
                 start_new_session=True,
             )
 
-    def _wait(self, condition, what: str, seconds: float = 30) -> None:
+    def _wait(self, condition, what: str, seconds: float = 120) -> None:
         """Wait for a condition; raise TimeoutError with the ends of all logs if it does not come."""
         deadline = time.monotonic() + seconds
         while not condition():
