@@ -111,6 +111,7 @@ rule status:
         run=RUN,
         results=RESULTS,
         logs=LOGS,
+        extra=extra_targets(),
         snakemake=[sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile],
         rules={rule.name: (Path(rule.snakefile).stem, len(rule.output)) for rule in workflow.rules if rule.output},
     message:

@@ -301,6 +301,12 @@ def verified_if_there(wildcards):
     return table if Path(table).exists() else []
 
 
+def extra_targets():
+    """Targets that the default one does not need -> their first rule: the status shows those that were begun."""
+    targets = {"vasp_inputs": "write_vasp_inputs", "phonons": "compute_phonons"}
+    return targets | ({"verified": "select_for_verification"} if config["verify"]["engine"] else {})
+
+
 def units_of_work():
     """(rule, kind, units) of the work whose amount follows from the configuration."""
     networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]

@@ -12,7 +12,7 @@ import pytest
 from ccdcgan.progress import Progress, in_words
 from ccdcgan_workflow import job_states
 from ccdcgan_workflow.job_states import job_state, read_states
-from ccdcgan_workflow.status import describe, rule_statuses
+from ccdcgan_workflow.status import begun, describe, rule_statuses
 from tests.conftest import TOY, Workflow
 from tests.test_faults import stop, wait_for
 
@@ -138,6 +138,13 @@ def test_jobs_with_several_outputs_are_counted_once():
     outputs = [("a1", "train", True), ("a2", "train", True), ("b1", "train", True), ("b2", "train", False)]
     (status,) = rule_statuses(outputs, {"train": ("models", 2), "unused": ("models", 1)}, {})
     assert (status.n_jobs, status.n_done) == (2, 1)
+
+
+def test_targets_beyond_the_default_one_count_once_they_were_begun():
+    states = {"a": state_of("a", "finished"), "b": state_of("b", "running", rule="select_for_verification")}
+    extra = {"vasp_inputs": "write_vasp_inputs", "verified": "select_for_verification"}
+    assert begun(extra, states) == ["verified"]
+    assert begun(extra, {}) == []
 
 
 def relaxing(workflow: Workflow) -> bool:

@@ -1,5 +1,6 @@
 """Verification: what is chosen, what it is compared with, and the whole stage behind a toy run."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -110,4 +111,6 @@ def test_a_toy_run_is_verified(toy_run: Workflow, tmp_path: Path) -> None:
     assert relaxed["difference"].abs().max() < 0.005
     assert (relaxed["verified_e_above_hull"] - relaxed["e_above_hull"]).abs().max() < 0.005
     assert relaxed.loc[relaxed["role"] == "candidate", "same_structure"].all()
+    status = workflow.run("status", "--quiet", "all", *TOY, str(override)).stdout
+    assert re.search(r"verification +relax_verified +\d/\d", status)
     assert "relax_verified" not in workflow.planned("verified", *TOY, str(override))

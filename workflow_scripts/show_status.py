@@ -4,11 +4,14 @@ import sys
 
 from ccdcgan.errors import InputError
 from ccdcgan_workflow.job_states import read_states
-from ccdcgan_workflow.status import ask_snakemake, describe, rule_statuses
+from ccdcgan_workflow.status import ask_snakemake, begun, describe, rule_statuses
 
 params = snakemake.params
+states = read_states(params.logs)
 try:
-    outputs = ask_snakemake(params.snakemake, snakemake.config, snakemake.log[0])
+    extra = begun(params.extra, states)
+    targets = ["all", *extra] if extra else []
+    outputs = ask_snakemake(params.snakemake, snakemake.config, snakemake.log[0], targets)
 except InputError as error:
     sys.exit(str(error))
-print(describe(params.run, params.results, rule_statuses(outputs, params.rules, read_states(params.logs))), flush=True)
+print(describe(params.run, params.results, rule_statuses(outputs, params.rules, states)), flush=True)

@@ -69,17 +69,29 @@ class RuleStatus:
         return left + self.n_waiting * (mean or 0.0)
 
 
-def ask_snakemake(snakemake: Sequence[str], config: Mapping[str, Any], log: str | Path) -> list[tuple[str, str, bool]]:
-    """Return (output, rule, up to date) of every output of the whole workflow with ``config``.
+def begun(targets: Mapping[str, str], states: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return those targets beyond the default one of which this run has begun the first rule.
 
-    snakemake: the command that starts Snakemake on the workflow; it runs in the current folder, without a lock;
+    targets: target -> its first rule; states: by output, from :func:`ccdcgan_workflow.job_states.read_states`.
+    """
+    ran = {state["rule"] for state in states.values()}
+    return [target for target, rule in targets.items() if rule in ran]
+
+
+def ask_snakemake(
+    snakemake: Sequence[str], config: Mapping[str, Any], log: str | Path, targets: Sequence[str] = ()
+) -> list[tuple[str, str, bool]]:
+    """Return (output, rule, up to date) of every output that the targets need with ``config``.
+
+    snakemake: the command that starts Snakemake on the workflow; it runs in the current folder, without a lock; no
+    targets: the default one;
     log: where its own words go. Raises InputError if it cannot answer.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "config.json"
         file.write_text(json.dumps(config), encoding="utf-8")
         options = ["--configfile", str(file), "--summary", "--nolock", "--quiet", "all"]
-        asked = subprocess.run([*snakemake, *options], capture_output=True, text=True, check=False)
+        asked = subprocess.run([*snakemake, *targets, *options], capture_output=True, text=True, check=False)
     Path(log).write_text(asked.stderr, encoding="utf-8")
     if asked.returncode:
         raise InputError(f"Snakemake cannot say where the run stands; its reason is in {log}.")
