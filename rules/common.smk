@@ -261,11 +261,11 @@ def database_to_skip(wildcards):
     return rules.collect_database.output.crystals if skipping else []
 
 
-def figure_in_report(name):
-    """A figure as PNG, with its caption in Snakemake's own report."""
-    labels = {"figure": name.replace("_", " ")}
-    path = f"{RESULTS}/report/figures/{name}.png"
-    return report(path, caption=f"../report/figures/{name}.rst", category="Figures", labels=labels)
+def figure_in_report(path):
+    """A figure as PNG, with its caption, which the page has too, in Snakemake's own report."""
+    name = Path(path).stem
+    caption = f"../workflow_scripts/ccdcgan/templates/captions/{name}.rst"
+    return report(path, caption=caption, category="Figures", labels={"figure": name.replace("_", " ")})
 
 
 def hull_thresholds():

@@ -38,8 +38,8 @@ rule collect_phonons:
         tables=expand(f"{RESULTS}/phonons/ranks/{{rank}}.csv", rank=PHONON_RANKS),
         bands=expand(f"{RESULTS}/phonons/bands/{{rank}}.csv", rank=PHONON_RANKS),
     output:
-        table=f"{RESULTS}/phonons/phonons.csv",
-        figure=f"{RESULTS}/phonons/phonon_bands.png",
+        table=report(f"{RESULTS}/phonons/phonons.csv", caption="../report/phonons.rst", category="Tables"),
+        figure=figure_in_report(f"{RESULTS}/phonons/phonon_bands.png"),
         print=f"{RESULTS}/phonons/phonon_bands.pdf",
     log:
         f"{LOGS}/collect_phonons.log",

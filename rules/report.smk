@@ -3,6 +3,7 @@
 FIGURES = (
     "learning_curves",
     "example_crystals",
+    "reconstruction_examples",
     "formation_energies",
     "energy_histograms",
     "constraint_parity",
@@ -11,6 +12,7 @@ FIGURES = (
     "losses_by_reason",
 )
 TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/templates"
+PARTS_OF_THE_PAGE = (".j2", ".css", ".js", ".rst")
 
 
 rule collect_losses:
@@ -54,11 +56,14 @@ rule draw_figures:
         summary=rules.summarise_candidates.output.summary,
         losses=rules.collect_losses.output[0],
         graphs=rules.encode_crystals.output[0],
+        reconstruction=rules.reconstruct_crystals.output.table,
+        examples=rules.reconstruct_crystals.output.examples,
+        example_crystals=rules.reconstruct_crystals.output.crystals,
         lattice_history=f"{RESULTS}/representation/lattice_history.csv",
         sites_history=f"{RESULTS}/representation/sites_history.csv",
         parity=rules.train_constraint.output.table,
     output:
-        [figure_in_report(name) for name in FIGURES],
+        [figure_in_report(f"{RESULTS}/report/figures/{name}.png") for name in FIGURES],
         expand(f"{RESULTS}/report/figures/{{figure}}.pdf", figure=FIGURES),
     log:
         f"{LOGS}/draw_figures.log",
@@ -106,7 +111,10 @@ rule write_report:
         graphs=rules.encode_crystals.output[0],
         phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
         verified=verified_if_there,
-        figures=expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
+        figures=[
+            *expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
+            *([rules.collect_phonons.output.figure] if config["phonons"]["top"] else []),
+        ],
     output:
         page=report(f"{RESULTS}/report/index.html", caption="../report/page.rst", category="Report"),
         crystals=f"{RESULTS}/report/distinct_meta_stable.extxyz",
@@ -127,7 +135,7 @@ rule write_report:
         run=RUN,
         elements=ELEMENTS,
         schemes=[scheme for scheme in SCHEMES for _ in shard_sizes()],
-        benchmarks=BENCHMARKS,
+        results=RESULTS,
         engine=engine_in_words(),
         thresholds=hull_thresholds(),
         tables=[
@@ -142,7 +150,9 @@ rule write_report:
             "parity",
         ],
         code=code_fingerprint("write_report"),
-        templates=[file_fingerprint(f"{TEMPLATES}/{name}") for name in ("report.html.j2", "report.css", "report.js")],
+        templates=[
+            file_fingerprint(path) for path in sorted(Path(TEMPLATES).rglob("*")) if path.suffix in PARTS_OF_THE_PAGE
+        ],
     message:
         "Writing the report"
     script:

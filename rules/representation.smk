@@ -101,7 +101,13 @@ rule reconstruct_crystals:
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
     output:
         table=f"{RESULTS}/representation/reconstruction.csv",
-        summary=f"{RESULTS}/representation/reconstruction_summary.csv",
+        summary=report(
+            f"{RESULTS}/representation/reconstruction_summary.csv",
+            caption="../report/reconstruction.rst",
+            category="Tables",
+        ),
+        examples=f"{RESULTS}/representation/reconstruction_examples.npz",
+        crystals=f"{RESULTS}/representation/reconstruction_examples.extxyz",
     log:
         f"{LOGS}/reconstruct_crystals.log",
     benchmark:

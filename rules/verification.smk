@@ -55,7 +55,7 @@ rule compare_engines:
         selected=rules.select_for_verification.output[0],
         batches=expand(f"{RESULTS}/verification/relaxed/{{batch}}.extxyz", batch=numbered(config["verify"]["batches"])),
     output:
-        table=f"{RESULTS}/verification/verified.csv",
+        table=report(f"{RESULTS}/verification/verified.csv", caption="../report/verified.rst", category="Tables"),
         crystals=f"{RESULTS}/verification/verified.extxyz",
     log:
         f"{LOGS}/compare_engines.log",

@@ -20,7 +20,8 @@ from ccdcgan.crystal_graph import (
 )
 from ccdcgan.errors import InputError
 from ccdcgan.latents import IDLE, latent_ranges, latent_tests
-from ccdcgan.reconstruction import COLUMNS, reconstruct, summarise
+from ccdcgan.reconstruction import COLUMNS, make_examples, matches, reconstruct, summarise
+from ccdcgan.reconstruction_examples import choose
 from ccdcgan.splits import split_held_out
 from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
 from ccdcgan.voxels import Geometry, lattice_voxel
@@ -109,6 +110,14 @@ def test_reconstruction_counts_every_crystal(crystals, autoencoders):
     assert summary.loc["held_out", "n"] == 2
     assert summary.loc["held_out", "voxels_matched"] == 1
     assert summary.loc["all", "voxels_matched_share"] == pytest.approx(2 / 3)
+    roles = choose(table)
+    assert set(roles.values()) == {"salt", "caesium"}
+    made = make_examples(roles, {crystal.id: crystal for crystal in crystals}, graphs, *autoencoders)
+    assert made.sites.shape == (2, 2, 2, 16, 16) and made.lattices.shape == (2, 2, 16, 16)
+    assert made.sites[:, 0].max() > 0.9
+    for name in roles.values():
+        true = next(crystal.structure for crystal in crystals if crystal.id == name)
+        assert matches(made.crystal(name, "true").structure, true)[0]
     with pytest.raises(InputError, match="another order"):
         reconstruct(crystals[::-1], graphs, *autoencoders, np.zeros(3, bool))
 

@@ -28,6 +28,7 @@ from ccdcgan.exports.structure_files import (
 )
 from ccdcgan.exports.tables import export_table, write_tables
 from ccdcgan.files import read_csv
+from ccdcgan.report_figures import ALTERNATIVES
 from ccdcgan.structures import Crystal, from_atoms, read_set
 from tests.conftest import TOY, Workflow
 
@@ -201,7 +202,8 @@ def test_exports_of_a_toy_run_agree_with_its_tables(toy_run: Workflow):
 def test_snakemake_s_report_has_figures_tables_and_the_page(toy_run: Workflow):
     toy_run.run("--report", "snakemake.html", *TOY)
     text = (toy_run.folder / "snakemake.html").read_text()
-    for name in ("latent_map.png", "losses_by_reason.png", "summary.csv", "losses.csv", "candidates.csv", "index.html"):
+    tables = ("summary.csv", "losses.csv", "candidates.csv", "phonons.csv", "reconstruction_summary.csv")
+    for name in (*(f"{figure}.png" for figure in ALTERNATIVES), *tables, "index.html"):
         assert name in text, name
     for caption in ("numerator, denominator and value", "two directions in which the database", "what was lost"):
         assert caption in text, caption

@@ -9,6 +9,7 @@ with job(snakemake):
 
     from ccdcgan import figures
     from ccdcgan.files import read_arrays, read_csv
+    from ccdcgan.reconstruction_examples import load_examples
     from ccdcgan.structures import read_set
 
     inputs, params = snakemake.input, snakemake.params
@@ -29,6 +30,9 @@ with job(snakemake):
             known["graphs"][[rows[name] for name in examples]],
             params.elements,
             int(known["latent_sites"]),
+        ),
+        "reconstruction_examples": figures.reconstruction_examples(
+            load_examples(inputs.examples, inputs.example_crystals), read_csv(inputs.reconstruction)
         ),
         "formation_energies": figures.formation_energies(
             database, candidates, params.elements, schemes, params.thresholds

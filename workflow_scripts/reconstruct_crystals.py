@@ -10,7 +10,8 @@ with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.files import read_csv, write_csv
-    from ccdcgan.reconstruction import reconstruct, summarise
+    from ccdcgan.reconstruction import make_examples, reconstruct, summarise
+    from ccdcgan.reconstruction_examples import choose, save_examples
     from ccdcgan.splits import relaxed_for_training
     from ccdcgan.structures import read_set
 
@@ -18,14 +19,9 @@ with job(snakemake):
     crystals = relaxed_for_training(read_set(inputs.database), snakemake.params.holdout)
     split = read_csv(inputs.split)
     split = split[split["set"] == "database"].set_index("id")["split"].loc[[crystal.id for crystal in crystals]]
-    table = reconstruct(
-        crystals,
-        load_graphs(inputs.graphs),
-        load_autoencoder(inputs.lattice),
-        load_autoencoder(inputs.sites),
-        (split == "held_out").to_numpy(),
-        snakemake.params.max_atoms,
-    )
+    graphs, max_atoms = load_graphs(inputs.graphs), snakemake.params.max_atoms
+    networks = load_autoencoder(inputs.lattice), load_autoencoder(inputs.sites)
+    table = reconstruct(crystals, graphs, *networks, (split == "held_out").to_numpy(), max_atoms)
     summary = summarise(table, snakemake.params.held_out_by)
     for row in summary.itertuples():
         log.info(
@@ -34,3 +30,5 @@ with job(snakemake):
         )
     write_csv(output.table, table)
     write_csv(output.summary, summary)
+    by_id = {crystal.id: crystal for crystal in crystals}
+    save_examples(output.examples, output.crystals, make_examples(choose(table), by_id, graphs, *networks, max_atoms))

@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+from ccdcgan_workflow.costs import costs, finished_jobs
+from ccdcgan_workflow.job_states import read_states
 from ccdcgan_workflow.jobs import job
 
 log = logging.getLogger("ccdcgan.report")
@@ -10,11 +12,11 @@ log = logging.getLogger("ccdcgan.report")
 with job(snakemake):
     from ccdcgan.exports import short_summary, write_best
     from ccdcgan.files import read_arrays, read_csv, write_text
-    from ccdcgan.provenance import describe_machine, describe_versions
+    from ccdcgan.provenance import describe_versions
     from ccdcgan.report import render_report
     from ccdcgan.report_candidates import views
     from ccdcgan.report_plots import generated_graphs, latent_plot
-    from ccdcgan.report_provenance import rule_times
+    from ccdcgan.report_provenance import cost_table, machine_table
     from ccdcgan.report_tables import best_candidates
     from ccdcgan.structures import read_set
 
@@ -22,7 +24,7 @@ with job(snakemake):
     tables = {name: read_csv(inputs[name]) for name in snakemake.params.tables}
     counts = read_csv(inputs.database_counts)
     crystals = [crystal for path in inputs.placed for crystal in read_set(path)]
-    folder = Path(output.cif)
+    folder, results = Path(output.cif), Path(snakemake.params.results)
     folder.mkdir(parents=True, exist_ok=True)
     cif_files = write_best(tables["candidates"], crystals, folder, output.crystals)
     relaxed = {crystal.id: crystal for crystal in crystals}
@@ -38,13 +40,13 @@ with job(snakemake):
         latent=latent_plot(
             read_arrays(inputs.graphs), generated_graphs(shards), tables["database"], tables["candidates"]
         ),
-        times=rule_times(snakemake.params.benchmarks),
+        times=cost_table(costs(finished_jobs(results.parent, results.name))),
+        machines=machine_table(read_states(results / "logs").values()),
         **stages,
         figures={Path(path).stem: path for path in inputs.figures},
         provenance={
             "run": snakemake.params.run,
             "seed": config["seed"],
-            "machine": describe_machine(),
             "versions": describe_versions(),
             "database_by_step": counts.to_dict("records"),
             "configuration": config,

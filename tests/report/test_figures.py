@@ -9,7 +9,10 @@ from matplotlib.figure import Figure
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan import figures
+from ccdcgan.columns import scheme_label
 from ccdcgan.metrics import parity_metrics
+from ccdcgan.reconstruction_examples import Examples, choose, load_examples, save_examples
+from ccdcgan.schemes import SCHEMES
 from ccdcgan.structures import Crystal
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
@@ -44,8 +47,10 @@ def test_hull_vertices_are_the_compounds_on_the_hull(database):
 def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(database, candidates):
     figure = figures.formation_energies(database, candidates, ELEMENTS, PAPER_SCHEMES)
     panels = figure.axes
-    assert [axes.get_title() for axes in panels] == ["DCGAN", "DCGAN + constraint", "CCDCGAN"]
-    assert [n_points(axes) for axes in panels] == [[45, 3, 1], [45, 2, 1], [45, 3, 2]]
+    titles = [axes.get_title().split("\n") for axes in panels]
+    assert [name for name, _ in titles] == ["DCGAN", "DCGAN + constraint", "CCDCGAN"]
+    assert titles[2][1] == "3 relaxed, 2 distinct meta-stable"
+    assert [n_points(axes)[:3] for axes in panels] == [[45, 3, 1], [45, 2, 1], [45, 3, 2]]
     words = texts(figure)
     assert "Bi$_{2}$Se$_{3}$" in words and "BiSe" in words and "atomic fraction of Se" in words
     assert "formation energy (eV/atom)" in words
@@ -58,6 +63,54 @@ def test_more_than_two_elements_are_drawn_against_hull_distance(database, candid
     figure = figures.formation_energies(database, candidates, ("Mg", "Mn", "O"), ("ccdcgan",))
     assert figure.axes[0].get_xlabel() == "hull distance (eV/atom)"
     assert n_points(figure.axes[0])[:3] == [45, 3, 2]
+
+
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_figures_are_as_wide_as_a_page_for_any_number_of_schemes(database, candidates, summary, losses, n):
+    schemes = [*SCHEMES][:n]
+    drawn = [
+        figures.formation_energies(database, candidates, ELEMENTS, schemes),
+        figures.latent_map(graphs(5), dict.fromkeys(schemes, graphs(3))),
+        figures.losses_by_reason(summary, losses, schemes),
+        figures.generator_curves(dict.fromkeys(schemes, history(4))),
+        figures.energy_histograms(database, candidates, schemes),
+    ]
+    for figure in drawn:
+        words = texts(figure)
+        assert figure.get_size_inches()[0] <= 7.3 and figure.get_size_inches()[1] <= 14
+        assert all(scheme_label(scheme) in words for scheme in schemes)
+
+
+def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp_path):
+    table = pd.DataFrame(
+        {
+            "id": list("abcdefg"),
+            "split": ["train", "held_out", "train", "train", "held_out", "train", "train"],
+            "matched": [True, True, True, True, False, False, False],
+            "rms": [0.02, 0.01, 0.03, 0.04, np.nan, np.nan, np.nan],
+            "sites_error": [1e-4, 1e-4, 2e-4, 2e-4, 3e-4, 9e-4, np.nan],
+            "reason": ["", "", "", "", "not_matched", "missing_element", "outside_box"],
+        }
+    )
+    roles = choose(table)
+    assert roles == {"best": "b", "typical": "d", "typical of those held out": "e", "worst": "f"}
+    assert choose(table[:1]) == {"best": "a"} and choose(table[:0]) == {}
+    salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    shown = [Crystal(name, salt, {"side": "true"}) for name in roles.values()]
+    shown += [Crystal(name, salt, {"side": "decoded"}) for name in "bde"]
+    slices = np.random.default_rng(0).uniform(size=(4, 2, 2, 8, 8)).astype(np.float32)
+    names = np.array(list(roles.values())), np.array(list(roles))
+    save_examples(
+        tmp_path / "a.npz", tmp_path / "a.extxyz", Examples(*names, slices[:, :, 0], slices, ELEMENTS, 13.0, shown)
+    )
+    examples = load_examples(tmp_path / "a.npz", tmp_path / "a.extxyz")
+    figure = figures.reconstruction_examples(examples, table)
+    words = texts(figure)
+    assert "best (held out)\ncame back, rms 0.0100" in words
+    assert "worst (training)\nlost: an element is missing" in words and "no crystal" in words
+    pictures = [axes.images[0].get_array() for axes in figure.findobj(lambda artist: getattr(artist, "images", None))]
+    assert len(pictures) == 4 * 2 * 3
+    assert any(np.array_equal(picture, slices[3, 1, 1].T) for picture in pictures)
 
 
 def test_histogram_bars_are_shares_that_sum_to_one_hundred(database, candidates):
@@ -123,7 +176,7 @@ def test_generator_curves_of_each_scheme():
     plain = history().assign(constraint_term=0.0)
     figure = figures.generator_curves({"dcgan": plain, "ccdcgan": history()}, "exp")
     words = texts(figure)
-    assert "not in this scheme's loss" in words and "(no unit)" in words and len(figure.axes) == 8
+    assert "not in this\nscheme's loss" in words and "(no unit)" in words and len(figure.axes) == 8
     assert "not probed" in words
 
 

@@ -10,8 +10,10 @@ import pytest
 from ccdcgan import figures
 from ccdcgan.errors import InputError
 from ccdcgan.latents import RANGE_COLUMNS, TEST_COLUMNS
-from ccdcgan.report import FIGURES, LARGEST_PAGE, render_report
+from ccdcgan.report import LARGEST_PAGE, render_report
+from ccdcgan.report_figures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report_plots import hull_plot
+from ccdcgan.report_tables import NO_BREAK
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
 
@@ -69,6 +71,7 @@ def page_of(database, candidates, summary, losses, parity, **changes) -> str:
 
 def test_page_has_the_numbers(database, candidates, summary, losses, parity):
     page = page_of(database, candidates, summary, losses, parity, cif_paths={"c0": "cif/c 0.cif"})
+    page = page.replace(NO_BREAK, " ")
     for expected in (
         "2,397 / 12,000 (20.0 %)",
         "1 / 1,200 (0.08 %)",
@@ -95,24 +98,70 @@ def test_page_has_the_numbers(database, candidates, summary, losses, parity):
 
 def test_page_asks_no_network_and_every_image_has_a_text(database, candidates, summary, losses, parity, tmp_path):
     png, _ = figures.save_figure(figures.constraint_parity(parity), tmp_path / "parity")
-    page = page_of(database, candidates, summary, losses, parity, figures=dict.fromkeys(FIGURES, png))
+    page = page_of(database, candidates, summary, losses, parity, figures=dict.fromkeys(ALTERNATIVES, png))
     parsed = Page(page)
     assert parsed.links and all(link.startswith(("data:", "#", "./")) for link in parsed.links)
     head = page[: page.index("</head>")]
     assert "url(" not in head and "@import" not in head and "default-src 'none'" in head
     assert not {"link", "iframe"} & set(parsed.tags)
     assert len(page) < LARGEST_PAGE
-    assert len(parsed.alts) == len(FIGURES) and all(parsed.alts)
+    assert len(parsed.alts) == len(ALTERNATIVES) and all(parsed.alts)
     assert parsed.tags.count("h1") == 1 and "caption" in parsed.tags and "main" in parsed.tags
 
 
-def test_figures_have_captions_under_the_names_of_their_functions():
-    assert all(hasattr(figures, name) for name in FIGURES)
+def test_every_figure_has_one_caption_for_both_reports():
+    assert {path.stem for path in CAPTIONS.glob("*.rst")} == set(ALTERNATIVES)
+    assert all(hasattr(figures, name) and caption(name).endswith(".") for name in ALTERNATIVES)
 
 
 def test_a_figure_that_is_no_png_is_refused(database, candidates, summary, losses, parity):
     with pytest.raises(InputError, match="generator_curves"):
         page_of(database, candidates, summary, losses, parity, figures={"generator_curves": b"GIF89a"})
+
+
+def test_a_candidate_of_two_schemes_stands_once(database, candidates, summary, losses, parity):
+    page = page_of(database, candidates, summary, losses, parity)
+    assert page.count('data-schemes="DCGAN|DCGAN + constraint"') == 2
+    assert page.count("<tr data-schemes=") == 7
+    figure = hull_plot(database, candidates, ELEMENTS, PAPER_SCHEMES, 0.15)
+    marks = [point[0] for trace in figure.data if trace.mode == "markers" for point in trace.customdata]
+    assert sorted(name for name in marks if not name.startswith("db")) == ["c0", "c1", "c2", "d0", "d1", "d2"]
+
+
+def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary, losses, parity):
+    verified = pd.DataFrame(
+        {
+            "role": ["candidate", "candidate", "element"],
+            "id": ["c0", "d0", "ref-1"],
+            "formula": ["Bi2Se3", "Bi2Se3", "Bi"],
+            "formation_energy": [-0.4, -0.34, 0.0],
+            "verified_formation_energy": [-0.3, -0.18, 0.0],
+            "e_above_hull": [-0.0125, 0.05, 0.0],
+            "verified_e_above_hull": [0.1, 0.22, 0.0],
+            "difference": [0.1, 0.16, 0.0],
+            "volume_change": [0.02, 0.03, 0.0],
+            "same_structure": [True, False, True],
+            "verified_engine": "gpaw",
+            "status": "ok",
+            "reason": "",
+        }
+    )
+    phonons = pd.DataFrame({"id": ["c0"], "lowest_frequency": [-1.5], "dynamically_stable": [False], "status": "ok"})
+    sure = candidates.assign(e_above_hull_uncertainty=0.04)
+    page = page_of(database, sure, summary, losses, parity, verified=verified, phonons=phonons).replace(NO_BREAK, " ")
+    for expected in (
+        "1 / 2 (50.0 %) are meta-stable with it too",
+        "differ by 0.130 eV/atom on average",
+        "0 have no imaginary frequency",
+        "0.050 ± 0.040",
+        "2 / 3 (66.7 %) stay meta-stable",
+        "so it has learnt something general",
+        "hull distance, verified (eV/atom)",
+        "2.0 %",
+    ):
+        assert expected in page, expected
+    assert "snakemake verified" in page_of(database, candidates, summary, losses, parity)
+    assert "snakemake verified" not in page
 
 
 def test_names_are_escaped(database, candidates, summary, losses, parity):
@@ -162,7 +211,7 @@ def test_hull_of_three_elements_is_a_triangle_with_every_crystal(database, candi
     figure = hull_plot(ternary, made, ("Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
     points = [trace for trace in figure.data if trace.mode == "markers"]
     assert all(trace.type == "scatterternary" for trace in figure.data)
-    assert sum(len(trace.a) for trace in points) == 45 + 8
+    assert sum(len(trace.a) for trace in points) == 45 + 6  # two candidates are of two schemes, one failed
     assert np.allclose([sum(abc) for trace in points for abc in zip(trace.a, trace.b, trace.c, strict=True)], 1)
 
 

@@ -1,13 +1,17 @@
 """The report's tables and funnel count what the run's tables hold."""
 
+import platform
+
 import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
+from ccdcgan.crystal_views import view
 from ccdcgan.funnel import funnels
 from ccdcgan.neighbours import nearest_known
-from ccdcgan.report_provenance import rule_times
+from ccdcgan.provenance import describe_machine
+from ccdcgan.report_provenance import cost_table, machine_table
 from ccdcgan.report_tables import PAPER, best_candidates
 from ccdcgan.structures import Crystal
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
@@ -44,13 +48,34 @@ def test_nearest_known_structure_is_of_the_same_kind_whatever_cell_and_origin():
     assert nearest_known(moved, [], ELEMENTS) is None
 
 
-def test_times_of_rules_are_summed_over_their_jobs(tmp_path):
-    (tmp_path / "relax").mkdir()
-    head = "s\th:m:s\tmax_rss\tcpu_time\n"
-    (tmp_path / "relax/000.tsv").write_text(head + "60\t0:01:00\t500\t30\n")
-    (tmp_path / "relax/001.tsv").write_text(head + "120\t0:02:00\t700\t-\n")
-    rows = rule_times(tmp_path).rows
-    assert rows == [("relax", "2", "3.0", "0.5", "700"), ("all", "2", "3.0", "0.5", "700")]
+def test_every_atom_that_is_drawn_has_all_its_bonds():
+    rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
+    for structure in (rocksalt, rocksalt.get_primitive_structure()):
+        drawn = view(structure)
+        ends = [end for bond in drawn["bonds"] for end in bond] + [stub[0] for stub in drawn["stubs"]]
+        assert [ends.count(index) for index in range(len(drawn["atoms"]))] == [6] * len(drawn["atoms"])
+
+
+def test_costs_of_rules_and_the_machines_they_ran_on():
+    hours = ["hours", "core_hours", "cpu_hours", "gpu_hours", "longest_hours"]
+    costs = pd.DataFrame([["relax", 2, 500.0, 0.05, 0.05, 0.01, 0.0, 0.03]], columns=["rule", "jobs", "memory", *hours])
+    costs = pd.concat([costs, costs.assign(rule="total")])
+    rows = cost_table(costs).rows
+    assert rows[0] == ("relax", "2", "3.0", "1.8", "0.6", "0.05", "0.00", "500")
+    assert [row[0] for row in rows] == ["relax", "total"]
+    one, other = (
+        {"processor": name, "cores": 2, "memory": 8, "gpu": gpu, "system": "Linux"} for name, gpu in ("AX", ("B", ""))
+    )
+    states = [{"rule": "relax", "wildcards": {"batch": str(n)}, "machine": one} for n in (0, 0, 1)]
+    states += [{"rule": "train", "wildcards": {}, "machine": other}, {"rule": "old", "wildcards": {}}]
+    assert machine_table(states).rows == [("A", "2", "8", "X", "Linux", "2"), ("B", "2", "8", "none", "Linux", "1")]
+    assert machine_table([]).rows == []
+
+
+def test_this_machine_is_described_without_its_name():
+    machine = describe_machine()
+    assert machine["processor"] and machine["cores"] >= 1 and machine["memory"] >= 1
+    assert platform.node() not in str(machine["system"])
 
 
 def test_paper_ratios_are_the_paper_s():

@@ -3,6 +3,7 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 PACKAGES = (
     "snakemake",
@@ -15,6 +16,9 @@ PACKAGES = (
     "atomate2",
     "numpy",
     "scipy",
+    "scikit-learn",
+    "phonopy",
+    "gpaw",
 )
 
 
@@ -29,6 +33,26 @@ def describe_versions() -> dict[str, str]:
     return versions
 
 
-def describe_machine() -> str:
-    """Return system, processor architecture and number of processors."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+def describe_machine() -> dict[str, str | int]:
+    """Return what a job runs on: ``processor``, ``cores``, ``memory`` (GB), ``gpu`` and ``system``.
+
+    cores: those this job may use; gpu: models of NVIDIA's, separated by commas, "" if there is none.
+    """
+    models = [_entry(path, "Model") for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
+    return {
+        "processor": _entry(Path("/proc/cpuinfo"), "model name") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "gpu": ", ".join(models),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _entry(path: Path, name: str) -> str:
+    """Return the first value of ``name`` in a file of lines "name : value"; "" if it has none."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    found = (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name)
+    return next(found, "")

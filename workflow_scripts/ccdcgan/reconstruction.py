@@ -5,7 +5,7 @@ alone are read back too: what they lose no autoencoder can mend.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
 from ccdcgan.decoding import Decoded, decode_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.progress import track
-from ccdcgan.structures import Crystal
+from ccdcgan.reconstruction_examples import Examples
+from ccdcgan.structures import Crystal, compact_positions
 from ccdcgan.voxels import encode_crystal, refusal
 
 log = logging.getLogger(__name__)
@@ -136,3 +137,46 @@ def summarise(table: pd.DataFrame, held_out_by: str) -> pd.DataFrame:
             row[column] = part[column].mean()
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def make_examples(
+    roles: Mapping[str, str],
+    crystals: Mapping[str, Crystal],
+    graphs: CrystalGraphs,
+    lattice_autoencoder: Autoencoder,
+    sites_autoencoder: Autoencoder,
+    max_atoms: int = 20,
+) -> Examples:
+    """Return the crystals that ``reconstruction_examples.choose`` names, before and after.
+
+    crystals: by id, in their standard cell.
+    """
+    rows = {name: row for row, name in enumerate(graphs.ids)}
+    latents = graphs.latents[[rows[name] for name in roles.values()]]
+    networks = (lattice_autoencoder, sites_autoencoder)
+    drawn = decode_graphs(latents, len(graphs.elements), *networks)
+    decoded = decode_crystals(latents, graphs.elements, *networks, graphs.geometry, max_atoms)
+    lattices, sites, shown = [], [], []
+    for name, output, back in zip(roles.values(), drawn, decoded, strict=True):
+        crystal = crystals[name]
+        voxels = encode_crystal(crystal.structure, graphs.elements, graphs.geometry), output
+        lattices.append([lattice[len(lattice) // 2] for lattice, _ in voxels])
+        sites.append([each.max(axis=1) for _, each in voxels])
+        shown.append(Crystal(name, _in_the_middle(crystal.structure), {**crystal.info, "side": "true"}))
+        if back.structure is not None:
+            shown.append(Crystal(name, _in_the_middle(back.structure), {"side": "decoded"}))
+    return Examples(
+        np.array(list(roles.values()), dtype=str),
+        np.array(list(roles), dtype=str),
+        np.array(lattices, dtype=np.float32),
+        np.array(sites, dtype=np.float32),
+        tuple(graphs.elements),
+        graphs.geometry.box,
+        shown,
+    )
+
+
+def _in_the_middle(structure: Structure) -> Structure:
+    """Return the crystal with its atoms around the middle of the cell, where both sides can be compared by eye."""
+    centred = structure.lattice.get_fractional_coords(compact_positions(structure))
+    return Structure(structure.lattice, structure.species, centred + 0.5)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan.columns import best_of, complete, is_true, reason_label, scheme_label, title
+from ccdcgan.columns import reason_label, scheme_label, title
 from ccdcgan.crystal_views import cif_text, poscar_text, view
 from ccdcgan.neighbours import nearest_known
-from ccdcgan.report_tables import formula_html, number, text
+from ccdcgan.report_tables import formula_html, group_html, number, once_each, scheme_labels, text
+from ccdcgan.report_words import UNCERTAINTY
 from ccdcgan.structures import Crystal
 
 MOST_ROWS = 1500
@@ -29,57 +30,54 @@ class Cell:
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """id; scheme: label; label: of stability; best: distinct and meta-stable; shown: has a view; cells."""
+    """id; schemes: labels of those that have it; stability: its label; best: distinct and meta-stable; shown: has a
+    view; cells."""
 
     id: str
-    scheme: str
+    schemes: Sequence[str]
     stability: str
     best: bool
     shown: bool
     cells: Sequence[Cell]
 
 
-UNCERTAINTY = "e_above_hull_uncertainty"
 HEADS = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "distinct", "scheme", "id")
 
 
 def candidate_rows(
     candidates: pd.DataFrame, shown: Sequence[str], verified: pd.DataFrame | None, phonons: pd.DataFrame | None
-) -> tuple[list[str], list[CandidateRow]]:
-    """Return the heads and the rows of the table of all candidates, the best first, the failed last.
+) -> tuple[list[str], list[CandidateRow], int]:
+    """Return the heads and rows of the table of all candidates, once each, and how many candidates there are.
 
-    shown: ids that have a view; verified, phonons: results of these stages, None if they were not run.
+    shown: ids that have a view; verified, phonons: results of these stages, None if they were not run. The best come
+    first, the failed last; what is beyond MOST_ROWS is left out.
     """
-    names = (*HEADS, UNCERTAINTY, "status", "reason")
-    rows = complete(candidates, *names)
-    best = rows.index.isin(best_of(rows).index)
-    rows = rows.assign(best=best, distinct=is_true(rows["distinct"]))
-    rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
+    rows = once_each(candidates)
     heads = [title(name) for name in HEADS]
     second = {name: row["verified_e_above_hull"] for name, row in _by_id(verified).items()}
     lowest = {name: row["lowest_frequency"] for name, row in _by_id(phonons).items()}
-    heads += ["hull distance, verified (eV/atom)"] if second else []
+    heads[3:3] = ["hull distance, verified (eV/atom)"] if second else []
     heads += ["lowest phonon (THz)"] if lowest else []
     result = []
     for row in rows.head(MOST_ROWS).to_dict("records"):
-        stability = row["stability"] or f"failed: {reason_label(row['reason'])}"
-        energies = [_distance(row), _numeric(row["formation_energy"])]
+        failed = row["status"] == "failed"
+        stability = f"failed: {reason_label(row['reason'])}" if failed else text(row["stability"])
         cells = [
             Cell(formula_html(row["formula"]), str(row["formula"])),
-            _words(text(row.get("space_group"))),
-            *energies,
+            Cell(group_html(text(row.get("space_group"))), text(row.get("space_group"))),
+            _distance(row),
+            _numeric(row["formation_energy"]),
             _words(stability),
             _words("yes" if row["distinct"] else "no"),
-            _words(scheme_label(row["scheme"])),
+            _words(scheme_labels(row["schemes"])),
             _words(str(row["id"])),
         ]
-        cells += [_numeric(second.get(row["id"]))] if second else []
+        cells[3:3] = [_numeric(second.get(row["id"]))] if second else []
         cells += [_numeric(lowest.get(row["id"]), 2)] if lowest else []
-        label = row["stability"] or "failed"
-        result.append(
-            CandidateRow(str(row["id"]), scheme_label(row["scheme"]), label, row["best"], row["id"] in shown, cells)
-        )
-    return heads, result
+        labels = [scheme_label(scheme) for scheme in row["schemes"]]
+        label = "failed" if failed else text(row["stability"])
+        result.append(CandidateRow(str(row["id"]), labels, label, row["best"], row["id"] in shown, cells))
+    return heads, result, len(rows)
 
 
 def _by_id(table: pd.DataFrame | None) -> dict[str, dict[str, Any]]:

@@ -13,17 +13,21 @@ from plotly.graph_objects import Figure, Scatter, Scatterternary
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from ccdcgan.columns import best_of, complete, scheme_label, title
+from ccdcgan.columns import complete, scheme_label, title
 from ccdcgan.figures.energies import energy_limits, hull_vertices, with_energy
-from ccdcgan.figures.latent import principal_axes
 from ccdcgan.figures.style import GREY, scheme_style
+from ccdcgan.neighbour_map import neighbour_map
+from ccdcgan.report_tables import formula_html, once_each, scheme_labels
+from ccdcgan.schemes import is_screen
 
 SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
 """matplotlib's markers -> plotly's."""
 MOST_POINTS = 6000
 """Database crystals drawn at most, those nearest the hull: more of them make a browser slow."""
-MOST_OTHERS = 400
-"""Candidates of each scheme that were not relaxed, in the latent map."""
+MOST_MAPPED = 3000
+"""Database crystals on the latent map at most, those nearest the hull."""
+MOST_OTHERS = 200
+"""Candidates of each scheme that were not relaxed, on the latent map."""
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull", "space_group")
 _INK = {"ink": True}
 
@@ -41,12 +45,12 @@ def hull_plot(
     against hull distance. Tables: with the columns of the run's CSV files; meta_stable: eV/atom.
     """
     known = with_energy(complete(database, *_COLUMNS))
-    made = with_energy(complete(candidates, *_COLUMNS, "scheme", "distinct", "stability"))
+    made = with_energy(once_each(complete(candidates, *_COLUMNS)))
     if known.empty and made.empty:
         return None
     known = known.nsmallest(MOST_POINTS, "e_above_hull")
-    made = made[made["scheme"].isin(schemes)]
-    best = made.index.isin(best_of(made).index)
+    made = made[[any(scheme in schemes for scheme in owners) for owners in made["schemes"]]]
+    best = made["best"].astype(bool)
     sets = [("database", known, GREY, "circle-open", 6)]
     for scheme in schemes:
         colour, marker = scheme_style(scheme)
@@ -61,13 +65,16 @@ def hull_plot(
 
 
 def _hover(rows: pd.DataFrame) -> dict:
-    """Return what is said of each point: formula, energies, space group, id."""
+    """Return what is said of each point: formula, energies, space group, id, and which schemes have it."""
     data = rows.reindex(columns=["id", "formula", "formation_energy", "e_above_hull", "space_group"]).astype(object)
+    name = "%{fullData.name}"
+    if "schemes" in rows:
+        data["schemes"], name = rows["schemes"].map(scheme_labels), "%{customdata[5]}"
     lines = ("<b>%{customdata[1]}</b>", "E<sub>f</sub> %{customdata[2]:.3f} eV/atom")
     lines += ("hull distance %{customdata[3]:.3f} eV/atom", "space group %{customdata[4]}", "%{customdata[0]}")
     return {
         "customdata": data.where(data.notna(), "").to_numpy().tolist(),
-        "hovertemplate": "<br>".join(lines) + "<extra>%{fullData.name}</extra>",
+        "hovertemplate": "<br>".join(lines) + f"<extra>{name}</extra>",
     }
 
 
@@ -91,7 +98,7 @@ def _plane(sets: list, elements: Sequence[str], vertices: pd.DataFrame, meta_sta
         energies = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
         dense = np.linspace(0, 1, 101)
         limit = np.interp(dense, points, energies) + meta_stable
-        names = ["", *vertices["formula"], ""]
+        names = ["", *map(str, map(formula_html, vertices["formula"])), ""]
         line = {"mode": "lines", "hoverinfo": "skip", "meta": _INK}
         figure.add_trace(
             Scatter(
@@ -190,66 +197,64 @@ def latent_plot(
     database: pd.DataFrame,
     candidates: pd.DataFrame,
 ) -> Figure | None:
-    """Return the database's crystal graphs and the candidates' in the plane in which the former vary most.
+    """Return a map of the crystal graphs of database and candidates, see ``neighbour_map``.
 
-    known: ``ids`` and ``graphs`` (n, side, side, 1); generated: scheme -> ids and graphs of its candidates.
-    Relaxed crystals are coloured by formation energy; of the other candidates the first ones are grey. None
-    if the database has fewer than three crystal graphs.
+    known: ``ids`` and ``graphs`` (n, side, side, 1); generated: scheme -> ids and graphs of its candidates. Relaxed
+    crystals are coloured by formation energy; of the other candidates some are grey. A candidate that several schemes
+    have is drawn for the one that made it. None if the database has fewer than three crystal graphs. ``layout.meta``
+    has the trustworthiness of the map and of the plane of the two main components.
     """
     if len(known["graphs"]) < 3:
         return None
-    mean, axes, shares = principal_axes(known["graphs"])
-
-    def project(graphs: np.ndarray) -> np.ndarray:
-        return np.round((np.asarray(graphs, float).reshape(len(graphs), -1) - mean) @ axes.T, 4)
-
-    database, candidates = complete(database, *_COLUMNS), complete(candidates, *_COLUMNS, "scheme")
+    database, candidates = complete(database, *_COLUMNS), once_each(complete(candidates, *_COLUMNS))
+    sets = [("database", _to_map(known["ids"], known["graphs"], database, MOST_MAPPED, 0), database, "circle")]
+    for scheme, (ids, graphs) in generated.items():
+        rows = candidates[candidates["scheme"] == scheme]
+        if not is_screen(scheme) and len(graphs):
+            symbol = SYMBOLS[scheme_style(scheme)[1]]
+            sets.append((scheme, _to_map(ids, graphs, rows, len(rows), MOST_OTHERS), rows, symbol))
+    places, *trusted = neighbour_map(np.concatenate([graphs for _, (_, graphs), _, _ in sets]))
     energies = with_energy(pd.concat([database, candidates]))["formation_energy"]
     low, high = (float(energies.quantile(q)) for q in (0, 0.9)) if len(energies) else (0.0, 1.0)
     bar = {"title": {"text": "formation energy<br>(eV/atom)"}, "thickness": 12, "len": 0.8}
     scale = {"colorscale": "Cividis", "cmin": low, "cmax": high, "colorbar": bar}
-    figure = Figure()
-
-    def add(name: str, ids: Sequence[str], points: np.ndarray, table: pd.DataFrame, symbol: str) -> None:
-        place = {crystal: number for number, crystal in enumerate(ids)}
-        rows = with_energy(table[table["id"].isin(place)]).drop_duplicates("id")
-        at = points[[place[crystal] for crystal in rows["id"]]] if len(rows) else np.empty((0, 2))
-        marker = {"color": rows["formation_energy"].tolist(), "symbol": symbol, "size": 8, **scale}
-        marker |= {"showscale": not figure.data or not any(t.marker.showscale for t in figure.data)}
-        figure.add_trace(
-            Scatter(
-                x=at[:, 0].tolist(),
-                y=at[:, 1].tolist(),
-                mode="markers",
-                name=f"{name} ({len(rows):,})",
-                marker=marker | {"line": {"width": 0.6, "color": GREY}},
-                **_hover(rows),
-            )  # fmt: skip
+    figure, start, front = Figure(), 0, []
+    for name, (ids, _), table, symbol in sets:
+        place = pd.DataFrame(np.round(places[start : start + len(ids)], 3), index=pd.Index(ids), columns=["x", "y"])
+        start += len(ids)
+        rows = with_energy(table[table["id"].isin(place.index)]).drop_duplicates("id")
+        at, others = place.loc[rows["id"]], place.drop(index=rows["id"])
+        label = scheme_label(name)
+        if len(others) and name != "database":
+            marker = {"color": GREY, "symbol": f"{symbol}-open", "size": 5}
+            style = {"mode": "markers", "hoverinfo": "skip", "opacity": 0.45, "marker": marker}
+            figure.add_trace(
+                Scatter(
+                    x=list(others["x"]), y=list(others["y"]), name=f"{label}, not relaxed ({len(others):,})", **style
+                )
+            )
+        marker = {"color": list(rows["formation_energy"]), "symbol": symbol, "size": 8, **scale}
+        marker |= {"showscale": not front, "line": {"width": 0.6, "color": GREY}}
+        label = f"{label} ({len(rows):,})" if name == "database" else f"{label}, relaxed ({len(rows):,})"
+        front.append(
+            Scatter(x=list(at["x"]), y=list(at["y"]), mode="markers", name=label, marker=marker, **_hover(rows))
         )
-
-    for scheme, (ids, graphs) in generated.items():
-        if not len(graphs):
-            continue
-        symbol = SYMBOLS[scheme_style(scheme)[1]]
-        table = candidates[candidates["scheme"] == scheme]
-        points, relaxed = project(graphs), set(table["id"])
-        others = [number for number, name in enumerate(ids) if name not in relaxed][:MOST_OTHERS]
-        figure.add_trace(
-            Scatter(
-                x=points[others, 0].tolist(),
-                y=points[others, 1].tolist(),
-                mode="markers",
-                hoverinfo="skip",
-                name=f"{scheme_label(scheme)}, not relaxed ({len(others):,})",
-                opacity=0.45,
-                marker={"color": GREY, "symbol": f"{symbol}-open", "size": 5},
-            )  # fmt: skip
-        )
-        add(f"{scheme_label(scheme)}, relaxed", list(ids), points, table, symbol)
-    add("database", list(known["ids"]), project(known["graphs"]), database, "circle")
-    figure.update_xaxes(title=f"component 1 ({shares[0]:.0%} of the database's variance)")
-    figure.update_yaxes(title=f"component 2 ({shares[1]:.0%} of the database's variance)")
+    figure.add_traces(front[::-1])  # the database on top: it is the smaller set
+    figure.update_xaxes(title="map coordinate 1 (no unit)", showticklabels=False)
+    figure.update_yaxes(title="map coordinate 2 (no unit)", showticklabels=False)
+    figure.update_layout(meta=dict(zip(("map", "plane"), trusted, strict=True)))
     return _laid_out(figure)
+
+
+def _to_map(
+    ids: Sequence[str], graphs: np.ndarray, table: pd.DataFrame, most: int, others: int
+) -> tuple[list[str], np.ndarray]:
+    """Return ids and graphs of at most ``most`` crystals of the table, nearest to the hull, and ``others`` besides."""
+    row = {str(name): number for number, name in enumerate(ids)}
+    wanted = table.sort_values("e_above_hull", kind="stable")["id"].drop_duplicates()
+    chosen = [name for name in wanted if name in row][:most]
+    chosen += [name for name in row if name not in set(chosen)][:others]
+    return chosen, np.asarray(graphs)[[row[name] for name in chosen]]
 
 
 def _laid_out(figure: Figure) -> Figure:

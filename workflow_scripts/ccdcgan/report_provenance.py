@@ -1,37 +1,50 @@
-"""How long the jobs of a run took, from Snakemake's benchmark files."""
+"""What a run was computed on and what it took, from the state files of its jobs."""
 
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
 from ccdcgan.report_tables import Table, number, words
 
 
-def rule_times(benchmarks: str | Path) -> Table:
-    """Return for each rule its jobs, their wall and processor time, and the largest memory of one.
+def cost_table(costs: pd.DataFrame) -> Table:
+    """Return what each rule took, the dearest first, and their sum.
 
-    benchmarks: folder with one ``{rule}.tsv`` or ``{rule}/*.tsv`` a job, in seconds and MB; what was not
-    measured (a job shorter than the sampling) is a dash.
+    costs: rule, jobs, hours, longest_hours, core_hours, cpu_hours, gpu_hours (h) and memory (MB), a row a rule and
+    the total last; what was not measured is a dash.
     """
-    rows = []
-    folder = Path(benchmarks)
-    for path in sorted(folder.rglob("*.tsv")):
-        job = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
-        rows.append({"rule": rule, "finished": path.stat().st_mtime, **job[["s", "max_rss", "cpu_time"]]})
-    heads = ("rule", "jobs", "wall time, summed (min)", "processor time (min)", "largest memory (MB)")
-    caption, numeric = "What the jobs took", frozenset(range(1, len(heads)))
-    if not rows:
-        return Table(caption, heads, [], numeric, "no job was measured.")
-    groups = pd.DataFrame(rows).groupby("rule")
-    table = groups.agg(n=("s", "size"), s=("s", "sum"), cpu=("cpu_time", "sum"), rss=("max_rss", "max"))
-    table = table.loc[groups["finished"].max().sort_values(kind="stable").index]
-    cells = [
-        (words(row.Index), f"{row.n:,}", number(row.s / 60, 1), number(row.cpu / 60, 1), number(row.rss, 0))
-        for row in table.itertuples()
-    ]
-    total = table.sum()
-    cells.append(
-        ("all", f"{int(total.n):,}", number(total.s / 60, 1), number(total.cpu / 60, 1), number(table.rss.max(), 0))
+    heads = (
+        *("rule", "jobs", "wall time, summed (min)", "longest job (min)", "processor time (min)"),
+        *("core-hours asked for", "GPU-hours asked for", "largest memory (MB)"),
     )
-    return Table(caption, heads, cells, numeric)
+    rows = [
+        (
+            words(row.rule),
+            f"{int(row.jobs):,}",
+            *(number(60 * hours, 1) for hours in (row.hours, row.longest_hours, row.cpu_hours)),
+            *(number(hours, 2) for hours in (row.core_hours, row.gpu_hours)),
+            number(row.memory, 0),
+        )
+        for row in costs.itertuples()
+    ]
+    numeric = frozenset(range(1, len(heads)))
+    return Table("What the jobs took", heads, rows if len(costs) > 1 else [], numeric, "no job was measured.")
+
+
+def machine_table(states: Iterable[Mapping[str, Any]]) -> Table:
+    """Return the kinds of machine that the jobs ran on, those of most jobs first; no machine is named.
+
+    states: of jobs, as their state files have them, with the machine of ``provenance.describe_machine``; older ones
+    without it are left out.
+    """
+    jobs = {(state["rule"], *state["wildcards"].values()): state.get("machine") for state in states}
+    known = [machine for machine in jobs.values() if machine]
+    names = ("processor", "cores", "memory", "gpu", "system")
+    kinds = pd.DataFrame(known, columns=names).value_counts(sort=True)
+    rows = [
+        (*(text or "none" for text in map(str, kind)), f"{count:,}")
+        for kind, count in kinds.items()
+    ]  # fmt: skip
+    heads = ("processor", "cores", "memory (GB)", "GPU", "system", "jobs")
+    return Table("Hardware", heads, rows, frozenset({1, 2, 5}), "not recorded.")

@@ -35,6 +35,9 @@ PAPER: Mapping[tuple[str, str], tuple[int, int]] = {
 PAPER_MEANS: Mapping[str, float] = {"dcgan": -0.0788, "dcgan+constraint": -0.0868, "ccdcgan": -0.0895}
 """Scheme -> mean formation energy (eV/atom) for Bi-Se of Long et al., Results."""
 
+NO_BREAK = "\u00a0"
+"""A space at which no line ends."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -48,23 +51,38 @@ class Table:
     empty: str = "none."
 
 
-def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the distinct meta-stable candidates, nearest to the hull first.
+def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each candidate, whichever schemes have it, with the columns ``best`` and ``schemes``.
 
-    A candidate of several schemes (DCGAN + constraint keeps some of DCGAN's) is listed once, ``scheme``
-    naming all of them.
+    DCGAN + constraint keeps some of DCGAN's: these are not other crystals. ``scheme`` is then the one that made it,
+    ``schemes`` a tuple of all; distinct, and best (distinct and meta-stable too), if it is for any of them. Order: the
+    best first, nearest to the hull first; the failed last.
     """
-    names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy")
-    rows = best_of(complete(candidates, *names))
+    names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy", "status", "reason")
+    rows = complete(candidates, *names).reset_index(drop=True)
+    rows = rows.assign(best=rows.index.isin(best_of(rows).index), distinct=is_true(rows["distinct"]))
     if rows.empty:
-        return rows
-    owners = rows.groupby(["id", "formula"])["scheme"].agg(_all_schemes)
-    rows = rows.drop_duplicates(["id", "formula"]).drop(columns="scheme").join(owners, on=["id", "formula"])
-    return rows.sort_values(["e_above_hull", "id"], kind="stable").reset_index(drop=True)
+        return rows.assign(schemes=pd.Series(dtype=object))
+    groups = rows.groupby(["id", "formula"], sort=False)
+    rows = rows.drop(columns="scheme").assign(best=groups["best"].transform("any"))
+    rows["distinct"] = groups["distinct"].transform("any")
+    owners = groups["scheme"].agg(lambda schemes: tuple(in_order(schemes))).rename("schemes")
+    rows = rows.drop_duplicates(["id", "formula"]).join(owners, on=["id", "formula"])
+    rows = rows.assign(scheme=rows["schemes"].str[0])
+    rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
+    return rows.reset_index(drop=True)
 
 
-def _all_schemes(schemes: pd.Series) -> str:
-    return ", ".join(scheme_label(scheme) for scheme in in_order(schemes))
+def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the distinct meta-stable candidates once each, nearest to the hull first; ``scheme`` names all."""
+    rows = once_each(candidates)
+    rows = rows[rows["best"]]
+    return rows.assign(scheme=[scheme_labels(schemes) for schemes in rows["schemes"]]).reset_index(drop=True)
+
+
+def scheme_labels(schemes: Sequence[str]) -> str:
+    """Return the labels of all schemes that have a candidate."""
+    return ", ".join(map(scheme_label, schemes))
 
 
 def words(name: str) -> str:
@@ -77,6 +95,14 @@ def formula_html(formula: str) -> Markup:
     parts = re.split(r"(\d+(?:\.\d+)?)", str(formula))  # numbers stand at odd places
     marked = [Markup("<sub>{}</sub>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)]
     return Markup("").join(marked)
+
+
+def group_html(space_group: str) -> Markup:
+    """Return a space group with the numbers of its screw axes as subscripts."""
+    parts = re.split(r"_(\d)", str(space_group))  # numbers stand at odd places
+    return Markup("").join(
+        Markup("<sub>{}</sub>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
+    )
 
 
 def text(value: object) -> str:
@@ -94,12 +120,12 @@ def number(value: float | None, digits: int = 3) -> str:
 def ratio(numerator: int, denominator: int) -> str:
     """Return numerator / denominator and, unless nothing is divided by, their ratio in percent."""
     share = f" ({percent(numerator / denominator)})" if denominator else ""
-    return f"{int(numerator):,} / {int(denominator):,}{share}"
+    return f"{int(numerator):,}{NO_BREAK}/{NO_BREAK}{int(denominator):,}{share}"
 
 
 def percent(share: float) -> str:
     """Return a share in percent, with two digits after the point where it is small."""
-    return f"{100 * share:.{2 if 0 < share < 0.05 else 1}f} %"
+    return f"{100 * share:.{2 if 0 < share < 0.05 else 1}f}{NO_BREAK}%"
 
 
 def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) -> Table:
@@ -113,8 +139,8 @@ def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) ->
             if row is None:
                 cells.append("–")
             elif pd.isna(row.numerator):
-                unit = f" {row.unit}" if isinstance(row.unit, str) and row.unit else ""
-                count = "" if pd.isna(row.denominator) else f", n = {int(row.denominator):,}"
+                unit = f"{NO_BREAK}{row.unit}" if isinstance(row.unit, str) and row.unit else ""
+                count = "" if pd.isna(row.denominator) else f", n{NO_BREAK}={NO_BREAK}{int(row.denominator):,}"
                 cells.append("–" if pd.isna(row.value) else f"{number(row.value, 4)}{unit}{count}")
             else:
                 cells.append(ratio(row.numerator, row.denominator))
@@ -272,3 +298,23 @@ def constraint_table(parity: pd.DataFrame) -> Table:
         frozenset({1, 2, 3, 4}),
         "not trained.",
     )
+
+
+def verified_table(verified: pd.DataFrame | None) -> Table:
+    """Return both engines side by side for every crystal that the second one was given."""
+    caption = "Both engines: candidates, the phases they compete with, and the elements"
+    if verified is None or verified.empty:
+        return Table(caption, (), [], empty="no second engine was asked.")
+    heads = (
+        *("formula", "role", "formation energy (eV/atom)", "verified", "hull distance (eV/atom)", "verified"),
+        *("same structure", "change of volume", "id"),
+    )
+    rows = []
+    for row in verified.to_dict("records"):
+        ok = row["status"] == "ok"
+        energies = ("formation_energy", "verified_formation_energy", "e_above_hull", "verified_e_above_hull")
+        kept = ("yes" if str(row.get("same_structure")) == "True" else "no") if ok else reason_label(row["reason"])
+        change = "–" if pd.isna(row.get("volume_change")) else f"{number(100 * row['volume_change'], 1)} %"
+        cells = (formula_html(row["formula"]), row["role"], *(number(row[name]) for name in energies))
+        rows.append((*cells, kept, change, str(row["id"])))
+    return Table(caption, heads, rows, frozenset({2, 3, 4, 5, 7}))

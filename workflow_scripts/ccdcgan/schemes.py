@@ -105,6 +105,11 @@ def can_be_new(scheme: str) -> bool:
     return scheme != "database"
 
 
+def is_screen(scheme: str) -> bool:
+    """Return whether a scheme only keeps some of another's candidates."""
+    return scheme in SCHEMES and SCHEMES[scheme].family == "screen"
+
+
 def screening(scheme: str) -> str | None:
     """Return the scheme that screens this one's candidates with the constraint, if there is one."""
     return next((name for name, other in SCHEMES.items() if other.family == "screen" and other.start == scheme), None)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ccdcgan.progress import current_snapshot
+from ccdcgan.provenance import describe_machine
 
 LOOK = 1.0
 """Seconds between two looks at the job's progress."""
@@ -74,6 +75,7 @@ def job_state(snakemake: Any) -> Iterator[Callable[[str, str], None]]:
         output=list(map(str, snakemake.output)),
         threads=snakemake.threads,
         gpus=int(getattr(snakemake.resources, "gpu", 0)),
+        machine=describe_machine(),
     )
     state.write("running")
     thread = threading.Thread(target=state.follow, daemon=True)

@@ -1,7 +1,7 @@
 """Example crystals beside their crystal graphs (Long et al., Fig. 1D)."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from ccdcgan.figures.style import (
     empty_figure,
     new_figure,
     pretty_formula,
+    pretty_group,
     signed,
     styled,
 )
@@ -56,12 +57,13 @@ def example_crystals(
     n_rows, n_pairs = -(-len(shown) // 2), min(len(shown), 2)
     figure = new_figure(4.2 * n_pairs, 2.35 * n_rows + 0.35)
     grid = figure.add_gridspec(n_rows, 2 * n_pairs, width_ratios=[1, 1] * n_pairs)
-    colours = {name: ELEMENT_COLOURS[i % len(ELEMENT_COLOURS)] for i, name in enumerate(elements)}
+    colours = element_colours(elements)
     pictures = []
     for number, (crystal, graph) in enumerate(shown):
         row, pair = divmod(number, 2)
         axes = figure.add_subplot(grid[row, 2 * pair])
-        _draw_crystal(axes, crystal, colours)
+        draw_crystal(axes, crystal, colours)
+        axes.set_title(crystal_title(crystal), fontsize=9)
         axes = figure.add_subplot(grid[row, 2 * pair + 1])
         pictures.append(axes)
         image = axes.imshow(graph[..., 0], cmap="PuOr", vmin=-1, vmax=1, interpolation="nearest")
@@ -78,7 +80,12 @@ def example_crystals(
     return figure
 
 
-def _draw_crystal(axes: Axes, crystal: Crystal, colours: dict[str, str]) -> None:
+def element_colours(elements: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each element, by its place in the system."""
+    return {name: ELEMENT_COLOURS[i % len(ELEMENT_COLOURS)] for i, name in enumerate(elements)}
+
+
+def draw_crystal(axes: Axes, crystal: Crystal, colours: Mapping[str, str]) -> None:
     """Draw one cell, seen a little from above and aside, with the atoms on its faces repeated."""
     atoms = _with_faces(to_atoms(crystal.structure))
     symbols = atoms.get_chemical_symbols()
@@ -89,11 +96,14 @@ def _draw_crystal(axes: Axes, crystal: Crystal, colours: dict[str, str]) -> None
     )  # fmt: skip
     axes.set_axis_off()
     axes.set_anchor("N")  # titles stand in line
+
+
+def crystal_title(crystal: Crystal) -> str:
+    """Return formula, space group and formation energy, what is known of them."""
     group = crystal.info.get("space_group", "")
-    name = pretty_formula(crystal.formula) + (f", {group}" if group else "")
+    name = pretty_formula(crystal.formula) + (f", {pretty_group(group)}" if group else "")
     energy = crystal.info.get("formation_energy", "")
-    text = f"{name}\n{signed(float(energy))} eV/atom" if energy != "" and np.isfinite(float(energy)) else name
-    axes.set_title(text, fontsize=9)
+    return f"{name}\n{signed(float(energy))} eV/atom" if energy != "" and np.isfinite(float(energy)) else name
 
 
 def _with_faces(atoms: Atoms, tolerance: float = 0.02) -> Atoms:

@@ -13,9 +13,12 @@ from ccdcgan.figures.style import (
     DARK_GREY,
     GREY,
     empty_figure,
+    name_axes,
     new_figure,
+    one_legend,
     pretty_formula,
     say_empty,
+    scheme_panels,
     scheme_style,
     signed,
     styled,
@@ -67,42 +70,17 @@ def formation_energies(
     known, relaxed = with_energy(database), with_energy(candidates)
     if known.empty and relaxed.empty:
         return empty_figure("nothing was relaxed, so there are no formation energies")
-    width = max(2.9 * len(schemes), 4.4)
-    figure = new_figure(width, 3.7)
-    panels = figure.subplots(1, max(len(schemes), 1), squeeze=False, sharex=True, sharey=True)[0]
+    figure, panels = scheme_panels(len(schemes), 2.75, foot=0.6)
     limits = energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
     x = "fraction" if binary else "e_above_hull"
     for axes, scheme in zip(panels, schemes, strict=False):
         rows = relaxed[relaxed["scheme"] == scheme]
-        colour, marker = scheme_style(scheme)
-        axes.set_title(scheme_label(scheme))
-        _points(
-            axes,
-            known,
-            x,
-            color=GREY,
-            marker="o",
-            s=9,
-            alpha=0.7,
-            lw=0,
-            label=f"database (n = {len(known):,})",
-        )
-        _points(
-            axes,
-            rows,
-            x,
-            color=colour,
-            marker=marker,
-            s=13,
-            alpha=0.55,
-            lw=0,
-            label=f"candidates (n = {len(rows):,})",
-        )
         best = best_of(rows)
-        _points(
-            axes, best, x, facecolor=colour, marker=marker, s=24, edgecolor=BLACK, lw=0.8, zorder=4,
-            label=f"distinct meta-stable (n = {len(best):,})",
-        )  # fmt: skip
+        colour, marker = scheme_style(scheme)
+        axes.set_title(f"{scheme_label(scheme)}\n{len(rows):,} relaxed, {len(best):,} distinct meta-stable", fontsize=9)
+        _points(axes, known, x, color=GREY, marker="o", s=9, alpha=0.7, lw=0, label=f"database (n = {len(known):,})")
+        _points(axes, rows, x, color=colour, marker=marker, s=13, alpha=0.55, lw=0)
+        _points(axes, best, x, facecolor=colour, marker=marker, s=24, edgecolor=BLACK, lw=0.8, zorder=4)
         if binary:
             _draw_hull(axes, known, thresholds)
         else:
@@ -113,15 +91,21 @@ def formation_energies(
         if rows.empty:
             axes.text(0.5, 0.985, "no candidate was relaxed", transform=axes.transAxes, ha="center", va="top")
         _say_hidden(axes, pd.concat([known["formation_energy"], rows["formation_energy"]]), limits)
-        axes.set_xlabel(f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"))
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), handletextpad=0.2, labelspacing=0.3)
-    panels[0].set_ylabel(title("formation_energy"))
+    _points(
+        panels[0], known[:0], x, color=DARK_GREY, marker="o", s=13, alpha=0.55, lw=0, label="candidates (in colour)"
+    )
+    best_style = {"facecolor": DARK_GREY, "edgecolor": BLACK, "lw": 0.8}
+    _points(panels[0], known[:0], x, marker="o", s=24, label="distinct meta-stable candidates", **best_style)
+    name_axes(
+        panels, f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"), title("formation_energy")
+    )
     if binary:
         panels[0].set_xlim(-0.04, 1.04)
     else:
         everything = pd.concat([known, relaxed])
         shown = everything.loc[everything["formation_energy"] <= limits[1], "e_above_hull"]
         panels[0].set_xlim(shown.min() - 0.05 if len(shown) else -0.05, shown.max() + 0.05 if len(shown) else 1)
+    one_legend(figure, panels)
     return figure
 
 
@@ -187,7 +171,7 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
     width = max(round((high - low) / 40, 2), 0.01)
     lowest = min(float(everything.min()), 0.0) if len(everything) else low
     bins = width * np.arange(np.floor(lowest / width), np.ceil(high / width) + 1)
-    figure = new_figure(6.0, 1.15 * len(sets) + 0.6)
+    figure = new_figure(6.0, 0.95 * len(sets) + 0.6)
     panels = figure.subplots(len(sets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, (values, colour)) in zip(panels, sets.items(), strict=True):
         if values.empty:

@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from scipy.linalg import eigh
 
 from ccdcgan.columns import scheme_label
-from ccdcgan.figures.style import DARK_GREY, empty_figure, new_figure, scheme_style, styled
+from ccdcgan.figures.style import (
+    DARK_GREY,
+    empty_figure,
+    name_axes,
+    one_legend,
+    scheme_panels,
+    scheme_style,
+    styled,
+)
 
 
 def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -46,9 +54,7 @@ def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Fig
         basis = np.concatenate(filled)
     if basis is None:
         return empty_figure("no crystal graphs")
-    n_panels = max(len(generated), 1)
-    figure = new_figure(max(2.7 * n_panels, 4.0), 3.1)
-    panels = figure.subplots(1, n_panels, squeeze=False, sharex=True, sharey=True)[0]
+    figure, panels = scheme_panels(len(generated), 2.35, foot=0.4)
     mean, components, shares = principal_axes(basis)
 
     def project(graphs: np.ndarray) -> np.ndarray:
@@ -60,18 +66,16 @@ def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Fig
             *points.T, s=9, color=DARK_GREY, lw=0, alpha=0.85, label=f"database (n = {len(points):,})",
             rasterized=len(points) > 3000, zorder=3,  # the database is the smaller set: above the cloud
         )  # fmt: skip
-        axes.set_xlabel(f"component 1 (no unit)\n{shares[0]:.0%} of the {owner} variance")
     for axes, (scheme, graphs) in zip(panels, generated.items(), strict=False):
         colour, marker = scheme_style(scheme)
-        axes.set_title(scheme_label(scheme))
+        axes.set_title(f"{scheme_label(scheme)}\n{len(graphs):,} candidates", fontsize=9)
         if not len(graphs):
             axes.text(0.5, 0.97, "no candidates", transform=axes.transAxes, ha="center", va="top")
             continue
         axes.scatter(
-            *project(graphs).T, s=9, color=colour, marker=marker, lw=0, alpha=0.55,
-            label=f"candidates (n = {len(graphs):,})", rasterized=len(graphs) > 3000,
-        )  # fmt: skip
-    panels[0].set_ylabel(f"component 2 (no unit)\n{shares[1]:.0%} of the {owner} variance")
-    for axes in panels:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), markerscale=1.6, handletextpad=0.1)
+            *project(graphs).T, s=9, color=colour, marker=marker, lw=0, alpha=0.55, rasterized=len(graphs) > 3000
+        )
+    words = [f"component {n + 1} (no unit)\n{shares[n]:.0%} of the {owner} variance" for n in (0, 1)]
+    name_axes(panels, *words)
+    one_legend(figure, panels)
     return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ccdcgan import columns
 from ccdcgan.columns import complete, reason_label, scheme_label
-from ccdcgan.figures.style import count_ticks, new_figure, say_empty, scheme_style, styled
+from ccdcgan.figures.style import count_ticks, new_figure, panels_across, say_empty, scheme_style, styled
 from ccdcgan.schemes import PAPER
 
 STAGES = {
@@ -56,49 +56,50 @@ def losses_by_reason(summary: pd.DataFrame, losses: pd.DataFrame, schemes: Seque
     lost = lost.assign(stage=[reason_label(reason) if reason in kept else "all others" for reason in lost["reason"]])
     reasons = [reason_label(reason) for reason in kept] + (["all others"] if others else [])
     names = [stage for stage in STAGES if stage in set(stages["stage"])]
-    height = 0.135 * max(len(schemes), 1) + 0.1
-    rows = max(len(names), 3), max(len(reasons), 2)
-    figure = new_figure(6.4, height * sum(rows) + 1.8)
-    top, bottom = figure.subplots(2, 1, height_ratios=rows, sharex=True)
-    _bars(top, stages, names, schemes, percent=True)
-    top.tick_params(labelbottom=True)
-    top.set(title="Left at each stage", xlabel="number of crystals, log scale (share of the stage above)")
     lost = lost.groupby(["scheme", "stage"], as_index=False)["count"].sum()
-    _bars(bottom, lost, reasons, schemes, percent=False)
-    bottom.set(title="Lost, by reason", xlabel="number of crystals, log scale")
-    if names:
-        top.legend(loc="lower right")
-    else:
-        say_empty(top, "no crystal graphs were generated")
-    if not reasons:
-        say_empty(bottom, "nothing was lost")
+    across = panels_across(len(schemes))
+    down = -(-max(len(schemes), 1) // across)
+    rows = max(len(names), 3), max(len(reasons), 2)
+    figure = new_figure(max(1.2 + 2.0 * across, 4.4), down * (0.17 * sum(rows) + 1.2))
+    ratios = rows * down
+    panels = figure.subplots(2 * down, across, height_ratios=ratios, sharex=True, sharey="row", squeeze=False)
+    largest = max([*stages["count"], *lost["count"], 1])
+    for number in range(down * across):
+        line, column = divmod(number, across)
+        top, bottom = panels[2 * line, column], panels[2 * line + 1, column]
+        if number >= max(len(schemes), 1):
+            top.set_visible(False)
+            bottom.set_visible(False)
+            continue
+        scheme = schemes[number] if schemes else ""
+        _bars(top, stages, names, scheme, largest, percent=True)
+        _bars(bottom, lost, reasons, scheme, largest, percent=False)
+        top.set_title(scheme_label(scheme))
+        bottom.set_xlabel("crystals, log scale")
+        if column == 0:
+            top.set_ylabel("left")
+            bottom.set_ylabel("lost")
+        if not names:
+            say_empty(top, "no crystal graphs were generated")
+        if not reasons:
+            say_empty(bottom, "nothing was lost")
     return figure
 
 
-def _bars(axes: Axes, counts: pd.DataFrame, names: list[str], schemes: Sequence[str], percent: bool) -> None:
-    """Draw one group of horizontal bars a name, from the top, one bar a scheme, each with its number."""
-    table = counts.set_index(["scheme", "stage"])["count"].to_dict()
-    height = 0.8 / max(len(schemes), 1)
-    for i, scheme in enumerate(schemes):
-        values = np.array([table.get((scheme, name), 0) for name in names], float)
-        y = np.arange(len(names)) + height * (i - (len(schemes) - 1) / 2)
-        axes.barh(y, values, height=0.92 * height, color=scheme_style(scheme)[0], label=scheme_label(scheme))
-        for k, value in enumerate(values):
-            text = f"{value:,.0f}"
-            if percent and k and values[k - 1] > 0:
-                text += f" ({value / values[k - 1]:.1%})"
-            axes.annotate(
-                text,
-                (max(value, 0.6), y[k]),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-            )
+def _bars(axes: Axes, counts: pd.DataFrame, names: list[str], scheme: str, largest: int, percent: bool) -> None:
+    """Draw one horizontal bar a name, from the top, each with its number and its share of the one above."""
+    table = counts[counts["scheme"] == scheme].set_index("stage")["count"].to_dict()
+    values = np.array([table.get(name, 0) for name in names], float)
+    axes.barh(np.arange(len(names)), values, height=0.75, color=scheme_style(scheme)[0])
+    for k, value in enumerate(values):
+        text = f"{value:,.0f}"
+        if percent and k and values[k - 1] > 0:
+            text += f" ({value / values[k - 1]:.0%})"
+        place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 7}
+        axes.annotate(text, (max(value, 0.6), k), **place)
     axes.set_xscale("log")
     count_ticks(axes.xaxis, log=True)
-    largest = max([*table.values(), 1])
-    axes.set_xlim(0.6, max(8 * largest, axes.get_xlim()[1]))
+    axes.set_xlim(0.6, 60 * largest)
     axes.set_yticks(np.arange(len(names)), names)
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)

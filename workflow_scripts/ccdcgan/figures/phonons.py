@@ -1,5 +1,6 @@
 """Phonon bands of the best candidates."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -12,8 +13,9 @@ from ccdcgan.figures.style import (
     GREY,
     VERMILLION,
     empty_figure,
-    new_figure,
+    name_axes,
     pretty_formula,
+    scheme_panels,
     signed,
     styled,
 )
@@ -29,13 +31,13 @@ def phonon_bands(table: pd.DataFrame, bands: Sequence[pd.DataFrame]) -> Figure:
     rows = [row for row in table.itertuples() if row.id in by_id]
     if not rows:
         return empty_figure("No candidate's phonons were computed.")
-    figure = new_figure(3.2 * len(rows), 3.2)
-    for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
+    figure, panels = scheme_panels(len(rows), 3.0, shared=False)
+    for axes, row in zip(panels, rows, strict=True):
         _draw(axes, by_id[row.id])
         axes.set_title(
             f"{pretty_formula(row.formula)}: lowest {signed(row.lowest_frequency, 2)} THz\n{row.id}", fontsize=8
         )
-    figure.axes[0].set_ylabel("frequency (THz)")
+    name_axes(panels, "", "frequency (THz)")
     return figure
 
 
@@ -48,8 +50,14 @@ def _draw(axes: Axes, bands: pd.DataFrame) -> None:
             axes.plot(segment["distance"], frequencies, color=BLUE, linewidth=0.9)
             axes.plot(segment["distance"], frequencies.where(frequencies < 0), color=VERMILLION, linewidth=1.2)
     marked = bands[bands["label"] != ""].groupby("distance", sort=True)["label"].agg(dict.fromkeys)
-    axes.set_xticks(list(marked.index), ["|".join(labels) for labels in marked])
+    axes.set_xticks(list(marked.index), ["|".join(map(_point, labels)) for labels in marked])
+    axes.tick_params(axis="x", labelsize=7)
     for distance in marked.index:
         axes.axvline(distance, color=GREY, linewidth=0.5)
     axes.axhline(0, color=DARK_GREY, linewidth=0.8, linestyle="--")
     axes.set_xlim(bands["distance"].min(), bands["distance"].max())
+
+
+def _point(label: str) -> str:
+    """Return the name of a special point as it is written."""
+    return re.sub(r"_(\w+)", r"$_{\1}$", label.replace("GAMMA", "Γ"))

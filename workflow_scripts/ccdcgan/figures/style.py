@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,6 +29,8 @@ SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
 
 _STYLES = (BLUE, "^"), (ORANGE, "s"), (GREEN, "D"), (VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"), (YELLOW, "*")
 
+PANEL_WIDTH, MOST_ACROSS = 2.4, 3
+"""Width of a panel (inches), and panels in a row at most: together the width of a printed page."""
 DPI = 300
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -68,6 +71,53 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def panels_across(n: int) -> int:
+    """Return how many of n panels stand in a row: at most three, four as two by two."""
+    return 2 if n == 4 else min(max(n, 1), MOST_ACROSS)
+
+
+def scheme_panels(n: int, height: float, foot: float = 0.0, shared: bool = True) -> tuple[Figure, np.ndarray]:
+    """Return a figure no wider than a page and its panels (n,), one a scheme or a crystal.
+
+    height: of a row, foot: of what stands below all of them, inches; shared: whether all have the same scales.
+    """
+    across = panels_across(n)
+    down = -(-max(n, 1) // across)
+    figure = new_figure(max(PANEL_WIDTH * across, 4.4), height * down + foot)
+    panels = figure.subplots(down, across, squeeze=False, sharex=shared, sharey=shared).ravel()
+    for spare in panels[max(n, 1) :]:
+        spare.set_visible(False)
+    for axes in panels[max(n - across, 0) : max(n, 1)]:
+        axes.tick_params(labelbottom=True)
+    return figure, panels[: max(n, 1)]
+
+
+def name_axes(panels: np.ndarray, x: str, y: str) -> None:
+    """Write the words of the axes at the lowest panel of each column and the first of each row."""
+    across = panels_across(len(panels))
+    for number, axes in enumerate(panels):
+        if number + across >= len(panels):
+            axes.set_xlabel(x)
+        if number % across == 0:
+            axes.set_ylabel(y)
+
+
+def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
+    """Put one legend below all panels, each entry once."""
+    entries = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        handletextpad=0.4,
+        columnspacing=1.5,
+    )
+
+
 def scheme_style(scheme: str) -> tuple[str, str]:
     """Return colour and marker of a scheme, by its place among all schemes."""
     place = list(SCHEMES).index(scheme) if scheme in SCHEMES else sum(scheme.encode())
@@ -77,6 +127,11 @@ def scheme_style(scheme: str) -> tuple[str, str]:
 def pretty_formula(formula: str) -> str:
     """Return a formula with its numbers as subscripts, in matplotlib's math text."""
     return re.sub(r"(\d+(?:\.\d+)?)", r"$_{\1}$", str(formula).replace("$", r"\$"))
+
+
+def pretty_group(space_group: str) -> str:
+    """Return a space group with the numbers of its screw axes as subscripts, in matplotlib's math text."""
+    return re.sub(r"_(\d)", r"$_{\1}$", str(space_group))
 
 
 def signed(value: float, digits: int = 3) -> str:

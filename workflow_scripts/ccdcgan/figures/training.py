@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ccdcgan.columns import SPLITS, complete, scheme_label, title
 from ccdcgan.figures.style import (
@@ -87,8 +88,10 @@ def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str
     """
     if not histories:
         return empty_figure("no scheme was trained")
-    figure = new_figure(max(3.6 * len(histories), 4.2), 6.8)
-    panels = figure.subplots(4, len(histories), squeeze=False, sharey="row", sharex="col", height_ratios=(1.5, 1, 1, 1))
+    unit = "(eV/atom)" if constraint_term == "mean" else "(no unit)"
+    heads = ("loss", "discriminator\naccuracy (%)", f"constraint term\n{unit}", "crystals in\na probe (%)")
+    figure = new_figure(7.2, 1.6 * len(histories) + 0.6)
+    panels = figure.subplots(len(histories), 4, squeeze=False, width_ratios=(1.6, 1, 1, 1))
     losses = {
         "d_loss_real": ("discriminator, real", BLUE),
         "d_loss_fake": ("discriminator, generated", VERMILLION),
@@ -96,43 +99,51 @@ def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str
         "loss": ("loss", BLACK),
         "divergence": ("divergence of the codes", VERMILLION),
     }
-    for (top, accuracy, term, probe), (scheme, history) in zip(panels.T, histories.items(), strict=True):
+    for (first, accuracy, term, probe), (scheme, history) in zip(panels, histories.items(), strict=True):
         history = history.reindex(
             columns=[*{*history.columns, *losses, "d_accuracy", "constraint_term", "success_rate"}]
         )
-        top.set_title(scheme_label(scheme))
+        first.set_ylabel(scheme_label(scheme), fontweight="bold")
         for column, (label, colour) in losses.items():
-            _smooth_curve(top, *_numbers(history, "step", column), colour, label)
-        if top.lines:
-            top.legend(loc="upper right")
+            _smooth_curve(first, *_numbers(history, "step", column), colour, label)
+        if first.lines:
+            first.legend(loc="upper right", fontsize=6, handlelength=1, labelspacing=0.2)
         else:
-            say_empty(top, "no training steps recorded")
+            say_empty(first, "no training steps recorded")
         step, value = _numbers(history, "step", "d_accuracy")
         if len(step):
             _smooth_curve(accuracy, step, 100 * value, BLACK, "")
             accuracy.axhline(50, color=GREY, ls="--", lw=1, zorder=0)
+            accuracy.set_ylim(0, 104)
         else:
-            say_empty(accuracy, "no discriminator")
-        accuracy.set_ylim(0, 104)
+            _leave_out(accuracy, "no discriminator")
         step, value = _numbers(history, "step", "constraint_term")
         if np.any(value != 0):
             _smooth_curve(term, step, value, scheme_style(scheme)[0], "")
         else:
-            say_empty(term, "not in this scheme's loss")
+            _leave_out(term, "not in this\nscheme's loss")
         step, value = _numbers(history, "step", "success_rate")
         if len(step):
             probe.plot(step, 100 * value, color=scheme_style(scheme)[0], marker="o", markersize=3)
+            probe.set_ylim(0, 104)
         else:
-            say_empty(probe, "not probed")
-        probe.set_ylim(0, 104)
-        probe.set_xlabel(title("step"))
-        count_ticks(probe.xaxis)
-    unit = "(eV/atom)" if constraint_term == "mean" else "(no unit)"
-    names = ("loss", "discriminator\naccuracy (%)", f"constraint term\n{unit}", "crystals in\na probe (%)")
-    for axes, name in zip(panels[:, 0], names, strict=True):
-        axes.set_ylabel(name)
+            _leave_out(probe, "not probed")
+        for axes in (first, accuracy, term, probe):
+            if axes.lines:
+                count_ticks(axes.xaxis)
+                axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    for axes, head in zip(panels[0], heads, strict=True):
+        axes.set_title(head, fontsize=9)
+    for axes in panels[-1]:
+        axes.set_xlabel(title("step"))
     figure.align_ylabels(panels[:, 0])
     return figure
+
+
+def _leave_out(axes: Axes, why: str) -> None:
+    """Say in a panel why it is empty, without scales that mean nothing."""
+    say_empty(axes, why)
+    axes.set(xticks=[], yticks=[])
 
 
 def _smooth_curve(axes: Axes, step: np.ndarray, value: np.ndarray, colour: str, label: str) -> None:

@@ -7,7 +7,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 // plots
 
-function themed(layout) {
+function themed(layout, traces) {
   const axis = { gridcolor: colour("--line"), zerolinecolor: colour("--soft"), linecolor: colour("--soft"), automargin: true };
   const themed = { ...layout, font: { color: colour("--ink"), size: 13, family: getComputedStyle(document.body).fontFamily } };
   for (const name of ["xaxis", "yaxis"]) if (layout[name]) themed[name] = { ...layout[name], ...axis };
@@ -18,12 +18,18 @@ function themed(layout) {
   themed.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") };
   if (innerWidth < 640) {
     themed.margin = { ...layout.margin, l: 48, r: 8 };
-    themed.legend = { ...layout.legend, y: -0.27 };
+    themed.height = 380 + 21 * traces; // the legend is a column below
+    themed.legend = { ...layout.legend, y: -60 / 320 };
   }
   return themed;
 }
 
 function inked(trace) {
+  if (innerWidth < 640 && trace.marker && trace.marker.colorbar) { // beside the plot it would take half of a phone
+    const above = { orientation: "h", y: 1.02, yanchor: "bottom", len: 1, thickness: 10, x: 0.5 };
+    const colorbar = { ...trace.marker.colorbar, ...above, title: { ...trace.marker.colorbar.title, side: "top" } };
+    return { ...trace, marker: { ...trace.marker, colorbar } };
+  }
   if (!trace.meta || !trace.meta.ink) return trace;
   return { ...trace, line: { ...trace.line, color: colour("--ink") }, textfont: { color: colour("--ink"), size: 13 } };
 }
@@ -34,7 +40,7 @@ function draw() {
     const options = { responsive: true, displaylogo: false };
     if (plot.layout.ternary) options.displayModeBar = false;
     else options.modeBarButtons = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
-    Plotly.react(box, plot.data.map(inked), themed(plot.layout), options);
+    Plotly.react(box, plot.data.map(inked), themed(plot.layout, plot.data.length), options);
     if (box.dataset.ready) continue;
     box.dataset.ready = "yes";
     box.on("plotly_click", (event) => {
@@ -57,10 +63,18 @@ function turnable(box, crystal) {
   const model = viewer.addModel();
   const joined = crystal.atoms.map(() => []);
   for (const [first, second] of crystal.bonds) { joined[first].push(second); joined[second].push(first); }
-  model.addAtoms(crystal.atoms.map(([elem, x, y, z], index) => (
-    { elem, x, y, z, index, serial: index, bonds: joined[index], bondOrder: joined[index].map(() => 1) })));
+  // an atom of chain "next" is no atom but the middle of a bond that leaves the cell
+  const atoms = crystal.atoms.map(([elem, x, y, z]) => ({ elem, x, y, z, chain: "cell" }));
+  for (const [from, x, y, z] of crystal.stubs) {
+    const end = atoms.push({ elem: crystal.atoms[from][0], x, y, z, chain: "next" }) - 1;
+    joined[end] = [from];
+    joined[from].push(end);
+  }
+  model.addAtoms(atoms.map((atom, index) => (
+    { ...atom, index, serial: index, bonds: joined[index], bondOrder: joined[index].map(() => 1) })));
   for (const [element, look] of Object.entries(page.elements)) {
-    viewer.setStyle({ elem: element }, { sphere: { radius: look.radius, color: look.colour }, stick: { radius: 0.11, color: look.colour } });
+    viewer.setStyle({ elem: element, chain: "next" }, { stick: { radius: 0.11, color: look.colour } });
+    viewer.setStyle({ elem: element, chain: "cell" }, { sphere: { radius: look.radius, color: look.colour }, stick: { radius: 0.11, color: look.colour } });
   }
   const at = (steps) => {
     const sum = (axis) => steps.reduce((total, step, row) => total + step * crystal.cell[row][axis], 0);
@@ -165,7 +179,7 @@ function filter(table, form) {
   for (const row of table.tBodies[0].rows) {
     const text = row.textContent.toLowerCase();
     row.hidden = !(words.every((word) => text.includes(word))
-      && (!scheme.value || row.dataset.scheme === scheme.value)
+      && (!scheme.value || row.dataset.schemes.split("|").includes(scheme.value))
       && (!stability.value || row.dataset.stability === stability.value)
       && (!best.checked || row.dataset.best === "yes"));
     shown += row.hidden ? 0 : 1;
@@ -180,6 +194,8 @@ if (table) {
     const button = head.querySelector("button");
     if (button) button.addEventListener("click", () => sort(table, column, button));
   });
+  const order = form.elements.order; // on a phone the heads are not shown
+  order.addEventListener("change", () => sort(table, Number(order.value), table.tHead.rows[0].cells[order.value].querySelector("button")));
   form.addEventListener("input", () => filter(table, form));
   form.addEventListener("submit", (event) => event.preventDefault());
   table.addEventListener("click", (event) => {
@@ -195,6 +211,7 @@ if (page.crystals.length) {
   show(page.crystals[0].id, false);
 }
 draw();
+matchMedia("print").addEventListener("change", draw); // on paper, ink is black whatever the screen is
 dark.addEventListener("change", () => {
   draw();
   for (const viewer of viewers) { viewer.setBackgroundColor(background()); viewer.render(); }
