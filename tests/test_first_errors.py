@@ -1,4 +1,7 @@
-"""What goes wrong for a new user ends with a sentence, before anything is computed and without a traceback."""
+"""What goes wrong for a new user ends with a sentence, before anything is computed and without a traceback.
+
+A typo in a key is tried in test_configuration.py, two runs at once in test_faults.py.
+"""
 
 import errno
 import os

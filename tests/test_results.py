@@ -1,0 +1,33 @@
+"""The numbers in the pages are those of a run's files."""
+
+import pytest
+
+from ccdcgan.files import read_csv
+from ccdcgan.report_tables import Table
+from ccdcgan_workflow.results import PAGES, markdown, numbers_of, put_between_marks
+from tests.conftest import Workflow
+
+
+def test_every_page_has_a_place_for_its_numbers():
+    for page in PAGES.values():
+        new = put_between_marks(page.read_text(), "A | B \\1")
+        assert new.count("A | B \\1") == 1 and put_between_marks(new, "A | B \\1") == new
+    with pytest.raises(ValueError, match="no place for numbers"):
+        put_between_marks("a page", "text")
+
+
+def test_a_table_becomes_markdown():
+    table = Table("Caption", ("name", "n"), [("a|b", "1")], frozenset({1}))
+    assert markdown(table) == "Caption:\n\n| name | n |\n| --- | ---: |\n| a&#124;b | 1 |"
+    assert markdown(Table("Caption", (), [])) == "Caption: none."
+
+
+def test_numbers_of_a_toy_run(toy_run: Workflow):
+    folder = toy_run.folder / "results/toy"
+    texts = numbers_of(folder, "Cu-Au")
+    summary = read_csv(folder / "summary.csv").set_index(["scheme", "quantity"])
+    row = summary.loc["ccdcgan", "candidates per image (success rate)"]
+    assert f"| {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["long"]
+    assert f"CCDCGAN made {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["short"]
+    assert texts["short"] in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]
+    assert "rebuilt from crystal graphs" in texts["card"]
