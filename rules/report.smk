@@ -135,7 +135,7 @@ rule write_report:
         run=RUN,
         elements=ELEMENTS,
         schemes=[scheme for scheme in SCHEMES for _ in shard_sizes()],
-        results=RESULTS,
+        logs=LOGS,
         engine=engine_in_words(),
         thresholds=hull_thresholds(),
         tables=[

@@ -117,7 +117,7 @@ def test_reconstruction_counts_every_crystal(crystals, autoencoders):
     assert made.sites[:, 0].max() > 0.9
     for name in roles.values():
         true = next(crystal.structure for crystal in crystals if crystal.id == name)
-        assert matches(made.crystal(name, "true").structure, true)[0]
+        assert matches(made.crystal(name, "before").structure, true)[0]
     with pytest.raises(InputError, match="another order"):
         reconstruct(crystals[::-1], graphs, *autoencoders, np.zeros(3, bool))
 

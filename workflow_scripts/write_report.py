@@ -24,7 +24,7 @@ with job(snakemake):
     tables = {name: read_csv(inputs[name]) for name in snakemake.params.tables}
     counts = read_csv(inputs.database_counts)
     crystals = [crystal for path in inputs.placed for crystal in read_set(path)]
-    folder, results = Path(output.cif), Path(snakemake.params.results)
+    folder, logs = Path(output.cif), Path(snakemake.params.logs)
     folder.mkdir(parents=True, exist_ok=True)
     cif_files = write_best(tables["candidates"], crystals, folder, output.crystals)
     relaxed = {crystal.id: crystal for crystal in crystals}
@@ -40,8 +40,8 @@ with job(snakemake):
         latent=latent_plot(
             read_arrays(inputs.graphs), generated_graphs(shards), tables["database"], tables["candidates"]
         ),
-        times=cost_table(costs(finished_jobs(results.parent, results.name))),
-        machines=machine_table(read_states(results / "logs").values()),
+        times=cost_table(costs(finished_jobs(logs.parents[1], logs.parent.name))),
+        machines=machine_table(read_states(logs).values()),
         **stages,
         figures={Path(path).stem: path for path in inputs.figures},
         provenance={

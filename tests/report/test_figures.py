@@ -96,8 +96,8 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
     assert roles == {"best": "b", "typical": "d", "typical of those held out": "e", "worst": "f"}
     assert choose(table[:1]) == {"best": "a"} and choose(table[:0]) == {}
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
-    shown = [Crystal(name, salt, {"side": "true"}) for name in roles.values()]
-    shown += [Crystal(name, salt, {"side": "decoded"}) for name in "bde"]
+    shown = [Crystal(name, salt, {"side": "before"}) for name in roles.values()]
+    shown += [Crystal(name, salt, {"side": "after"}) for name in "bde"]
     slices = np.random.default_rng(0).uniform(size=(4, 2, 2, 8, 8)).astype(np.float32)
     names = np.array(list(roles.values())), np.array(list(roles))
     save_examples(
@@ -107,7 +107,7 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
     figure = figures.reconstruction_examples(examples, table)
     words = texts(figure)
     assert "best (held out)\ncame back, rms 0.0100" in words
-    assert "worst (training)\nlost: an element is missing" in words and "no crystal" in words
+    assert "worst (training)\nlost: an element is missing" in words and words.count("no crystal") == 1
     pictures = [axes.images[0].get_array() for axes in figure.findobj(lambda artist: getattr(artist, "images", None))]
     assert len(pictures) == 4 * 2 * 3
     assert any(np.array_equal(picture, slices[3, 1, 1].T) for picture in pictures)

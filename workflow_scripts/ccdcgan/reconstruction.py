@@ -162,9 +162,9 @@ def make_examples(
         voxels = encode_crystal(crystal.structure, graphs.elements, graphs.geometry), output
         lattices.append([lattice[len(lattice) // 2] for lattice, _ in voxels])
         sites.append([each.max(axis=1) for _, each in voxels])
-        shown.append(Crystal(name, _in_the_middle(crystal.structure), {**crystal.info, "side": "true"}))
+        shown.append(Crystal(name, _in_the_middle(crystal.structure), {**crystal.info, "side": "before"}))
         if back.structure is not None:
-            shown.append(Crystal(name, _in_the_middle(back.structure), {"side": "decoded"}))
+            shown.append(Crystal(name, _in_the_middle(back.structure), {"side": "after"}))
     return Examples(
         np.array(list(roles.values()), dtype=str),
         np.array(list(roles), dtype=str),

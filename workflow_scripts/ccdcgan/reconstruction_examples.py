@@ -21,7 +21,7 @@ class Examples:
 
     ids, roles: (n,), e.g. "best"; lattices: (n, 2, grid, grid), axes b and c, and sites: (n, 2, n_elements, grid,
     grid), axes y and z, true then decoded; elements: of the sites voxels; box: their edge, angstrom; crystals: true
-    ones and those that were decoded, ``info["side"]`` says which, their atoms around the middle of the cell.
+    ones and those that were decoded, ``info["side"]`` is before or after, their atoms around the middle of the cell.
     """
 
     ids: np.ndarray
@@ -33,7 +33,7 @@ class Examples:
     crystals: list[Crystal]
 
     def crystal(self, name: str, side: str) -> Crystal | None:
-        """Return the crystal of this id and side (true, decoded); None if nothing was decoded."""
+        """Return the crystal of this id and side (before, after); None if nothing was decoded."""
         found = (one for one in self.crystals if one.id == name and one.info["side"] == side)
         return next(found, None)
 

@@ -207,7 +207,7 @@ def latent_plot(
     if len(known["graphs"]) < 3:
         return None
     database, candidates = complete(database, *_COLUMNS), once_each(complete(candidates, *_COLUMNS))
-    sets = [("database", _to_map(known["ids"], known["graphs"], database, MOST_MAPPED, 0), database, "circle")]
+    sets = [("", _to_map(known["ids"], known["graphs"], database, MOST_MAPPED, 0), database, "circle")]
     for scheme, (ids, graphs) in generated.items():
         rows = candidates[candidates["scheme"] == scheme]
         if not is_screen(scheme) and len(graphs):
@@ -224,8 +224,8 @@ def latent_plot(
         start += len(ids)
         rows = with_energy(table[table["id"].isin(place.index)]).drop_duplicates("id")
         at, others = place.loc[rows["id"]], place.drop(index=rows["id"])
-        label = scheme_label(name)
-        if len(others) and name != "database":
+        label = scheme_label(name) if name else "database"
+        if len(others) and name:
             marker = {"color": GREY, "symbol": f"{symbol}-open", "size": 5}
             style = {"mode": "markers", "hoverinfo": "skip", "opacity": 0.45, "marker": marker}
             figure.add_trace(
@@ -235,7 +235,7 @@ def latent_plot(
             )
         marker = {"color": list(rows["formation_energy"]), "symbol": symbol, "size": 8, **scale}
         marker |= {"showscale": not front, "line": {"width": 0.6, "color": GREY}}
-        label = f"{label} ({len(rows):,})" if name == "database" else f"{label}, relaxed ({len(rows):,})"
+        label = f"{label}, relaxed ({len(rows):,})" if name else f"{label} ({len(rows):,})"
         front.append(
             Scatter(x=list(at["x"]), y=list(at["y"]), mode="markers", name=label, marker=marker, **_hover(rows))
         )

@@ -42,7 +42,7 @@ def _outcome(row: pd.Series) -> str:
 def _draw_side(panels: np.ndarray, examples: Examples, number: int, side: int) -> None:
     """Draw the true (side 0) or the decoded (side 1) crystal, lattice voxel and sites voxels of one example."""
     first, second, *others = panels
-    crystal = examples.crystal(examples.ids[number], ("true", "decoded")[side])
+    crystal = examples.crystal(examples.ids[number], ("before", "after")[side])
     if crystal is None:
         first.set_axis_off()
         say_empty(first, "no crystal")
