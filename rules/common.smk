@@ -54,6 +54,8 @@ config = in_one_order(config)
 ELEMENTS = elements_of(config["system"])
 HOLDOUT = reduced_formulas(config["holdout"])
 COMPOSITIONS = reduced_formulas(config["evaluation"]["compositions"] or []) or None
+EARLIER = config["earlier_runs"]
+EARLIER_JOURNALS = [f"results/{run}/{stage}/journal" for run in EARLIER for stage in ("database", "candidates")]
 PROPERTIES = [target["name"] for target in config["properties"]]
 RUN = config["run"] or config["system"]
 RESULTS = f"results/{RUN}"
@@ -236,6 +238,19 @@ def generator_settings(wildcards):
     if not scheme.constrained:
         settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
     return settings
+
+
+def earlier_candidates():
+    """The candidates of the earlier runs, as generated, that join this run's database; refuse runs without any."""
+    found = []
+    for run in EARLIER:
+        if run == RUN or not Path(f"results/{run}/candidates/candidates.csv").is_file():
+            raise WorkflowError(
+                f"config key earlier_runs names {run!r}, but there are no evaluated candidates in results/{run}; finish "
+                "that run first, and give this one another name with the key run."
+            )
+        found += sorted(map(str, Path(f"results/{run}/candidates").glob("*/selected.extxyz")))
+    return found
 
 
 def pull_settings(wildcards):

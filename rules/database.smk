@@ -31,7 +31,9 @@ rule build_prototypes:
 
 rule substitute_elements:
     input:
-        rules.build_prototypes.output.crystals,
+        prototypes=rules.build_prototypes.output.crystals,
+        evaluated=[f"results/{run}/candidates/candidates.csv" for run in EARLIER],
+        generated=earlier_candidates(),
     output:
         crystals=f"{RESULTS}/database/substituted.extxyz",
         table=f"{RESULTS}/database/substituted.csv",
@@ -51,6 +53,7 @@ rule substitute_elements:
         max_length=config["prototypes"]["max_length"],
         matcher=config["matcher"],
         rules=config["substitution"],
+        earlier_runs=EARLIER,
         code=code_fingerprint("substitute_elements"),
     message:
         "Putting {params.elements} on the prototypes"
@@ -59,6 +62,8 @@ rule substitute_elements:
 
 
 use rule substitute_elements as substitute_reference with:
+    input:
+        prototypes=rules.build_prototypes.output.crystals,
     output:
         crystals=f"{RESULTS}/database/references/{{element}}.extxyz",
         table=f"{RESULTS}/database/references/{{element}}.csv",

@@ -20,6 +20,7 @@ rule relax_database:
         settings=relaxation_settings(),
         n_batches=config["relaxation"]["batches"],
         journal=f"{RESULTS}/database/journal",
+        known_journals=EARLIER_JOURNALS,
         code=code_fingerprint("relax_batch"),
     message:
         "Relaxing the database, batch {wildcards.batch} of {params.n_batches}"
@@ -40,6 +41,7 @@ use rule relax_database as relax_reference with:
         settings=relaxation_settings(),
         n_batches=1,
         journal=f"{RESULTS}/database/journal",
+        known_journals=EARLIER_JOURNALS,
         code=code_fingerprint("relax_batch"),
     message:
         "Relaxing the unary prototypes of {wildcards.element}"
@@ -58,6 +60,7 @@ use rule relax_database as relax_candidates with:
         settings=relaxation_settings(),
         n_batches=config["evaluation"]["batches"],
         journal=f"{RESULTS}/candidates/journal",
+        known_journals=EARLIER_JOURNALS,
         code=code_fingerprint("relax_batch"),
     message:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"

@@ -243,3 +243,12 @@ def test_slices_of_different_lists_do_not_gather() -> None:
 
 def test_a_batch_of_nothing(tmp_path: Path) -> None:
     assert relax_batch([], config(), tmp_path, "empty") == []
+
+
+def test_what_an_earlier_run_relaxed_is_taken_from_its_journals(tmp_path):
+    first = relax_batch(alloys(2), config(), tmp_path / "first", "b0")
+    second = relax_batch(alloys(2), config(), tmp_path / "second", "b0", known_journals=[tmp_path / "first"])
+    assert [crystal.info["energy_per_atom"] for crystal in second] == [
+        crystal.info["energy_per_atom"] for crystal in first
+    ]
+    assert (tmp_path / "second/b0.jsonl").stat().st_size == 0

@@ -18,7 +18,10 @@ with job(snakemake):
     name = "-".join(wildcards.values())
     crystals = slice_of(read_set(snakemake.input[0]), int(batch), params.n_batches)
     journal = Path(params.journal)
-    relaxed = relax_batch(crystals, params.settings, journal, name, journal / "work" / name, params.code)
+    relaxed = relax_batch(
+        *(crystals, params.settings, journal, name, journal / "work" / name, params.code),
+        known_journals=params.get("known_journals", []),
+    )
     reasons = Counter(crystal.info["reason"] for crystal in relaxed if crystal.info["status"] != "ok")
     log.info(
         "%d crystals, %d relaxed%s",

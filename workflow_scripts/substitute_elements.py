@@ -1,26 +1,31 @@
-"""Put elements on the prototypes and keep each distinct crystal once."""
+"""Put elements on the prototypes and keep each distinct crystal once; candidates of earlier runs join them."""
 
 import logging
+from pathlib import Path
 
 from ccdcgan_workflow.jobs import job
 
 log = logging.getLogger("ccdcgan.substitution")
 
 with job(snakemake):
+    import pandas as pd
+
     from ccdcgan.errors import InputError
-    from ccdcgan.files import write_csv
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.rounds import join, new_candidates
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.substitution import SubstitutionRules, describe_drops, substitute
     from ccdcgan.uniqueness import Uniqueness
 
-    params = snakemake.params
+    inputs, params = snakemake.input, snakemake.params
     fewest, most = params.n_elements
+    uniqueness = Uniqueness(params.matcher, snakemake.threads)
     crystals, table = substitute(
-        read_set(snakemake.input[0]),
+        read_set(inputs.prototypes),
         params.elements,
         range(fewest, most + 1),
         params.max_length,
-        Uniqueness(params.matcher, snakemake.threads),
+        uniqueness,
         snakemake.threads,
         SubstitutionRules(**params.rules),
     )
@@ -30,5 +35,12 @@ with job(snakemake):
             f"no prototype with {fewest} to {most} elements gave a crystal of {'-'.join(params.elements)}; add a "
             "source to prototypes.sources or relax prototypes.max_atoms and prototypes.max_length."
         )
+    candidates = []
+    for run, evaluated in zip(params.get("earlier_runs", []), inputs.get("evaluated", []), strict=True):
+        generated = [path for path in inputs.generated if path.startswith(f"{Path(evaluated).parent}/")]
+        candidates += new_candidates(run, read_csv(evaluated), [c for path in generated for c in read_set(path)])
+    if candidates:
+        crystals, joined = join(crystals, candidates, uniqueness)
+        table = pd.concat([table, joined], ignore_index=True)
     write_set(snakemake.output.crystals, crystals)
     write_csv(snakemake.output.table, table)

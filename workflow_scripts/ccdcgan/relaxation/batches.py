@@ -38,6 +38,7 @@ def relax_batch(
     batch: str,
     work_dir: str | Path | None = None,
     code: str = "",
+    known_journals: Sequence[str | Path] = (),
 ) -> list[Crystal]:
     """Relax crystals in order with the engine of ``config`` (the ``relaxation`` section); return all of them.
 
@@ -47,6 +48,7 @@ def relax_batch(
 
     journal_dir: the journals of all batches, ``{batch}.jsonl``; a batch that is already being worked on
     elsewhere is waited for. code: a fingerprint of the library; results of other code are not reused.
+    known_journals: folders of earlier runs' journals, whose results are taken too.
     Raises InputError where the engine cannot start at all; an exception inside one relaxation is that
     crystal's ``engine_error``.
     """
@@ -55,7 +57,9 @@ def relax_batch(
     engine = make_engine(config, work_dir)
     identified = identity(config)
     with exclusive(journal_dir / f"{batch}.lock"):
-        records = _read_journals(journal_dir)
+        records = {}
+        for folder in (*known_journals, journal_dir):
+            records |= _read_journals(Path(folder))
         keys = [
             "" if crystal.info.get("status") == "failed" else _key(crystal, identified, code) for crystal in crystals
         ]

@@ -1,0 +1,55 @@
+"""How many samples a second one process generates and decodes, and whether its memory grows with their number.
+
+    python benchmarks/generation.py results/Bi-Se [--scheme flow] [--samples 2000 10000]
+
+Takes the networks of a finished run. Every shard is made in a process of its own, one after the other; printed are wall
+clock, processor time and the largest memory of that process.
+"""
+
+import argparse
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from sys import path
+
+ROOT = Path(__file__).resolve().parent.parent
+path.insert(0, str(ROOT / "workflow_scripts"))
+
+RULES = {"min_distance": 2.0, "max_atoms": 20, "expansion": 1.15}
+"""What a candidate is, as in config.yaml: angstrom, atoms, factor."""
+
+
+def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, float]:
+    """Return the candidates of one shard, its seconds, its processor seconds and the peak memory, MB."""
+    from ccdcgan.autoencoders import load_autoencoder
+    from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.generation import generate_shard, load_generator
+
+    parts = [
+        load_generator(run / f"models/{scheme}/generator.keras"),
+        load_autoencoder(run / "representation/lattice_autoencoder.keras"),
+        load_autoencoder(run / "representation/sites_autoencoder.keras"),
+        load_graphs(run / "representation/crystal_graphs.npz"),
+    ]
+    wall, processor = time.perf_counter(), time.process_time()
+    shard = generate_shard(*parts, scheme=scheme, shard=0, n_samples=samples, seed=1, **RULES)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return len(shard.candidates), time.perf_counter() - wall, time.process_time() - processor, memory
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--scheme", default="flow")
+    parser.add_argument("--samples", type=int, nargs="+", default=[2000, 10000])
+    chosen = parser.parse_args()
+    for number in chosen.samples:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            found, seconds, processor, memory = pool.submit(generate, chosen.run, chosen.scheme, number).result()
+        print(
+            f"{chosen.scheme}: {found} candidates of {number} samples, {number / seconds:.0f} samples/s "
+            f"({number / processor:.0f} per processor second), {memory:.0f} MB",
+            flush=True,
+        )
