@@ -63,6 +63,7 @@ AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={ports[2]}
 AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment
 """
 
 SLURMDBD_CONF = """\
