@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slurm
 
 SITE = f"""
 account: {ACCOUNT}
+accounting: true
 partitions: {{cpu: cpu, gpu: gpu}}
 training: {{gpus: 1, cores: {CORES}}}
 generation: {{gpus: 1}}
