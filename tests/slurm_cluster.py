@@ -49,7 +49,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 KillWait=20
 EnforcePartLimits=ALL
-MinJobAge=600
+MinJobAge=7200
 GresTypes=gpu
 PlugStackConfig=/dev/null
 {accounting}
