@@ -24,8 +24,13 @@ from ccdcgan.files import atomic_path, read_csv  # noqa: E402
 from ccdcgan.measured import measured_points  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS  # noqa: E402
 
-RANGES = (-np.inf, -0.1, 0.0, 0.1, np.inf)
-"""Bounds (eV/atom) of the PBE formation energies that crystals are grouped by."""
+RANGES = {
+    "PBE below -0.1 eV/atom": (-np.inf, -0.1),
+    "PBE from -0.1 to 0": (-0.1, 0.0),
+    "PBE from 0 to 0.1": (0.0, 0.1),
+    "PBE above 0.1": (0.1, np.inf),
+}
+"""Groups of crystals and their bounds, PBE formation energies in eV/atom."""
 
 
 def row(*cells: object) -> str:
@@ -42,8 +47,7 @@ def error_table(points: pd.DataFrame) -> list[str]:
     """Return mean, mean absolute and root mean square error (meV/atom) of each model, for all and for groups."""
     lines = [head("crystals", "number", *MODELS)]
     groups = [("all", points), *points.groupby("formula")]
-    parts = points.groupby(pd.cut(points[DFT], RANGES), observed=True)
-    groups += [(f"PBE {part.left:g} to {part.right:g} eV/atom", group) for part, group in parts]
+    groups += [(name, points[points[DFT].between(*bounds, inclusive="left")]) for name, bounds in RANGES.items()]
     for name, group in groups:
         errors = 1000 * group[list(MODELS)].sub(group[DFT], axis=0)
         cells = [f"{e.mean():+.0f}, {e.abs().mean():.0f}, {rms(e):.0f}" for _, e in errors.items()]
