@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ccdcgan import figures
+from ccdcgan.columns import scheme_label
 from ccdcgan.errors import InputError
 from ccdcgan.latents import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.report import LARGEST_PAGE, render_report
@@ -117,6 +118,13 @@ def test_every_figure_has_one_caption_for_both_reports():
 def test_a_figure_that_is_no_png_is_refused(database, candidates, summary, losses, parity):
     with pytest.raises(InputError, match="generator_curves"):
         page_of(database, candidates, summary, losses, parity, figures={"generator_curves": b"GIF89a"})
+
+
+def test_the_hull_is_drawn_for_the_database_alone(database, candidates):
+    figure = hull_plot(database, candidates.head(0), ELEMENTS, PAPER_SCHEMES, 0.15)
+    names = [trace.name for trace in figure.data]
+    assert any(name.startswith("database (") for name in names)
+    assert not any(name.startswith(scheme_label(scheme)) for name in names for scheme in PAPER_SCHEMES)
 
 
 def test_a_candidate_of_two_schemes_stands_once(database, candidates, summary, losses, parity):

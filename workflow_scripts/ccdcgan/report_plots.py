@@ -49,7 +49,7 @@ def hull_plot(
     if known.empty and made.empty:
         return None
     known = known.nsmallest(MOST_POINTS, "e_above_hull")
-    made = made[[any(scheme in schemes for scheme in owners) for owners in made["schemes"]]]
+    made = made[made["schemes"].map(lambda owners: any(scheme in schemes for scheme in owners)).astype(bool)]
     best = made["best"].astype(bool)
     sets = [("database", known, GREY, "circle-open", 6)]
     for scheme in schemes:
