@@ -78,6 +78,9 @@ def test_figures_are_as_wide_as_a_page_for_any_number_of_schemes(database, candi
     for figure in drawn:
         words = texts(figure)
         assert figure.get_size_inches()[0] <= 7.3 and figure.get_size_inches()[1] <= 14
+        for legend in figure.legends:
+            left, _, right, _ = legend.get_window_extent(figure.canvas.get_renderer()).extents
+            assert right - left <= figure.bbox.width
         assert all(scheme_label(scheme) in words for scheme in schemes)
 
 

@@ -160,7 +160,7 @@ def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Fi
         )
     axes = {f"{key}axis": {"title": {"text": element}, "min": 0} for key, element in corners.items()}
     figure.update_layout(ternary={**axes, "bgcolor": "rgba(0,0,0,0)"}, height=560)
-    return _laid_out(figure)
+    return _laid_out(figure).update_layout(margin_t=60)  # the upper corner's name stands above the triangle
 
 
 def _edges(elements: Sequence[str], vertices: pd.DataFrame) -> list[tuple[str, str]]:

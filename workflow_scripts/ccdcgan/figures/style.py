@@ -103,19 +103,23 @@ def name_axes(panels: np.ndarray, x: str, y: str) -> None:
 
 
 def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
-    """Put one legend below all panels, each entry once."""
+    """Put one legend below all panels, each entry once, in as many columns (at most) as the figure has room for."""
     entries = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    figure.legend(
-        entries.values(),
-        entries.keys(),
-        loc="outside lower center",
-        ncols=columns,
-        handletextpad=0.4,
-        columnspacing=1.5,
-    )
+    for ncols in range(columns, 0, -1):
+        legend = figure.legend(
+            entries.values(),
+            entries.keys(),
+            loc="outside lower center",
+            ncols=ncols,
+            handletextpad=0.4,
+            columnspacing=1.5,
+        )
+        if ncols == 1 or legend.get_window_extent(figure.canvas.get_renderer()).width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def scheme_style(scheme: str) -> tuple[str, str]:
