@@ -44,6 +44,13 @@ class _Reader:
     draw: Callable[[Any], np.ndarray]
     corrections: int
 
+    def read_all(self) -> tuple[list, np.ndarray]:
+        """Return the best reading of every latent and its distance, NaN where nothing is to be corrected."""
+        found = [self.read(voxel) for voxel in self.decoded]
+        if not self.corrections:
+            return found, np.full(len(found), np.nan)
+        return self.correct(np.arange(len(found)), found)
+
     def distances(self, rows: Sequence[int], drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the latents of voxels and how far they are from those of ``rows``, relative to the length of these."""
         again, given = self.autoencoder.encode(drawn), self.latents[rows]
@@ -81,38 +88,30 @@ class _Reader:
 def read_lattices(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
     """Return the lattice that each lattice latent (n, latent) describes; None where there is none."""
     grid, sigma = geometry.lattice_grid, geometry.lattice_sigma
-    decoded = autoencoder.decode(latents)
-    found = [decode_lattice(voxel, sigma) for voxel in decoded]
-    if not geometry.corrections:
-        return found
     reader = _Reader(
         latents,
-        decoded,
+        autoencoder.decode(latents),
         autoencoder,
         lambda voxel: decode_lattice(voxel, sigma),
         lambda lattice: lattice_voxel(lattice.matrix, grid, sigma),
         geometry.corrections,
     )
-    return reader.correct(np.arange(len(latents)), found)[0]
+    return reader.read_all()[0]
 
 
 def read_sites(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[np.ndarray]:
     """Return the positions (n_atoms, 3), angstrom from the centre, that each sites latent (n, latent) describes."""
     box, grid, sigma = geometry.box, geometry.sites_grid, geometry.sites_sigma
-    decoded = autoencoder.decode(latents)
-    found = [decode_sites(voxel, box, sigma) for voxel in decoded]
-    if not geometry.corrections:
-        return found
     reader = _Reader(
         latents,
-        decoded,
+        autoencoder.decode(latents),
         autoencoder,
         lambda voxel: decode_sites(voxel, box, sigma),
         lambda positions: sites_voxel(np.clip(positions, -box / 2, box / 2), grid, box, sigma),
         geometry.corrections,
     )
-    found, distances = reader.correct(np.arange(len(latents)), found)
-    for _ in range(ROUNDS):
+    found, distances = reader.read_all()
+    for _ in range(ROUNDS if geometry.corrections else 0):
         rows = np.flatnonzero(distances > DOUBTFUL)
         if not len(rows):
             break
