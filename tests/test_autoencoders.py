@@ -109,12 +109,20 @@ def train(folder, source, steps_per_call=5, stop_after=None, **changes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision):
+@pytest.mark.parametrize(
+    ("precision", "xla"),
+    [
+        ("float32", False),
+        ("mixed_bfloat16", False),
+        ("mixed_float16", False),
+        pytest.param("float32", True, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision, xla):
     def run(folder, stop_after=None):
         return train_autoencoder(
             SETTINGS, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv",
-            seed=7, policy=precision, steps_per_call=5, calls_per_checkpoint=1, stop_after=stop_after,
+            seed=7, policy=precision, xla=xla, steps_per_call=5, calls_per_checkpoint=1, stop_after=stop_after,
         )  # fmt: skip
 
     whole = run(tmp_path / "whole")

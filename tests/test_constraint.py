@@ -33,7 +33,7 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return graphs, energies, np.arange(200) % 10 == 0
 
 
-def train(folder, data, stop_after=None, **changes):
+def train(folder, data, stop_after=None, xla=False, **changes):
     return module.train_constraint(
         *data,
         CONFIG | changes,
@@ -41,6 +41,7 @@ def train(folder, data, stop_after=None, **changes):
         checkpoint=folder / "checkpoint.npz",
         history=folder / "history.csv",
         stop_after=stop_after,
+        xla=xla,
     )
 
 
@@ -67,12 +68,13 @@ def test_the_saved_model_predicts_ev_per_atom(tmp_path, data):
     np.testing.assert_allclose(module.predict(model, data[0]), module.predict(loaded, data[0]), atol=1e-6)
 
 
-def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch):
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch, xla):
     monkeypatch.setattr(module, "STEPS_PER_ROW", 2)
     monkeypatch.setattr(module, "STEPS_PER_CHECKPOINT", 2)
-    whole = train(tmp_path / "whole", data, steps=6)
-    train(tmp_path / "cut", data, steps=6, stop_after=4)
-    cut = train(tmp_path / "cut", data, steps=6)
+    whole = train(tmp_path / "whole", data, steps=6, xla=xla)
+    train(tmp_path / "cut", data, steps=6, stop_after=4, xla=xla)
+    cut = train(tmp_path / "cut", data, steps=6, xla=xla)
     for first, second in zip(whole.get_weights(), cut.get_weights(), strict=True):
         assert first.tobytes() == second.tobytes()
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()

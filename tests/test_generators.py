@@ -45,7 +45,7 @@ def graphs() -> np.ndarray:
 
 
 def train(
-    folder, scheme: str, probe=None, stop_after=None, seed: int = 1, precision: str = "float32", **changes
+    folder, scheme: str, probe=None, stop_after=None, seed: int = 1, precision: str = "float32", xla=False, **changes
 ) -> "keras.Model":
     return generators.train_generator(
         graphs(),
@@ -57,16 +57,17 @@ def train(
         probe=probe,
         stop_after=stop_after,
         precision=precision,
+        xla=xla,
     )
 
 
-@pytest.mark.parametrize("scheme", ["flow", "vae"])
-def test_a_stopped_training_resumes_to_the_same_bits(tmp_path, scheme):
+@pytest.mark.parametrize(("scheme", "xla"), [("flow", False), ("vae", False), ("flow", True)])
+def test_a_stopped_training_resumes_to_the_same_bits(tmp_path, scheme, xla):
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
-    whole = train(tmp_path / "whole", scheme, CountingProbe(1, 3, 2))
-    train(tmp_path / "stopped", scheme, CountingProbe(1, 3), stop_after=4)
-    resumed = train(tmp_path / "stopped", scheme, CountingProbe(2))
+    whole = train(tmp_path / "whole", scheme, CountingProbe(1, 3, 2), xla=xla)
+    train(tmp_path / "stopped", scheme, CountingProbe(1, 3), stop_after=4, xla=xla)
+    resumed = train(tmp_path / "stopped", scheme, CountingProbe(2), xla=xla)
     assert same_bits(whole, resumed)
     files = [(tmp_path / name / f"{scheme}.csv").read_bytes() for name in ("whole", "stopped")]
     assert files[0] == files[1]

@@ -58,6 +58,17 @@ def test_a_training_stopped_on_two_devices_goes_on_to_the_same_bits(trained: Pat
         assert whole.tobytes() == resumed.tobytes()
 
 
+def test_steps_on_several_devices_are_not_compiled_by_xla(caplog):
+    class Two:
+        num_replicas_in_sync = 2
+
+    def step():
+        return 1
+
+    assert replicas.compiled(Two(), step, xla=True) is step
+    assert "xla is left out: the training runs on 2 GPUs" in caplog.text
+
+
 def test_a_batch_is_shared_evenly_or_by_fewer(monkeypatch):
     made = []
     monkeypatch.setattr(replicas, "devices", lambda: [f"GPU:{number}" for number in range(4)])

@@ -33,6 +33,7 @@ with job(snakemake):
             history_csv=history,
             seed=seed,
             policy=precision_policy(params.precision),
+            xla=params.xla,
             label=f"{network} autoencoder",
             identity=source.identity,
         )

@@ -32,6 +32,7 @@ with job(snakemake):
             checkpoint=params.checkpoint,
             history=history,
             precision=params.precision,
+            xla=params.xla,
         )
     table = parity(model, graphs.ids, graphs.graphs, energies, held_out)
     for row in parity_metrics(table).itertuples():

@@ -37,6 +37,7 @@ with job(snakemake):
             constraint=keras.models.load_model(constraint, compile=False) if constraint else None,
             probe=make_probe(known, *autoencoders, settings["probe_samples"], seed, **params.candidate),
             precision=params.precision,
+            xla=params.xla,
         )
     save_model(snakemake.output.generator, generator)
     write_text(snakemake.output.history, history.read_text())

@@ -37,6 +37,7 @@ with job(snakemake):
             checkpoint=params.checkpoint,
             history=history,
             precision=params.precision,
+            xla=params.xla,
             quantity=name,
         )
     split = ["held_out" if out else "train" for out in held_out]

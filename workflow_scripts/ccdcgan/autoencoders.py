@@ -22,7 +22,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
-from ccdcgan.replicas import descend, mean_of, own_share, replicas
+from ccdcgan.replicas import compiled, descend, mean_of, own_share, replicas
 from ccdcgan.training import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -173,6 +173,7 @@ def train_autoencoder(
     history_csv: str | Path,
     seed: int,
     policy: str = "float32",
+    xla: bool = False,
     label: str = "autoencoder",
     identity: str = "",
     steps_per_call: int = 20,
@@ -181,14 +182,14 @@ def train_autoencoder(
 ) -> Autoencoder:
     """Train an autoencoder on voxels drawn from ``source`` and return it with float32 weights and arithmetic.
 
-    settings: the config's ``sites`` or ``lattice`` section; held_out: voxels never trained on, for the
-    history; checkpoint: .npz that a killed run goes on from, bit for bit; history_csv: written as it goes,
-    one row per checkpoint, losses beside those of an all-zero output, and the share of held-out voxels rebuilt;
-    policy: Keras dtype policy while training; identity: fingerprint of the data, checkpoints of another are not
-    used; stop_after: stop at this step as a killed run would (tests). The loss is that of Long et al., Eq. 3,
-    divided by its all-zero value on training voxels so that ``l2`` means the same for every grid and sigma.
-    settings ``latent_noise`` (optional, 0): standard deviation of normal noise on the latents in training; the
-    decoder then forgives a generator its small errors. The weights returned are those of the checkpoint that
+    settings: the config's ``sites`` or ``lattice`` section; held_out: voxels never trained on, for the history;
+    checkpoint: .npz that a killed run goes on from, bit for bit; history_csv: written as it goes, one row per
+    checkpoint, losses beside those of an all-zero output, and the share of held-out voxels rebuilt; policy: Keras
+    dtype policy while training; xla: compile the steps with XLA; identity: fingerprint of the data, checkpoints of
+    another are not used; stop_after: stop at this step as a killed run would (tests). The loss is that of Long et
+    al., Eq. 3, divided by its all-zero value on training voxels so that ``l2`` means the same for every grid and
+    sigma. settings ``latent_noise`` (optional, 0): standard deviation of normal noise on the latents in training;
+    the decoder then forgives a generator its small errors. The weights returned are those of the checkpoint that
     rebuilt most held-out voxels, of several the one with the smallest loss; settings ``patience`` (optional, 0):
     stop after so many checkpoints that were none better, 0 for never.
     """
@@ -223,9 +224,9 @@ def train_autoencoder(
 
     @tf.function
     def train(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total, zero = tf.constant(0.0), tf.constant(0.0)
+        one, total, zero = compiled(strategy, train_step, xla), tf.constant(0.0), tf.constant(0.0)
         for step in tf.range(first, first + count):
-            loss, zero_loss = mean_of(strategy, train_step, step)
+            loss, zero_loss = mean_of(strategy, one, step)
             total, zero = total + loss, zero + zero_loss
         return total / tf.cast(count, tf.float32), zero / tf.cast(count, tf.float32)
 
@@ -255,7 +256,7 @@ def train_autoencoder(
         return loss, float(np.mean(zeros)), share
 
     patience = int(settings.get("patience", 0))
-    identity = fingerprint([settings, seed, policy, identity, source.size])
+    identity = fingerprint([settings, seed, policy, identity, source.size, *["xla"] * xla])
     sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
     variables = [*autoencoder.model.variables, *optimizer.variables, sums, *kept, best]
     done = load_checkpoint(checkpoint, variables, identity)

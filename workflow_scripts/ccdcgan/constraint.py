@@ -24,7 +24,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
-from ccdcgan.replicas import descend, mean_of, own_share, replicas
+from ccdcgan.replicas import compiled, descend, mean_of, own_share, replicas
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
 
@@ -46,6 +46,7 @@ def train_constraint(
     checkpoint: str | Path,
     history: str | Path,
     precision: str = "float32",
+    xla: bool = False,
     stop_after: int | None = None,
     quantity: str = "",
 ) -> keras.Model:
@@ -55,8 +56,8 @@ def train_constraint(
     crystals left out of the training; config: the ``constraint`` section (``schedule`` constant or cosine,
     default constant); checkpoint: .npz that a killed run goes on from, bit for bit; history: CSV of
     HISTORY_COLUMNS every 100 steps, loss in (eV/atom)^2 with dropout, held_out_mae in eV/atom without;
-    stop_after: stop at this step as a killed run would (tests); quantity: another property than the formation
-    energy, whose unit then stands in place of eV/atom.
+    xla: compile the steps with XLA; stop_after: stop at this step as a killed run would (tests); quantity: another
+    property than the formation energy, whose unit then stands in place of eV/atom.
 
     With ``output: linear`` the mean and standard deviation of the training energies are part of the model.
     Raises InputError if the data do not fit together or the training diverges.
@@ -93,13 +94,13 @@ def train_constraint(
 
     @tf.function
     def run(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        total = tf.constant(0.0)
+        one, total = compiled(strategy, train_step, xla), tf.constant(0.0)
         for step in tf.range(first, end):
-            total += mean_of(strategy, train_step, step)
+            total += mean_of(strategy, one, step)
         return total * unit**2 / tf.cast(end - first, tf.float32)
 
     digest = hashlib.sha256(b"".join(part.tobytes() for part in (graphs, energies, held_out))).hexdigest()
-    identity = fingerprint([settings, seed, policy, graphs.shape, digest])
+    identity = fingerprint([settings, seed, policy, graphs.shape, digest, *["xla"] * xla])
     variables = [*model.variables, *optimizer.variables]
     done = load_checkpoint(checkpoint, variables, identity)
     curve = History(history, HISTORY_COLUMNS, done)

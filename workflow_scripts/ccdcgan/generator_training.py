@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.moving_average import MovingAverage
-from ccdcgan.replicas import mean_of
+from ccdcgan.replicas import compiled, mean_of
 
 
 class Training(ABC):
@@ -19,12 +19,13 @@ class Training(ABC):
     and the numerical precision. Made in the scope of ``replicas.replicas``, it trains on all of them.
 
     quantities: names of what :meth:`step` returns; variables: all state, for the checkpoint; average: of the
-    generator's weights.
+    generator's weights; xla: compile the steps with XLA, set before the first call of :meth:`run`.
     """
 
     quantities: Sequence[str]
     variables: Sequence[Any]
     average: MovingAverage
+    xla: bool = False
 
     def __init__(self) -> None:
         self.strategy = tf.distribute.get_strategy()
@@ -37,9 +38,9 @@ class Training(ABC):
     @tf.function
     def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
-        total = tf.zeros(len(self.quantities))
+        one, total = compiled(self.strategy, self.step, self.xla), tf.zeros(len(self.quantities))
         for step in tf.range(first, end):
-            total += mean_of(self.strategy, self.step, step)
+            total += mean_of(self.strategy, one, step)
         return total / tf.cast(end - first, tf.float32)
 
     @abstractmethod

@@ -56,6 +56,7 @@ def train_generator(
     constraint: keras.Model | None = None,
     probe: Probe | None = None,
     precision: str = "float32",
+    xla: bool = False,
     stop_after: int | None = None,
 ) -> keras.Model:
     """Train one scheme; return its generator, noise (batch, noise) to crystal graphs (batch, side, side, 1).
@@ -67,8 +68,8 @@ def train_generator(
     returned is that of the probe with most different crystals, the later one if two are equal. checkpoint: .npz,
     written every ``checkpoint_steps`` steps and taken up by the next call. history: CSV of step, the family's
     quantities and the probe's, one row per ``sample_every`` steps, means over these steps; a quantity is empty
-    where it was not measured. precision: the config's, see ``training.precision_policy``. stop_after: stop at
-    this step as a killed run would (tests).
+    where it was not measured. precision: the config's, see ``training.precision_policy``; xla: compile the
+    steps with XLA. stop_after: stop at this step as a killed run would (tests).
 
     The returned generator computes in float32 whatever the precision of the training.
     Raises InputError if a key or the graphs are not as described, or if the training diverges.
@@ -81,12 +82,13 @@ def train_generator(
     free = FREE_KEYS if config.get("schedule") == "cosine" else (*FREE_KEYS, "steps")
     shaping = {key: value for key, value in config.items() if key not in free}
     parts = [graphs, *(constraint.get_weights() if constraint is not None else [])]
-    identity = fingerprint([shaping, scheme, seed, policy, graphs.shape, _digest(parts)])
+    identity = fingerprint([shaping, scheme, seed, policy, graphs.shape, _digest(parts), *["xla"] * xla])
     steps, every, probing = int(config["steps"]), int(config["sample_every"]), int(config["probe_every"])
 
     def begin() -> tuple[Training, _Best]:
         with replicas(int(config["batch"])).scope():
             training = FAMILIES[family](graphs, config, seed, constraint, policy)
+        training.xla = xla
         return training, _Best(training)
 
     training, best = begin()

@@ -55,6 +55,14 @@ def mean_of(strategy: tf.distribute.Strategy, step: Any, *arguments: tf.Tensor) 
     )
 
 
+def compiled(strategy: tf.distribute.Strategy, step: Any, xla: bool) -> Any:
+    """Return ``step`` compiled by XLA if ``xla``; as it is on several GPUs, whose exchange XLA cannot compile."""
+    if xla and strategy.num_replicas_in_sync > 1:
+        log.warning("xla is left out: the training runs on %d GPUs", strategy.num_replicas_in_sync)
+        return step
+    return tf.function(step, jit_compile=True) if xla else step
+
+
 def descend(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], weights: Sequence[Any]) -> None:
     """Move ``weights`` down the mean of all replicas' gradients; for use inside a step."""
     context = tf.distribute.get_replica_context()
