@@ -125,7 +125,7 @@ def _separated(positions: np.ndarray, separation: float, known: np.ndarray | Non
 
 
 def _fit_gaussians(
-    voxel: np.ndarray, centres: np.ndarray, positions: np.ndarray, sigma: float, box: float, steps: int = 6
+    voxel: np.ndarray, centres: np.ndarray, positions: np.ndarray, sigma: float, box: float, steps: int = 12
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return centres (n, 3) and heights (n,) of Gaussians of width ``sigma`` fitted to the voxel."""
     n, spacing = len(positions), box / len(centres)
