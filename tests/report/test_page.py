@@ -160,7 +160,7 @@ def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary
     for expected in (
         "1 / 2 (50.0 %) are meta-stable with it too",
         "differ by 0.130 eV/atom on average",
-        "0 have no imaginary frequency",
+        "0 / 1 (0.0 %) without an imaginary frequency",
         "0.050 ± 0.040",
         "2 / 3 (66.7 %) stay meta-stable",
         "so it has learnt something general",

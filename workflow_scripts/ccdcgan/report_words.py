@@ -178,8 +178,8 @@ def _dynamics(phonons: pd.DataFrame | None) -> str:
         return "Phonons were not computed: a candidate may sit on a saddle point."
     stable = is_true(done["dynamically_stable"]).sum()
     return (
-        f"Of the {len(done):,} whose phonons were computed with the potential, {stable:,} have no imaginary frequency "
-        "beyond the tolerance; of the others it is not known."
+        f"Phonons were computed with the potential for {len(done):,}: {ratio(stable, len(done))} without an imaginary "
+        "frequency beyond the tolerance. Of the other candidates it is not known."
     )
 
 
