@@ -156,7 +156,13 @@ def main() -> None:
     for (source, crystals), count in zip(
         crystals_of(run).items(), (arguments.count, arguments.candidates), strict=True
     ):
-        chosen += [(source, crystal) for crystal in choose(crystals, *limits)[:count]]
+        affordable = choose(crystals, *limits)
+        if not affordable:
+            print(
+                f"{source}: none of {len(crystals)} crystals is affordable (--max-cost {arguments.max_cost:g}, "
+                f"--max-energy {arguments.max_energy:g}, --symprec {arguments.symprec:g}); raise one of them."
+            )
+        chosen += [(source, crystal) for crystal in affordable[:count]]
     maker = GpawRelaxMaker(encut=arguments.encut, k_length=arguments.k_length, work_dir=str(work))
     records = work_through(chosen, maker, work / "journal.jsonl", arguments.minutes)
     references = dict(zip(lowest["element"], lowest["id"], strict=True))
