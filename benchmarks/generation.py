@@ -25,7 +25,7 @@ def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, f
     """Return the candidates of one shard, its seconds, its processor seconds and the peak memory, MB."""
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.generation import generate_shard, load_generator
+    from ccdcgan.generation import ShardPlan, generate_shard, load_generator
 
     parts = [
         load_generator(run / f"models/{scheme}/generator.keras"),
@@ -34,7 +34,7 @@ def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, f
         load_graphs(run / "representation/crystal_graphs.npz"),
     ]
     wall, processor = time.perf_counter(), time.process_time()
-    shard = generate_shard(*parts, scheme=scheme, shard=0, n_samples=samples, seed=1, **RULES)
+    shard = generate_shard(*parts, ShardPlan(scheme, 0, samples, 1, **RULES))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return len(shard.candidates), time.perf_counter() - wall, time.process_time() - processor, memory
 

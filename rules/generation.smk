@@ -1,5 +1,7 @@
 # Mass generation in seeded shards, the constraint's prediction, and which candidates are relaxed.
 
+CANDIDATE = {key: config["generation"][key] for key in ("min_distance", "max_atoms", "expansion")}
+
 
 rule generate_candidates:
     input:
@@ -26,9 +28,7 @@ rule generate_candidates:
         gpu=0,
     params:
         samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
-        min_distance=config["generation"]["min_distance"],
-        max_atoms=config["generation"]["max_atoms"],
-        expansion=config["generation"]["expansion"],
+        candidate=CANDIDATE,
         seed=config["seed"],
         code=code_fingerprint("generate_candidates"),
     message:
@@ -60,8 +60,7 @@ rule draw_controls:
         gpu=0,
     params:
         samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
-        min_distance=config["generation"]["min_distance"],
-        expansion=config["generation"]["expansion"],
+        candidate=CANDIDATE,
         holdout=HOLDOUT,
         seed=config["seed"],
         code=code_fingerprint("draw_controls"),

@@ -10,7 +10,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
 from ccdcgan.controls import control_shard, random_crystal  # noqa: E402
 from ccdcgan.crystal_graph import CrystalGraphs  # noqa: E402
-from ccdcgan.generation import SAMPLE_COLUMNS  # noqa: E402
+from ccdcgan.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
 from ccdcgan.structures import standard_cell  # noqa: E402
 from tests.test_generation import ELEMENTS, GEOMETRY, NO_SCALE, rock_salt  # noqa: E402
 
@@ -35,8 +35,8 @@ SUBSTITUTED = [rock_salt(6.0), caesium_chloride(5.0), rock_salt(3.0)]  # the las
 
 
 def shard(scheme: str, **changes):
-    settings = {"scheme": scheme, "shard": 1, "n_samples": 12, "seed": 1, "min_distance": 2.0}
-    return control_shard(SUBSTITUTED, Sums(2), Sums(8), KNOWN, **settings | changes)
+    settings = {"scheme": scheme, "shard": 1, "n_samples": 12, "seed": 1, "min_distance": 2.0, "max_atoms": 20}
+    return control_shard(SUBSTITUTED, Sums(2), Sums(8), KNOWN, ShardPlan(**settings | changes))
 
 
 def test_a_random_crystal_has_composition_volume_and_symmetry():
@@ -74,8 +74,6 @@ def test_the_database_is_drawn_whole_before_any_crystal_comes_again():
 
 def test_a_crystal_that_voxels_cannot_hold_is_lost_with_the_reason():
     long = standard_cell(Structure(Lattice.orthorhombic(4, 4, 60), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.05]]))
-    made = control_shard(
-        [long], Sums(2), Sums(8), KNOWN, scheme="database", shard=0, n_samples=3, seed=1, min_distance=2.0
-    )
+    made = control_shard([long], Sums(2), Sums(8), KNOWN, ShardPlan("database", 0, 3, 1, 2.0, 20))
     assert not made.candidates and len(made.graphs) == 0
     assert set(made.samples["reason"]) == {"cell_out_of_range"}

@@ -84,7 +84,7 @@ def shard(parts, **changes) -> generation.Shard:
         "min_distance": 2.0,
         "max_atoms": 20,
     }
-    return generation.generate_shard(*parts, KNOWN, **settings | changes)
+    return generation.generate_shard(*parts, KNOWN, generation.ShardPlan(**settings | changes))
 
 
 def test_every_sample_is_counted_with_its_reason(parts):

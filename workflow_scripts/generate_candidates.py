@@ -9,21 +9,15 @@ log = logging.getLogger("ccdcgan.generation")
 with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.generation import generate_shard, load_generator, write_shard
+    from ccdcgan.generation import ShardPlan, generate_shard, load_generator, write_shard
 
-    inputs, params = snakemake.input, snakemake.params
+    inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     shard = generate_shard(
         load_generator(inputs.generator),
         load_autoencoder(inputs.lattice),
         load_autoencoder(inputs.sites),
         load_graphs(inputs.graphs),
-        scheme=snakemake.wildcards.scheme,
-        shard=int(snakemake.wildcards.shard),
-        n_samples=params.samples,
-        seed=params.seed,
-        min_distance=params.min_distance,
-        max_atoms=params.max_atoms,
-        expansion=params.expansion,
+        ShardPlan(wildcards.scheme, int(wildcards.shard), params.samples, params.seed, **params.candidate),
     )
     log.info("%d of %d samples are candidates", len(shard.candidates), len(shard.samples))
     write_shard(shard, **snakemake.output)

@@ -17,9 +17,7 @@ from pymatgen.core import Structure
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, encode_crystals
 from ccdcgan.decoding import Decoded
-from ccdcgan.generation import Shard, judge, sample_table
-from ccdcgan.progress import Progress
-from ccdcgan.seeds import derive_seed
+from ccdcgan.generation import Shard, ShardPlan, judge, sample_table
 from ccdcgan.structures import standard_cell
 from ccdcgan.voxels import refusal
 
@@ -86,27 +84,20 @@ def control_shard(
     lattice_autoencoder: Autoencoder,
     sites_autoencoder: Autoencoder,
     known: CrystalGraphs,
-    *,
-    scheme: str,
-    shard: int,
-    n_samples: int,
-    seed: int,
-    min_distance: float,
-    expansion: float = 1.0,
+    plan: ShardPlan,
 ) -> Shard:
-    """Draw ``n_samples`` crystals of the control ``scheme``; the other arguments are those of ``generate_shard``.
+    """Draw the crystals of a control's shard; the other arguments are those of ``generate_shard``.
 
     substituted: the database before relaxation. Raises ValueError if it is empty.
     """
     if not substituted:
         raise ValueError("the database has no substituted crystals")
-    made = CONTROLS[scheme](substituted, np.random.default_rng(derive_seed(seed, "generation", scheme, shard)))
+    made, progress = CONTROLS[plan.scheme](substituted, plan.rng()), plan.progress()
     candidates, rows = [], []
-    progress = Progress(n_samples, f"{scheme} shard {shard}", unit="samples")
-    for start in range(0, n_samples, CHUNK):
-        size = min(CHUNK, n_samples - start)
+    for start in range(0, plan.n_samples, CHUNK):
+        size = min(CHUNK, plan.n_samples - start)
         drawn = [next(made) for _ in range(size)]
-        found, judged = judge(drawn, scheme, shard, start, min_distance, expansion)
+        found, judged = judge(drawn, plan, start)
         refused = {crystal.id: refusal(crystal.structure, known.geometry) for crystal in found}
         kept = iter(refused.values())
         for row in judged:

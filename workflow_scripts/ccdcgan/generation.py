@@ -37,6 +37,32 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
+class ShardPlan:
+    """What a shard is to hold: ``n_samples`` samples of a scheme, and what makes a candidate of one.
+
+    scheme, shard: name the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise;
+    min_distance: least distance between two atoms, angstrom; max_atoms: most atoms in the cell; expansion: largest
+    factor on the lengths of a cell that breaks the distance rule, see ``repair``.
+    """
+
+    scheme: str
+    shard: int
+    n_samples: int
+    seed: int
+    min_distance: float
+    max_atoms: int
+    expansion: float = 1.0
+
+    def rng(self) -> np.random.Generator:
+        """Return what draws the samples: the same whoever else runs."""
+        return np.random.default_rng(derive_seed(self.seed, "generation", self.scheme, self.shard))
+
+    def progress(self) -> Progress:
+        """Return the line that tells how many samples are made."""
+        return Progress(self.n_samples, f"{self.scheme} shard {self.shard}", unit="samples")
+
+
+@dataclass(frozen=True)
 class Shard:
     """The candidates of one shard, and one row per sample.
 
@@ -70,39 +96,29 @@ def generate_shard(
     lattice_autoencoder: Autoencoder,
     sites_autoencoder: Autoencoder,
     known: CrystalGraphs,
-    *,
-    scheme: str,
-    shard: int,
-    n_samples: int,
-    seed: int,
-    min_distance: float,
-    max_atoms: int,
-    expansion: float = 1.0,
+    plan: ShardPlan,
 ) -> Shard:
-    """Generate ``n_samples`` crystal graphs and decode them.
+    """Generate the crystal graphs of a shard and decode them.
 
-    known: the crystal graphs the generator learned from, which say how to read new ones; scheme, shard: name
-    the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise; min_distance: angstrom;
-    max_atoms: most atoms in the cell; expansion: largest factor on the lengths of a cell that breaks the distance
-    rule, see ``repair``. The noise of a sample depends on (seed, scheme, shard) and its number alone.
+    known: the crystal graphs the generator learned from, which say how to read new ones. The noise of a sample
+    depends on the plan's (seed, scheme, shard) and its number alone.
     """
-    rng = np.random.default_rng(derive_seed(seed, "generation", scheme, shard))
+    rng, progress = plan.rng(), plan.progress()
     side = generator.output_shape[1]
     candidates, rows, graphs = [], [], [np.empty((0, side, side, 1), np.float32)]
-    progress = Progress(n_samples, f"{scheme} shard {shard}", unit="samples")
-    for start in range(0, n_samples, BATCH):
-        # always a whole batch, so that one shape is compiled and a sample does not depend on n_samples
+    for start in range(0, plan.n_samples, BATCH):
+        # always a whole batch, so that one shape is compiled and a sample does not depend on their number
         noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
-        generated = np.asarray(generator.predict_on_batch(noise))[: n_samples - start]
+        generated = np.asarray(generator.predict_on_batch(noise))[: plan.n_samples - start]
         decoded = decode_crystals(
             generated * known.scale,
             known.elements,
             lattice_autoencoder,
             sites_autoencoder,
             known.geometry,
-            max_atoms,
+            plan.max_atoms,
         )
-        made, judged = judge(decoded, scheme, shard, start, min_distance, expansion)
+        made, judged = judge(decoded, plan, start)
         candidates += made
         rows += judged
         graphs.append(generated[[number for number, row in enumerate(judged) if row["status"] == "ok"]])
@@ -111,20 +127,21 @@ def generate_shard(
     return Shard(candidates, sample_table(rows), np.concatenate(graphs))
 
 
-def judge(
-    decoded: Iterable[Decoded], scheme: str, shard: int, first: int, min_distance: float, expansion: float
-) -> tuple[list[Crystal], list[dict]]:
-    """Return the candidates among samples ``first``, ``first`` + 1, ... of a shard, and the row of every sample.
-
-    The arguments mean the same as in :func:`generate_shard`.
-    """
+def judge(decoded: Iterable[Decoded], plan: ShardPlan, first: int) -> tuple[list[Crystal], list[dict]]:
+    """Return the candidates among samples ``first``, ``first`` + 1, ... of a shard, and the row of every sample."""
     candidates, rows = [], []
     for sample, crystal in enumerate(decoded, start=first):
-        row, structure = _judge_one(sample, crystal, min_distance, expansion)
+        row, structure = _judge_one(sample, crystal, plan.min_distance, plan.expansion)
         rows.append(row)
         if row["status"] == "ok":
-            info = {"scheme": scheme, "stage": "candidate", "status": "ok", "reason": "", "repaired": row["repaired"]}
-            candidates.append(Crystal(f"{scheme}-{shard:04d}-{sample:06d}", structure, info))
+            info = {
+                "scheme": plan.scheme,
+                "stage": "candidate",
+                "status": "ok",
+                "reason": "",
+                "repaired": row["repaired"],
+            }
+            candidates.append(Crystal(f"{plan.scheme}-{plan.shard:04d}-{sample:06d}", structure, info))
     return candidates, rows
 
 
