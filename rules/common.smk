@@ -265,6 +265,21 @@ def own_values(wildcards):
     return {"file": file} if file else {}
 
 
+def constraint_settings():
+    """The settings of the network that is chosen as the constraint; those of the other one change nothing."""
+    section = dict(config["constraint"])
+    network, reading = section["network"], section.pop("descriptors")
+    return {"network": network, "held_out": section["held_out"], **reading} if network == "descriptors" else section
+
+
+def read_by_constraint(wildcards):
+    """The crystals and autoencoders from which a constraint learns to read crystal graphs, if it is one that does."""
+    if config["constraint"]["network"] != "descriptors":
+        return {}
+    networks = {name: f"{RESULTS}/representation/{name}_autoencoder.keras" for name in ("lattice", "sites")}
+    return {"crystals": f"{RESULTS}/database/database.extxyz", **networks}
+
+
 def generator_constraint(wildcards):
     """The constraint network, or the objective of several, for the schemes that are pulled by it."""
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
@@ -331,7 +346,7 @@ def units_of_work():
     makers = {name: "draw_controls" if name in drawn else "generate_candidates" for name in SCHEMES}
     samples = [(maker, name, config["generation"]["samples"]) for name, maker in makers.items()]
     relaxed = [("relax_candidates", name, each) for name in SCHEMES]
-    return [*networks, ("train_constraint", "", config["constraint"]["steps"]), *generators, *samples, *relaxed]
+    return [*networks, ("train_constraint", "", constraint_settings()["steps"]), *generators, *samples, *relaxed]
 
 
 def take_lock():

@@ -3,6 +3,7 @@
 
 rule train_constraint:
     input:
+        unpack(read_by_constraint),
         graphs=rules.encode_crystals.output[0],
         table=rules.collect_database.output.table,
     output:
@@ -21,7 +22,7 @@ rule train_constraint:
         runtime=minutes(720),
         gpu=0,
     params:
-        settings=config["constraint"],
+        settings=constraint_settings(),
         held_out_by="random",
         precision=config["precision"],
         xla=config["xla"],
@@ -44,7 +45,7 @@ use rule train_constraint as train_constraint_by_prototype with:
     benchmark:
         f"{BENCHMARKS}/train_constraint_by_prototype.tsv"
     params:
-        settings=config["constraint"],
+        settings=constraint_settings(),
         held_out_by="prototype",
         precision=config["precision"],
         xla=config["xla"],
@@ -58,6 +59,7 @@ use rule train_constraint as train_constraint_by_prototype with:
 rule train_property:
     input:
         unpack(own_values),
+        unpack(read_by_constraint),
         graphs=rules.encode_crystals.output[0],
         table=rules.collect_database.output.table,
     output:
@@ -76,7 +78,7 @@ rule train_property:
         runtime=minutes(720),
         gpu=0,
     params:
-        settings=config["constraint"],
+        settings=constraint_settings(),
         precision=config["precision"],
         xla=config["xla"],
         seed=config["seed"],

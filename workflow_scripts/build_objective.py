@@ -3,14 +3,13 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    import keras
-
+    from ccdcgan.constraint import load_constraint
     from ccdcgan.files import read_csv, save_model
     from ccdcgan.properties import build_objective, scale_of
 
     targets = snakemake.params.properties
     names = [target["name"] for target in targets]
-    models = [keras.models.load_model(path, compile=False) for path in snakemake.input.models]
+    models = list(map(load_constraint, snakemake.input.models))
     scales = [scale_of(read_csv(path)) for path in snakemake.input.tables]
     objective = build_objective(dict(zip(names, models, strict=True)), targets, dict(zip(names, scales, strict=True)))
     save_model(snakemake.output[0], objective)

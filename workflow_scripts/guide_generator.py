@@ -3,13 +3,12 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    import keras
-
+    from ccdcgan.constraint import load_constraint
     from ccdcgan.files import save_model
     from ccdcgan.flow import guided
     from ccdcgan.generation import load_generator
     from ccdcgan.latent_optimisation import optimised
 
     inputs, pull = snakemake.input, {"guided-flow": guided, "optimised-flow": optimised}[snakemake.wildcards.scheme]
-    constraint = keras.models.load_model(inputs.constraint, compile=False)
-    save_model(snakemake.output[0], pull(load_generator(inputs.generator), constraint, snakemake.params.settings))
+    generator, constraint = load_generator(inputs.generator), load_constraint(inputs.constraint)
+    save_model(snakemake.output[0], pull(generator, constraint, snakemake.params.settings))

@@ -3,14 +3,13 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    import keras
     import numpy as np
     import pandas as pd
 
-    from ccdcgan.constraint import predict
+    from ccdcgan.constraint import load_constraint, predict
     from ccdcgan.files import read_arrays, read_csv, write_csv
 
-    model = keras.models.load_model(snakemake.input.constraint, compile=False)
+    model = load_constraint(snakemake.input.constraint)
     shards = [read_arrays(path) for path in snakemake.input.graphs]
     predicted = predict(model, np.concatenate([shard["graphs"] for shard in shards]))
     ids = np.concatenate([shard["ids"] for shard in shards])

@@ -8,9 +8,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generators")
 
 with job(snakemake):
-    import keras
-
     from ccdcgan.autoencoders import load_autoencoder
+    from ccdcgan.constraint import load_constraint
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.equivalents import oriented_graphs
     from ccdcgan.files import exclusive, save_model, write_text
@@ -34,7 +33,7 @@ with job(snakemake):
             seed,
             checkpoint=params.checkpoint,
             history=history,
-            constraint=keras.models.load_model(constraint, compile=False) if constraint else None,
+            constraint=load_constraint(constraint) if constraint else None,
             probe=make_probe(known, *autoencoders, settings["probe_samples"], seed, **params.candidate),
             precision=params.precision,
             xla=params.xla,

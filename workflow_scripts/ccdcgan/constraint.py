@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from ccdcgan.dense_networks import ToRows
 from ccdcgan.errors import InputError
 from ccdcgan.files import fingerprint
 from ccdcgan.gan_networks import build_constraint, in_precision
+from ccdcgan.gaussian_process import GaussianProcess
 from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
@@ -63,7 +65,7 @@ def train_constraint(
     Raises InputError if the data do not fit together or the training diverges.
     """
     energies, held_out = np.asarray(energies, dtype=np.float32), np.asarray(held_out, dtype=bool)
-    _check(graphs, energies, held_out)
+    check_data(graphs, energies, held_out)
     policy = precision_policy(precision)
     set_determinism(seed)
     train = ~held_out
@@ -122,6 +124,12 @@ def train_constraint(
     return plain
 
 
+def load_constraint(path: str | Path) -> keras.Model:
+    """Read a constraint of either kind, or an objective made of several."""
+    layers = {layer.__name__: layer for layer in (ToRows, GaussianProcess)}
+    return keras.models.load_model(path, compile=False, custom_objects=layers)
+
+
 def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndarray:
     """Return predicted formation energies (n,), eV/atom, of crystal graphs (n, side, side, 1).
 
@@ -150,7 +158,7 @@ def parity(
     )
 
 
-def _check(graphs: np.ndarray, energies: np.ndarray, held_out: np.ndarray) -> None:
+def check_data(graphs: np.ndarray, energies: np.ndarray, held_out: np.ndarray) -> None:
     """Raise InputError unless these are the data of one training."""
     if not len(graphs) == len(energies) == len(held_out):
         raise InputError(

@@ -43,6 +43,31 @@ class Standardisation:
         return ((flat[:, self.pixels] - self.mean) / self.std).astype(np.float32)
 
 
+class ToRows(keras.layers.Layer):
+    """Crystal graphs (batch, side, side, 1) to standardised rows (batch, d): :class:`Standardisation` as a layer."""
+
+    def __init__(self, pixels, mean, std, **settings) -> None:
+        super().__init__(**settings)
+        self.parts = {"pixels": [int(pixel) for pixel in pixels]}
+        self.parts |= {name: [float(x) for x in values] for name, values in (("mean", mean), ("std", std))}
+
+    @classmethod
+    def of(cls, rows: Standardisation, name: str) -> "ToRows":
+        """Return the layer of a standardisation."""
+        return cls(rows.pixels, rows.mean, rows.std, dtype="float32", name=name)
+
+    def call(self, graphs):
+        pixels, mean, std = (self.parts[name] for name in ("pixels", "mean", "std"))
+        values = tf.gather(tf.reshape(graphs, [tf.shape(graphs)[0], -1]), pixels, axis=1)
+        return (values - tf.constant(mean, tf.float32)) / tf.constant(std, tf.float32)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.parts["pixels"]))
+
+    def get_config(self):
+        return super().get_config() | self.parts
+
+
 class ToGraph(keras.layers.Layer):
     """Standardised rows (batch, d) to crystal graphs (batch, side, side, 1): what :class:`Standardisation` undoes."""
 

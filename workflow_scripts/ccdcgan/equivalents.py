@@ -75,8 +75,18 @@ def oriented_graphs(
         return known.graphs
     by_id = {crystal.id: crystal for crystal in crystals}
     turned = equivalents([by_id[name] for name in known.ids], most)
-    graphs = encode_crystals(turned, known.elements, lattice_autoencoder, sites_autoencoder, known.geometry)
-    return np.clip(graphs.latents / known.scale, -1, 1).astype(np.float32)
+    return encode_like(known, turned, lattice_autoencoder, sites_autoencoder)[1]
+
+
+def encode_like(
+    known: CrystalGraphs, crystals: Sequence[Crystal], lattice_autoencoder: Autoencoder, sites_autoencoder: Autoencoder
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids (n,) and crystal graphs (n, side, side, 1), in [-1, 1], of those crystals that have any.
+
+    known: crystal graphs whose elements, geometry and scale are taken: values beyond the scale are cut.
+    """
+    graphs = encode_crystals(crystals, known.elements, lattice_autoencoder, sites_autoencoder, known.geometry)
+    return graphs.ids, np.clip(graphs.latents / known.scale, -1, 1).astype(np.float32)
 
 
 def _appearance(structure: Structure) -> bytes:

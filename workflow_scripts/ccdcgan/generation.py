@@ -17,10 +17,11 @@ from pymatgen.core import Structure
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.decoding import Decoded
-from ccdcgan.dense_networks import ToGraph
+from ccdcgan.dense_networks import ToGraph, ToRows
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_arrays, write_csv
 from ccdcgan.flow import EulerSteps
+from ccdcgan.gaussian_process import GaussianProcess
 from ccdcgan.latent_optimisation import OptimisedFlow
 from ccdcgan.progress import Progress
 from ccdcgan.repair import closest, expand
@@ -30,8 +31,8 @@ from ccdcgan.structures import Crystal, write_set
 log = logging.getLogger(__name__)
 
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
-CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph)}
-"""What a generator may consist of besides Keras's own layers."""
+CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph, ToRows, GaussianProcess)}
+"""What a generator, and the constraint that pulls it, may consist of besides Keras's own layers."""
 BATCH = 64
 """Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""
 
