@@ -11,6 +11,7 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
+from ccdcgan import gaussian_process  # noqa: E402
 from ccdcgan import informed_constraint as module  # noqa: E402
 from ccdcgan.autoencoders import build_autoencoder  # noqa: E402
 from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
@@ -66,15 +67,15 @@ def learned(known, crystals, autoencoders):
     return module.draw_lessons(known, crystals, known.ids, autoencoders, 800, 1)
 
 
-def train(folder, data, stop_after=None, precision="float32", **changes):
+def train(folder, data, stop_after=None, xla=False, **changes):
     return module.train_informed_constraint(
         *data,
         CONFIG | changes,
         1,
         checkpoint=folder / "checkpoint.npz",
         history=folder / "history.csv",
-        precision=precision,
         stop_after=stop_after,
+        xla=xla,
     )
 
 
@@ -133,6 +134,16 @@ def test_the_layer_is_scikit_learns_gaussian_process():
     assert float(layer(np.full((1, 3), 1e4))[0, 0]) == pytest.approx(values.mean(), abs=1e-4)
 
 
+def test_many_points_are_thinned(monkeypatch):
+    monkeypatch.setattr(gaussian_process, "MOST_POINTS", 30)
+    monkeypatch.setattr(gaussian_process, "MOST_FOR_KERNEL", 20)
+    features = np.linspace(-2, 2, 200)[:, None]
+    posterior = fit(features, features[:, 0] ** 2, seed=0)
+    assert posterior.points.shape == (30, 1)
+    layer = GaussianProcess.of(posterior, name="energy")
+    np.testing.assert_allclose(np.asarray(layer(features))[:, 0], features[:, 0] ** 2, atol=0.2)
+
+
 def test_it_learns_from_few_energies(data, trained):
     known, energies, held_out, *_ = data
     model, history = trained
@@ -177,12 +188,13 @@ def test_it_pulls_a_flow_that_is_saved_with_it(tmp_path, data, trained):
     np.testing.assert_allclose(made, pulled.predict_on_batch(start), atol=1e-5)
 
 
-def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch):
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch, xla):
     monkeypatch.setattr(module, "STEPS_PER_ROW", 2)
     monkeypatch.setattr(module, "STEPS_PER_CHECKPOINT", 2)
-    whole = train(tmp_path / "whole", data, steps=6)
-    train(tmp_path / "cut", data, stop_after=4, steps=6)
-    cut = train(tmp_path / "cut", data, steps=6)
+    whole = train(tmp_path / "whole", data, xla=xla, steps=6)
+    train(tmp_path / "cut", data, stop_after=4, xla=xla, steps=6)
+    cut = train(tmp_path / "cut", data, xla=xla, steps=6)
     for first, second in zip(whole.get_weights(), cut.get_weights(), strict=True):
         assert first.tobytes() == second.tobytes()
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()

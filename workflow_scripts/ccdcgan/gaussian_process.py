@@ -14,6 +14,8 @@ import tensorflow as tf
 
 MOST_FOR_KERNEL = 500
 """Points from which the kernel is chosen, at most: every step of that inverts a matrix of this size."""
+MOST_POINTS = 5000
+"""Points that are learned from, at most, drawn at random: the solution takes their number cubed."""
 SMALLEST_SQUARE = 1e-6
 """Squared distance, in length scales, below which points count as this far apart, since a root has no slope at 0."""
 
@@ -30,16 +32,21 @@ class Posterior:
 
 
 def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
-    """Return the posterior of values (n,) at features (n, d), each feature with a spread of about 1."""
+    """Return the posterior of values (n,) at features (n, d), each feature with a spread of about 1.
+
+    seed: decides which points are drawn where there are too many.
+    """
     # here, since whoever only predicts need not wait for it
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
     features, values = np.asarray(features, float), np.asarray(values, float)
+    drawn = np.random.default_rng(seed).permutation(len(values))
+    features, values = features[np.sort(drawn[:MOST_POINTS])], values[np.sort(drawn[:MOST_POINTS])]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
-    chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_KERNEL]
+    chosen = drawn[drawn < len(values)][:MOST_FOR_KERNEL]
     length = features.shape[1] ** 0.5  # that of typical distances
     start = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(length, (0.1 * length, 100 * length), nu=1.5)
     regressor = GaussianProcessRegressor(start + WhiteKernel(0.3, (1e-4, 10.0)), alpha=1e-6)

@@ -76,6 +76,7 @@ def draw_lessons(
     lacking = [name for name in ids if name not in by_id]
     if lacking:
         raise InputError(f"crystal {lacking[0]} has a crystal graph but is not in the database; encode it again.")
+    set_determinism(seed)  # a resumed training needs the crystal graphs that it began with
     around = [by_id[name] for name in ids]
     free = free_crystals(known, around, *autoencoders, -(-total // max(len(around), 1)), seed)
     if len(free.graphs) < 2:
