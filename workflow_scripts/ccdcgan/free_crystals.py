@@ -41,8 +41,8 @@ ALIKE, DISTORTED, RANDOM = Spread(0.06, 0.05, 4.0, 0.2), Spread(0.08, 0.2, 10.0,
 SHARES = {ALIKE: 0.4, DISTORTED: 0.3, RANDOM: 0.3}
 """What share of the crystals is drawn with which spread."""
 EXCHANGED, SHUFFLED, REPLACED = 0.25, 0.5, 0.3
-"""Shares of the crystals whose elements are exchanged; of those not alike whose elements change sites, and of whose
-atoms 30 % become any element."""
+"""Share of the crystals whose elements are exchanged; shares of the distorted and random ones whose elements change
+sites, and in which 30 % of the atoms become any element."""
 CLOSEST = 2.2
 """Least distance (angstrom) of atoms at random, where there is room for it."""
 ATTEMPTS = 20
