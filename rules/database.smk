@@ -81,6 +81,7 @@ use rule substitute_elements as substitute_reference with:
         max_length=config["prototypes"]["max_length"],
         matcher=config["matcher"],
         rules=config["substitution"],
+        earlier_runs=[],  # their candidates are compounds
         code=code_fingerprint("substitute_elements"),
     message:
         "Putting {wildcards.element} on the unary prototypes"

@@ -1,5 +1,9 @@
 """A second round learns from the first one's candidates and relaxes nothing that the first one did."""
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -24,11 +28,18 @@ def test_distinct_candidates_join_once_each():
     assert joined[-1].info["parent"] == "a" and joined[-1].info["prototype"] == "one-a"
 
 
-@pytest.mark.slow
-def test_the_second_round_takes_candidates_and_relaxations_from_the_first(toy_run: Workflow):
+@pytest.fixture
+def second(toy_run: Workflow) -> Iterator[Path]:
+    """The folder of a second round's run, gone afterwards: other tests look at the first run too."""
+    folder = toy_run.folder / "results/toy-2"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_second_round_takes_candidates_and_relaxations_from_the_first(toy_run: Workflow, second: Path):
     changes = ["--config", "run=toy-2", "earlier_runs=[toy]"]
     toy_run.run("--cores", "2", "database", *TOY, *changes)
-    first, second = (toy_run.folder / "results" / run for run in ("toy", "toy-2"))
+    first = toy_run.folder / "results/toy"
     candidates = pd.read_csv(first / "candidates/candidates.csv")
     distinct = candidates[candidates["distinct"]].drop_duplicates("id").set_index("id")
     database = pd.read_csv(second / "database/database.csv").set_index("id")
