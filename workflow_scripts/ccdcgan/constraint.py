@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 HISTORY_COLUMNS = ("step", "loss", "held_out_mae")
 PARITY_COLUMNS = ("id", "split", "formation_energy", "predicted")
+CUSTOM_LAYERS = {layer.__name__: layer for layer in (ToRows, GaussianProcess)}
+"""What a constraint may consist of besides Keras's own layers."""
 STEPS_PER_ROW = 100
 STEPS_PER_CHECKPOINT = 500
 
@@ -126,8 +128,7 @@ def train_constraint(
 
 def load_constraint(path: str | Path) -> keras.Model:
     """Read a constraint of either kind, or an objective made of several."""
-    layers = {layer.__name__: layer for layer in (ToRows, GaussianProcess)}
-    return keras.models.load_model(path, compile=False, custom_objects=layers)
+    return keras.models.load_model(path, compile=False, custom_objects=CUSTOM_LAYERS)
 
 
 def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndarray:

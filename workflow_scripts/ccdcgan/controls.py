@@ -15,8 +15,9 @@ import numpy as np
 from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, encode_crystals
+from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.decoding import Decoded
+from ccdcgan.equivalents import encode_like
 from ccdcgan.generation import Shard, ShardPlan, judge, sample_table
 from ccdcgan.structures import standard_cell
 from ccdcgan.voxels import refusal
@@ -108,6 +109,5 @@ def control_shard(
         rows += judged
         lost = [row["reason"] for row in judged if row["reason"]]
         progress.advance(size, f"{len(candidates)} candidates", lost)
-    encoded = encode_crystals(candidates, known.elements, lattice_autoencoder, sites_autoencoder, known.geometry)
-    graphs = np.clip(encoded.latents / known.scale, -1, 1).astype(np.float32)
+    graphs = encode_like(known, candidates, lattice_autoencoder, sites_autoencoder)[1]
     return Shard(candidates, sample_table(rows), graphs)

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
+from ccdcgan import constraint
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.decoding import Decoded
-from ccdcgan.dense_networks import ToGraph, ToRows
+from ccdcgan.dense_networks import ToGraph
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_arrays, write_csv
 from ccdcgan.flow import EulerSteps
-from ccdcgan.gaussian_process import GaussianProcess
 from ccdcgan.latent_optimisation import OptimisedFlow
 from ccdcgan.progress import Progress
 from ccdcgan.repair import closest, expand
@@ -31,7 +31,7 @@ from ccdcgan.structures import Crystal, write_set
 log = logging.getLogger(__name__)
 
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
-CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph, ToRows, GaussianProcess)}
+CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph)} | constraint.CUSTOM_LAYERS
 """What a generator, and the constraint that pulls it, may consist of besides Keras's own layers."""
 BATCH = 64
 """Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""
