@@ -22,7 +22,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
-from ccdcgan.replicas import compiled, descend, mean_of, own_share, replicas
+from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.training import load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
@@ -224,11 +224,7 @@ def train_autoencoder(
 
     @tf.function
     def train(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        one, total, zero = compiled(strategy, train_step, xla), tf.constant(0.0), tf.constant(0.0)
-        for step in tf.range(first, first + count):
-            loss, zero_loss = mean_of(strategy, one, step)
-            total, zero = total + loss, zero + zero_loss
-        return total / tf.cast(count, tf.float32), zero / tf.cast(count, tf.float32)
+        return mean_over(strategy, train_step, first, first + count, (tf.constant(0.0), tf.constant(0.0)), xla)
 
     run = tf.function(lambda voxels: autoencoder.model(voxels, training=False))
     kept = [tf.Variable(weight.numpy()) for weight in autoencoder.model.weights]

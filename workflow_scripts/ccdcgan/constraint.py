@@ -26,7 +26,7 @@ from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
-from ccdcgan.replicas import compiled, descend, mean_of, own_share, replicas
+from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.seeds import derive_seed
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
 
@@ -98,10 +98,7 @@ def train_constraint(
 
     @tf.function
     def run(first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        one, total = compiled(strategy, train_step, xla), tf.constant(0.0)
-        for step in tf.range(first, end):
-            total += mean_of(strategy, one, step)
-        return total * unit**2 / tf.cast(end - first, tf.float32)
+        return mean_over(strategy, train_step, first, end, tf.constant(0.0), xla) * unit**2
 
     digest = hashlib.sha256(b"".join(part.tobytes() for part in (graphs, energies, held_out))).hexdigest()
     identity = fingerprint([settings, seed, policy, graphs.shape, digest, *["xla"] * xla])

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.moving_average import MovingAverage
-from ccdcgan.replicas import compiled, mean_of
+from ccdcgan.replicas import mean_over
 
 
 class Training(ABC):
@@ -38,10 +38,7 @@ class Training(ABC):
     @tf.function
     def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         """Do the steps ``first`` to ``end`` - 1; return the means of the quantities over them."""
-        one, total = compiled(self.strategy, self.step, self.xla), tf.zeros(len(self.quantities))
-        for step in tf.range(first, end):
-            total += mean_of(self.strategy, one, step)
-        return total / tf.cast(end - first, tf.float32)
+        return mean_over(self.strategy, self.step, first, end, tf.zeros(len(self.quantities)), self.xla)
 
     @abstractmethod
     def step(self, step: tf.Tensor) -> tf.Tensor:

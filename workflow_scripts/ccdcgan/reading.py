@@ -14,7 +14,7 @@ import tensorflow as tf
 from ccdcgan.dense_networks import Standardisation, ToRows, residual_network
 from ccdcgan.free_crystals import FreeCrystals
 from ccdcgan.optimizers import adam
-from ccdcgan.replicas import compiled, descend, mean_of, own_share, replicas
+from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.seeds import derive_seed
 
 
@@ -43,10 +43,7 @@ class ReadingTraining:
     @tf.function
     def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         """Do the steps from ``first`` to ``end`` and return their mean loss."""
-        step, total = compiled(self.strategy, self._step, self.xla), tf.constant(0.0)
-        for number in tf.range(first, end):
-            total += mean_of(self.strategy, step, number)
-        return total / tf.cast(end - first, tf.float32)
+        return mean_over(self.strategy, self._step, first, end, tf.constant(0.0), self.xla)
 
     def _step(self, step: tf.Tensor) -> tf.Tensor:
         draw = [derive_seed(self.seed, "reading", "batches"), step]

@@ -55,6 +55,20 @@ def mean_of(strategy: tf.distribute.Strategy, step: Any, *arguments: tf.Tensor) 
     )
 
 
+def mean_over(
+    strategy: tf.distribute.Strategy, step: Any, first: tf.Tensor, end: tf.Tensor, zero: Any, xla: bool
+) -> Any:
+    """Do the steps ``first`` to ``end`` - 1; return the means over them of what ``step`` returns.
+
+    For use inside a ``tf.function``. step: of the number of the step, on every replica; zero: what it returns, of
+    zeros; xla: as for :func:`compiled`.
+    """
+    one, total = compiled(strategy, step, xla), zero
+    for number in tf.range(first, end):
+        total = tf.nest.map_structure(tf.add, total, mean_of(strategy, one, number))
+    return tf.nest.map_structure(lambda value: value / tf.cast(end - first, tf.float32), total)
+
+
 def compiled(strategy: tf.distribute.Strategy, step: Any, xla: bool) -> Any:
     """Return ``step`` compiled by XLA if ``xla``; as it is on several GPUs, whose exchange XLA cannot compile."""
     if xla and strategy.num_replicas_in_sync > 1:
