@@ -23,6 +23,7 @@ try:
     from ccdcgan.measured import measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
+    from ccdcgan_workflow import fingerprints
     from ccdcgan_workflow.configuration import (
         as_typed,
         check_configuration,
@@ -32,7 +33,6 @@ try:
         read_schema,
         reduced_formulas,
     )
-    from ccdcgan_workflow.fingerprints import code_fingerprint, file_fingerprint
     from ccdcgan_workflow.locks import lock_run
     from ccdcgan_workflow.system_errors import check_folder
 except ModuleNotFoundError as error:
@@ -216,7 +216,12 @@ def own_points():
 def measured_fingerprint():
     """Of the library's own table of the engines' errors in this system."""
     table = measured_points(ELEMENTS)
-    return file_fingerprint(table) if table else ""
+    return fingerprints.file_fingerprint(table) if table else ""
+
+
+def code_fingerprint(script):
+    """Of the library code behind a script, worked out for planned jobs only: each job reads all rules once more."""
+    return lambda wildcards: fingerprints.code_fingerprint(script)
 
 
 def numbered(count):

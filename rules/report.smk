@@ -151,7 +151,9 @@ rule write_report:
         ],
         code=code_fingerprint("write_report"),
         templates=[
-            file_fingerprint(path) for path in sorted(Path(TEMPLATES).rglob("*")) if path.suffix in PARTS_OF_THE_PAGE
+            fingerprints.file_fingerprint(path)
+            for path in sorted(Path(TEMPLATES).rglob("*"))
+            if path.suffix in PARTS_OF_THE_PAGE
         ],
     message:
         "Writing the report"

@@ -14,6 +14,7 @@ PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files", "ccdcgan.inte
 """Modules that change no result."""
 
 
+@cache
 def code_fingerprint(script: str) -> str:
     """Return 12 hexadecimal digits for the library code behind ``workflow_scripts/{script}.py``."""
     text = "".join(_skeleton(path) for path in sorted(library_behind(script)))
@@ -68,8 +69,8 @@ def _file_of(module: str) -> Path | None:
 
 @cache
 def _skeleton(path: Path) -> str:
-    """Return the syntax of a module without docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Return the syntax of a module without docstrings, which are taken out of its tree: they import nothing."""
+    tree = _tree(path)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
