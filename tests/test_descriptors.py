@@ -11,7 +11,7 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
-from ccdcgan import gaussian_process  # noqa: E402
+from ccdcgan import constraint, gaussian_process  # noqa: E402
 from ccdcgan import informed_constraint as module  # noqa: E402
 from ccdcgan.autoencoders import build_autoencoder  # noqa: E402
 from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
@@ -190,8 +190,8 @@ def test_it_pulls_a_flow_that_is_saved_with_it(tmp_path, data, trained):
 
 @pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch, xla):
-    monkeypatch.setattr(module, "STEPS_PER_ROW", 2)
-    monkeypatch.setattr(module, "STEPS_PER_CHECKPOINT", 2)
+    monkeypatch.setattr(constraint, "STEPS_PER_ROW", 2)
+    monkeypatch.setattr(constraint, "STEPS_PER_CHECKPOINT", 2)
     whole = train(tmp_path / "whole", data, xla=xla, steps=6)
     train(tmp_path / "cut", data, stop_after=4, xla=xla, steps=6)
     cut = train(tmp_path / "cut", data, xla=xla, steps=6)

@@ -17,13 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint, save_model
+from ccdcgan.files import save_model
 from ccdcgan.history import History
 from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.training import load_checkpoint, save_checkpoint
+from ccdcgan.training import load_checkpoint, save_checkpoint, training_identity
 
 log = logging.getLogger(__name__)
 
@@ -252,7 +252,7 @@ def train_autoencoder(
         return loss, float(np.mean(zeros)), share
 
     patience = int(settings.get("patience", 0))
-    identity = fingerprint([settings, seed, policy, identity, source.size, *["xla"] * xla])
+    identity = training_identity(settings, seed, policy, identity, source.size, xla=xla)
     sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
     variables = [*autoencoder.model.variables, *optimizer.variables, sums, *kept, best]
     done = load_checkpoint(checkpoint, variables, identity)

@@ -8,7 +8,7 @@ small.
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from ccdcgan.dense_networks import ToRows
 from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.gaussian_process import GaussianProcess
 from ccdcgan.history import History
@@ -28,7 +27,13 @@ from ccdcgan.optimizers import adam
 from ccdcgan.progress import Progress
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.seeds import derive_seed
-from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
+from ccdcgan.training import (
+    load_checkpoint,
+    precision_policy,
+    save_checkpoint,
+    set_determinism,
+    training_identity,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +106,43 @@ def train_constraint(
         return mean_over(strategy, train_step, first, end, tf.constant(0.0), xla) * unit**2
 
     digest = hashlib.sha256(b"".join(part.tobytes() for part in (graphs, energies, held_out))).hexdigest()
-    identity = fingerprint([settings, seed, policy, graphs.shape, digest, *["xla"] * xla])
-    variables = [*model.variables, *optimizer.variables]
+    identity = training_identity(settings, seed, policy, graphs.shape, digest, xla=xla)
+    follow(
+        run,
+        [*model.variables, *optimizer.variables],
+        steps,
+        identity,
+        lambda full: mean_error(model, graphs[held_out], energies[held_out]),
+        lambda loss: f"root mean square error {loss**0.5:.3g}{'' if quantity else ' eV/atom'}",
+        "constraint.learning_rate",
+        checkpoint=checkpoint,
+        history=history,
+        stop_after=stop_after,
+    )
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def follow(
+    run: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    variables: Sequence[Any],
+    steps: int,
+    identity: str,
+    judge: Callable[[bool], float | str],
+    remark: Callable[[float], str],
+    rate: str,
+    *,
+    checkpoint: str | Path,
+    history: str | Path,
+    stop_after: int | None = None,
+) -> None:
+    """Do the steps of a constraint's training that are left, with its checkpoints, learning curve and progress.
+
+    run: does the steps from one number to another and returns their mean loss; judge: the error on held-out crystals,
+    "" for none, told whether a checkpoint is due; remark: what the progress says of a loss; rate: the key to lower
+    where it diverges; variables, identity, checkpoint: see ``training.save_checkpoint``; history: CSV of
+    HISTORY_COLUMNS.
+    """
     done = load_checkpoint(checkpoint, variables, identity)
     curve = History(history, HISTORY_COLUMNS, done)
     progress = Progress(steps, "constraint", done, unit="steps")
@@ -110,17 +150,13 @@ def train_constraint(
         end = min(STEPS_PER_ROW * (done // STEPS_PER_ROW + 1), steps)
         loss = float(run(tf.constant(done), tf.constant(end)))
         if not np.isfinite(loss):
-            raise InputError(f"the constraint diverged before step {end}; lower constraint.learning_rate.")
+            raise InputError(f"the constraint diverged before step {end}; lower {rate}.")
         done = end
-        error = np.abs(predict(model, graphs[held_out]) - energies[held_out])
-        curve.append([done, loss, float(error.mean()) if len(error) else ""])
-        if done % STEPS_PER_CHECKPOINT == 0 or done == steps or asked():
+        full = done % STEPS_PER_CHECKPOINT == 0 or done == steps
+        curve.append([done, loss, judge(full)])
+        if full or asked():
             save_checkpoint(checkpoint, done, variables, identity)
-        progress.advance(
-            done - progress.done, f"root mean square error {loss**0.5:.3g}{'' if quantity else ' eV/atom'}"
-        )
-    plain.set_weights(model.get_weights())
-    return plain
+        progress.advance(done - progress.done, remark(loss))
 
 
 def load_constraint(path: str | Path) -> keras.Model:
@@ -139,6 +175,11 @@ def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndar
         padded = np.pad(part, [(0, batch - len(part)), (0, 0), (0, 0), (0, 0)])
         energies.append(np.asarray(model.predict_on_batch(padded), dtype=float)[: len(part), 0])
     return np.concatenate(energies) if energies else np.empty(0)
+
+
+def mean_error(model: keras.Model, graphs: np.ndarray, energies: np.ndarray) -> float | str:
+    """Return the mean absolute error of the predictions, "" for no crystals."""
+    return float(np.abs(predict(model, graphs) - energies).mean()) if len(graphs) else ""
 
 
 def parity(

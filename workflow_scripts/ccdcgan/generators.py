@@ -18,7 +18,6 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint
 from ccdcgan.flow import FlowTraining
 from ccdcgan.gan import GanTraining
 from ccdcgan.generator_training import Training
@@ -28,7 +27,7 @@ from ccdcgan.probe import QUANTITIES, Probe
 from ccdcgan.progress import Progress
 from ccdcgan.replicas import replicas
 from ccdcgan.schemes import SCHEMES, trained
-from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
+from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism, training_identity
 from ccdcgan.vae import VaeTraining
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ def train_generator(
     free = FREE_KEYS if config.get("schedule") == "cosine" else (*FREE_KEYS, "steps")
     shaping = {key: value for key, value in config.items() if key not in free}
     parts = [graphs, *(constraint.get_weights() if constraint is not None else [])]
-    identity = fingerprint([shaping, scheme, seed, policy, graphs.shape, _digest(parts), *["xla"] * xla])
+    identity = training_identity(shaping, scheme, seed, policy, graphs.shape, _digest(parts), xla=xla)
     steps, every, probing = int(config["steps"]), int(config["sample_every"]), int(config["probe_every"])
 
     def begin() -> tuple[Training, _Best]:

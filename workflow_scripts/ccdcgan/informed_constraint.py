@@ -16,23 +16,18 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.constraint import HISTORY_COLUMNS, STEPS_PER_CHECKPOINT, STEPS_PER_ROW, check_data, predict
+from ccdcgan.constraint import check_data, follow, mean_error
 from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.equivalents import encode_like, equivalents
 from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint
 from ccdcgan.free_crystals import FreeCrystals, free_crystals
 from ccdcgan.gaussian_process import GaussianProcess, fit
-from ccdcgan.history import History
-from ccdcgan.interruption import asked
-from ccdcgan.progress import Progress
 from ccdcgan.reading import ReadingTraining
 from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
-from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism
+from ccdcgan.training import precision_policy, set_determinism, training_identity
 
 log = logging.getLogger(__name__)
 
@@ -121,24 +116,24 @@ def train_informed_constraint(
     def assembled() -> keras.Model:
         return assemble(training.reader(), lessons.graphs, labels, derive_seed(seed, "constraint", "points"))
 
+    def judge(full: bool) -> float | str:
+        # a Gaussian process takes a while
+        return mean_error(assembled(), known.graphs[held_out], values[held_out]) if full and held_out.any() else ""
+
     digest = hashlib.sha256(b"".join(part.tobytes() for part in (known.graphs, held_out))).hexdigest()
-    identity = fingerprint([dict(config), seed, policy, list(known.ids), digest, *["xla"] * xla])
-    done, steps = load_checkpoint(checkpoint, training.variables, identity), int(config["steps"])
-    curve = History(history, HISTORY_COLUMNS, done)
-    progress = Progress(steps, "constraint", done, unit="steps")
-    while done < steps and (stop_after is None or done < stop_after):
-        end = min(STEPS_PER_ROW * (done // STEPS_PER_ROW + 1), steps)
-        loss = float(training.run(tf.constant(done), tf.constant(end)))
-        if not np.isfinite(loss):
-            raise InputError(f"the constraint diverged before step {end}; lower constraint.descriptors.learning_rate.")
-        done, error = end, ""
-        if held_out.any() and (done % STEPS_PER_CHECKPOINT == 0 or done == steps):
-            guess = predict(assembled(), known.graphs[held_out])
-            error = float(np.abs(guess - values[held_out]).mean())
-        curve.append([done, loss, error])
-        if done % STEPS_PER_CHECKPOINT == 0 or done == steps or asked():
-            save_checkpoint(checkpoint, done, training.variables, identity)
-        progress.advance(done - progress.done, f"{loss:.3g} of the descriptors' variance unread")
+    identity = training_identity(dict(config), seed, policy, list(known.ids), digest, xla=xla)
+    follow(
+        training.run,
+        training.variables,
+        int(config["steps"]),
+        identity,
+        judge,
+        lambda loss: f"{loss:.3g} of the descriptors' variance unread",
+        "constraint.descriptors.learning_rate",
+        checkpoint=checkpoint,
+        history=history,
+        stop_after=stop_after,
+    )
     return assembled()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path
+from ccdcgan.files import atomic_path, fingerprint
 from ccdcgan.interruption import defer, leave_if_asked
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,11 @@ def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = 
         variable.assign(array)
     log.info("training goes on from step %d (%s)", step, path)
     return step
+
+
+def training_identity(*parts: Any, xla: bool) -> str:
+    """Return the fingerprint of all that shapes a training; ``xla`` counts where it is on."""
+    return fingerprint([*parts, *["xla"] * xla])
 
 
 def precision_policy(name: str) -> str:
