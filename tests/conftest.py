@@ -58,6 +58,8 @@ class Workflow:
 
 
 TOY = ("--configfile", str(ROOT / "presets/toy.yaml"))
+CORES = str(min(os.cpu_count() or 1, 4))
+"""Cores of the toy run: trainings have the same bits on the same number only."""
 
 
 @pytest.fixture
@@ -70,6 +72,6 @@ def workflow(tmp_path: Path) -> Workflow:
 def toy_run(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
     """One complete run of the toy preset, shared by all tests that only look at it."""
     workflow = Workflow(tmp_path_factory.mktemp("toy"))
-    done = workflow.run("--cores", str(min(os.cpu_count() or 1, 4)), *TOY)
+    done = workflow.run("--cores", CORES, *TOY)
     (workflow.folder / "terminal.txt").write_text(done.stdout)
     return workflow

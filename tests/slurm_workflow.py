@@ -1,7 +1,6 @@
 """The workflow driven by Snakemake on a Slurm, and its jobs' processes, which tests hold to choose a fault's moment."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.conftest import ROOT, TOY, Workflow
+from tests.conftest import CORES, ROOT, TOY, Workflow
 from tests.slurm_cluster import SlurmCluster
 from tests.test_faults import wait_for
 
-CORES = str(min(os.cpu_count() or 1, 4))
 # The plugin looks at its jobs more and more seldom; here it looks every second.
 DRIVER = (
     "from snakemake_executor_plugin_slurm import Executor;"

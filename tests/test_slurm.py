@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.conftest import ROOT, Workflow
+from tests.conftest import CORES, ROOT, Workflow
 from tests.slurm_cluster import SlurmCluster, missing
-from tests.slurm_workflow import CORES, ClusterWorkflow, hold, let_go
+from tests.slurm_workflow import ClusterWorkflow, hold, let_go
 from tests.test_faults import load_weights, wait_for
 
 pytestmark = pytest.mark.slurm

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Workflow
+from tests.conftest import CORES, Workflow
 from tests.slurm_cluster import ACCOUNT, SlurmCluster, missing
-from tests.slurm_workflow import CORES, ClusterWorkflow
+from tests.slurm_workflow import ClusterWorkflow
 from tests.test_faults import copy_until
 
 pytestmark = pytest.mark.slurm
