@@ -296,6 +296,18 @@ def database_to_skip(wildcards):
     return rules.collect_database.output.crystals if skipping else []
 
 
+def what_chooses():
+    """The predictions, and the database with its hull, by which candidates are chosen, if not the first are taken."""
+    if config["evaluation"]["choose"] == "first":
+        return {}
+    return {"predicted": rules.predict_candidates.output[0], "hull": rules.collect_database.output.crystals}
+
+
+def how_to_choose():
+    """What else the choice needs: the elements of the hull, and below which distance to it a crystal is stable."""
+    return {"elements": ELEMENTS, "stable": config["evaluation"]["stable"]} if what_chooses() else {}
+
+
 def figure_in_report(path):
     """A figure as PNG, with its caption, which the page has too, in Snakemake's own report."""
     name = Path(path).stem

@@ -106,6 +106,7 @@ rule predict_candidates:
 
 rule select_candidates:
     input:
+        **what_chooses(),
         crystals=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
             shard=numbered(len(shard_sizes())),
@@ -131,6 +132,7 @@ rule select_candidates:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
+        **how_to_choose(),
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,

@@ -9,7 +9,7 @@ from ccdcgan import columns
 from ccdcgan.errors import InputError
 from ccdcgan.funnel import funnels
 from ccdcgan.metrics import classify, database_counts, distinct_among, evaluate_scheme, find_repeats, losses_by_reason
-from ccdcgan.selection import select
+from ccdcgan.selection import most_promising, select
 from ccdcgan.structures import Crystal
 from ccdcgan.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references
 from ccdcgan.uniqueness import Uniqueness
@@ -193,6 +193,24 @@ def test_selection_counts_the_images_behind_it():
     selected, counts = select(shards, samples, 1, compositions=["BiSe"])
     assert [crystal.id for crystal in selected] == ["0-1"] and counts["within_selection"].sum() == 2
     assert select(shards, samples, None, compositions=["Bi2Se"])[0] == []
+
+
+def test_the_most_promising_candidates_are_chosen_of_all_images():
+    names = {"high": zinc_blende(), "again": rock_salt(), "low": rock_salt(), "other": bi2se3()}
+    shards = [[Crystal(name, shape) for name, shape in names.items()]]
+    samples = [pd.DataFrame({"status": ["ok", "failed", "ok", "ok", "ok"], "reason": ["", "too_close", "", "", ""]})]
+    formulas = [crystal.formula for crystal in shards[0]]
+    predicted = pd.DataFrame({"formula": formulas, "predicted_formation_energy": [-0.05, -0.1, -0.22, -0.25]})
+    hull = convex_hull([Composition("Bi2Se3")], [-0.5], ["Bi", "Se"])
+    order = most_promising(predicted, hull, 0.1)
+    assert order == [2, 3, 1, 0]  # stable are BiSe below -0.42 + 0.1, Bi2Se3 below -0.5 + 0.1; then BiSe's others
+    assert most_promising(predicted, hull, 0.6) == [3, 2, 1, 0]  # both have to be below 0
+    selected, counts = select(shards, samples, 3, Uniqueness(MATCHER), (), None, order)
+    assert [crystal.id for crystal in selected] == ["low", "other", "high"]
+    assert counts["within_selection"].sum() == 5  # every image was looked at
+    assert counts.set_index("reason").loc[columns.REPEAT, "count"] == 1
+    selected, counts = select(shards, samples, 1, Uniqueness(MATCHER), (), ["Bi2Se3"], order)
+    assert [crystal.id for crystal in selected] == ["other"] and counts["within_selection"].sum() == 5
 
 
 def test_repeats_are_left_out_before_relaxation_and_counted():

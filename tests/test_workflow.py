@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 import yaml
 
+from ccdcgan.database import hull_of
 from ccdcgan.files import read_csv
+from ccdcgan.selection import most_promising
 from ccdcgan.structures import read_set
 from tests.conftest import ROOT, TOY, Workflow
+from tests.test_faults import copy_until
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
 SCHEMES = {"dcgan", "dcgan+constraint", "ccdcgan"}
@@ -111,6 +114,20 @@ def test_run_ends_with_a_summary_and_its_place(toy_run: Workflow):
 
 def test_nothing_to_be_done_again(toy_run: Workflow):
     assert "Nothing to be done" in toy_run.run("--cores", "1", *TOY).stdout
+
+
+def test_the_most_promising_candidates_can_be_relaxed(workflow: Workflow, toy_run: Workflow):
+    copy_until(workflow, toy_run, "database", "representation", "models", "candidates")
+    selected = "results/toy/candidates/dcgan/selected.extxyz"
+    choice = ("--config", "evaluation={choose: predicted, relax_at_most: 3}")
+    assert "predict_candidates" not in workflow.planned(selected, *TOY, *choice)  # it is done, and comes before
+    workflow.run("--cores", "1", selected, *TOY, *choice)
+    predicted = read_csv(results(toy_run) / "candidates/dcgan/predicted.csv")
+    hull = hull_of(read_set(results(toy_run) / "database/database.extxyz"), ["Cu", "Au"])
+    ranks = {predicted["id"][place]: rank for rank, place in enumerate(most_promising(predicted, hull, 0.1))}
+    first, best = ([ranks[crystal.id] for crystal in read_set(run.folder / selected)] for run in (toy_run, workflow))
+    assert len(best) == 3 and best == sorted(best)
+    assert max(best) < max(first)
 
 
 ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "write_report", "export_candidates"}

@@ -8,12 +8,17 @@ log = logging.getLogger("ccdcgan.selection")
 
 with job(snakemake):
     from ccdcgan.columns import REPEAT
+    from ccdcgan.database import hull_of
     from ccdcgan.files import read_csv, write_csv
-    from ccdcgan.selection import select
+    from ccdcgan.selection import most_promising, select
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
 
     inputs, params, database = snakemake.input, snakemake.params, snakemake.input.get("database")
+    order = None
+    if inputs.get("predicted"):
+        hull = hull_of(read_set(inputs.hull), params.elements)
+        order = most_promising(read_csv(inputs.predicted), hull, params.stable)
     selected, counts = select(
         [read_set(path) for path in inputs.crystals],
         [read_csv(path) for path in inputs.samples],
@@ -21,6 +26,7 @@ with job(snakemake):
         Uniqueness(params.matcher) if database else None,
         [crystal for crystal in read_set(database) if crystal.info["status"] == "ok"] if database else (),
         params.compositions,
+        order,
     )
     numbers = counts.set_index("reason")["count"]
     repeats = numbers.get(REPEAT, 0)

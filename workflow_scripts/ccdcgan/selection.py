@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
+from pymatgen.analysis.phase_diagram import PhaseDiagram
+from pymatgen.core import Composition
 
 from ccdcgan.columns import REPEAT
 from ccdcgan.structures import Crystal
@@ -20,19 +23,22 @@ def select(
     uniqueness: Uniqueness | None = None,
     database: Sequence[Crystal] = (),
     compositions: Collection[str] | None = None,
+    order: Sequence[int] | None = None,
 ) -> tuple[list[Crystal], pd.DataFrame]:
-    """Take the first ``limit`` candidates in the order of their samples (all if None).
+    """Take the first ``limit`` candidates in the order of their samples, or in another one (all if None).
 
     shards, samples: the candidates and the sample tables of every shard, in order; uniqueness: leaves out candidates
     that equal a crystal of ``database``, or an earlier candidate, before any relaxation; None: they are taken too;
     compositions: reduced formulas that alone are taken (Long et al., Fig. 3C: of 1,000,000 images those of Bi2Se3),
-    None: any.
+    None: any; order: the places of all candidates, best first; None: as they were generated.
     Returns the selected candidates, and how many samples ended for each reason ("" for candidates, REPEAT for those
-    left out): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate. The
-    latter are the images that the relaxed candidates stand for, the denominator of everything counted per image.
+    left out): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate, or all
+    where all were looked at for the best. The latter are the images that the relaxed candidates stand for, the
+    denominator of everything counted per image.
     """
     candidates = [crystal for shard in shards for crystal in shard]
-    asked = [i for i, crystal in enumerate(candidates) if compositions is None or crystal.formula in compositions]
+    places = range(len(candidates)) if order is None else order
+    asked = [i for i in places if compositions is None or candidates[i].formula in compositions]
     if uniqueness is None:
         repeats: list[int] = []
         chosen = asked[:limit]
@@ -41,7 +47,7 @@ def select(
     every = pd.concat(samples, ignore_index=True)
     successes = every.index[every["status"] == "ok"]
     every.loc[successes[repeats], "reason"] = REPEAT
-    complete = len(chosen) + len(repeats) == len(asked)
+    complete = order is not None or len(chosen) + len(repeats) == len(asked)
     part = every if complete else every.loc[: successes[chosen[-1]]]
     counts = pd.DataFrame(
         {
@@ -51,6 +57,23 @@ def select(
     )
     counts = counts.fillna(0).astype(int).rename_axis("reason").reset_index().sort_values("reason")
     return [candidates[i] for i in chosen], counts[COUNT_COLUMNS]
+
+
+def most_promising(predicted: pd.DataFrame, hull: PhaseDiagram, stable: float) -> list[int]:
+    """Return the places of all candidates, the best of every composition first, then the second ones, and so on.
+
+    The best is the one predicted lowest; among the best, what is predicted furthest below the energy at which it counts
+    as stable comes first: E_f < 0 and a distance to ``hull`` below ``stable`` (eV/atom). Compositions take turns, for
+    the lowest predictions of all come from few compositions, those about which the constraint errs most.
+    predicted: formula and predicted_formation_energy (eV/atom), in the order of the candidates.
+    """
+    heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(predicted["formula"])}
+    limits = np.minimum(0, predicted["formula"].map(heights).to_numpy(dtype=float) + stable)
+    ranked = predicted.reset_index(drop=True)
+    ranked["above"] = ranked["predicted_formation_energy"] - limits
+    ranked = ranked.sort_values("above", kind="stable")
+    ranked["turn"] = ranked.groupby("formula").cumcount()
+    return ranked.sort_values(["turn", "above"], kind="stable").index.tolist()
 
 
 def _without_repeats(
