@@ -334,14 +334,6 @@ def engine_in_words():
             return f"ASE's {section['ase']['calculator']} potential, which is for tests only"
 
 
-DISPLAYS = []  # none, or the one that is drawn in the terminal
-
-
-def only_looking():
-    """Whether what is asked for changes nothing in the run."""
-    return set(workflow.dag_settings.targets) == {"status"}
-
-
 def verified_if_there(wildcards):
     """The table of both engines once the target `verified` has made it; the report does not ask for it."""
     table = rules.compare_engines.output.table
@@ -364,43 +356,3 @@ def units_of_work():
     samples = [(maker, name, config["generation"]["samples"]) for name, maker in makers.items()]
     relaxed = [("relax_candidates", name, each) for name in SCHEMES]
     return [*networks, ("train_constraint", "", constraint_settings()["steps"]), *generators, *samples, *relaxed]
-
-
-def take_lock():
-    """Refuse to start while another process works on this run; who only looks at it needs no lock."""
-    if not only_looking():
-        try:
-            lock_run(RESULTS)
-        except InputError as error:
-            raise WorkflowError(str(error)) from None
-
-
-def begin_display():
-    """Draw the jobs' progress in the terminal, if there is one."""
-    from ccdcgan_workflow.display import start_display
-
-    display = None if only_looking() else start_display(LOGS, STARTED, snakemake_logger)
-    if display:
-        DISPLAYS.append(display)
-
-
-def end_display():
-    """Give the terminal back."""
-    for display in DISPLAYS:
-        display.stop()
-
-
-def show_summary():
-    """Print the short summary of a finished run, if this one made it."""
-    summary = Path(RESULTS) / "report/summary.txt"
-    if summary.exists() and summary.stat().st_mtime >= STARTED:
-        print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
-
-
-def show_failure(snakemake_log):
-    """Say where the reason of a failure stands and that nothing finished is lost."""
-    print(
-        f"\nThe run stopped; the reason stands above and in {LOGS}/. Finished results are kept: mend the cause "
-        f"and start the same command again.",
-        file=sys.stderr,
-    )
