@@ -88,6 +88,7 @@ FETCHED = {
     "optimade": kept_query("optimade"),
 }
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
+CHOOSING = config["evaluation"]["choose"] == "predicted"
 PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()
 
@@ -290,22 +291,19 @@ def generator_constraint(wildcards):
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
-def database_to_skip(wildcards):
-    """The relaxed crystals that candidates must not repeat before relaxation, if they are compared."""
-    skipping = config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
-    return rules.collect_database.output.crystals if skipping else []
+def skips_repeats(wildcards):
+    """Whether candidates that repeat a relaxed crystal of the database, or one another, are not relaxed."""
+    return config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
 
 
-def what_chooses():
-    """The predictions, and the database with its hull, by which candidates are chosen, if not the first are taken."""
-    if config["evaluation"]["choose"] == "first":
-        return {}
-    return {"predicted": rules.predict_candidates.output[0], "hull": rules.collect_database.output.crystals}
+def database_to_compare(wildcards):
+    """The relaxed crystals that candidates must not repeat, and whose hull says which of them are promising."""
+    return rules.collect_database.output.crystals if CHOOSING or skips_repeats(wildcards) else []
 
 
 def how_to_choose():
-    """What else the choice needs: the elements of the hull, and below which distance to it a crystal is stable."""
-    return {"elements": ELEMENTS, "stable": config["evaluation"]["stable"]} if what_chooses() else {}
+    """What the choice needs, if not the first are taken: elements of the hull, distance to it of stable crystals."""
+    return {"elements": ELEMENTS, "stable": config["evaluation"]["stable"]} if CHOOSING else {}
 
 
 def figure_in_report(path):

@@ -106,7 +106,6 @@ rule predict_candidates:
 
 rule select_candidates:
     input:
-        **what_chooses(),
         crystals=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
             shard=numbered(len(shard_sizes())),
@@ -117,7 +116,8 @@ rule select_candidates:
             shard=numbered(len(shard_sizes())),
             allow_missing=True,
         ),
-        database=database_to_skip,
+        database=database_to_compare,
+        predicted=rules.predict_candidates.output[0] if CHOOSING else [],
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         counts=f"{RESULTS}/candidates/{{scheme}}/losses.csv",
@@ -136,6 +136,7 @@ rule select_candidates:
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,
+        skip_repeats=skips_repeats,
         code=code_fingerprint("select_candidates"),
     message:
         "Choosing the candidates of {wildcards.scheme} to relax"

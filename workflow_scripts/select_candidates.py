@@ -14,17 +14,17 @@ with job(snakemake):
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
 
-    inputs, params, database = snakemake.input, snakemake.params, snakemake.input.get("database")
+    inputs, params = snakemake.input, snakemake.params
+    database = read_set(inputs.database) if inputs.get("database") else []
     order = None
     if inputs.get("predicted"):
-        hull = hull_of(read_set(inputs.hull), params.elements)
-        order = most_promising(read_csv(inputs.predicted), hull, params.stable)
+        order = most_promising(read_csv(inputs.predicted), hull_of(database, params.elements), params.stable)
     selected, counts = select(
         [read_set(path) for path in inputs.crystals],
         [read_csv(path) for path in inputs.samples],
         params.limit,
-        Uniqueness(params.matcher) if database else None,
-        [crystal for crystal in read_set(database) if crystal.info["status"] == "ok"] if database else (),
+        Uniqueness(params.matcher) if params.skip_repeats else None,
+        [crystal for crystal in database if crystal.info["status"] == "ok"],
         params.compositions,
         order,
     )
