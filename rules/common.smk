@@ -55,6 +55,7 @@ ELEMENTS = elements_of(config["system"])
 HOLDOUT = reduced_formulas(config["holdout"])
 COMPOSITIONS = reduced_formulas(config["evaluation"]["compositions"] or []) or None
 EARLIER = config["earlier_runs"]
+OTHER_SEEDS = config["other_seeds"]
 EARLIER_JOURNALS = [f"results/{run}/{stage}/journal" for run in EARLIER for stage in ("database", "candidates")]
 PROPERTIES = [target["name"] for target in config["properties"]]
 RUN = config["run"] or config["system"]
@@ -257,6 +258,18 @@ def earlier_candidates():
             )
         found += sorted(map(str, Path(f"results/{run}/candidates").glob("*/selected.extxyz")))
     return found
+
+
+def other_summaries(wildcards):
+    """The tables of the runs with other seeds; refuse runs that have none."""
+    tables = [f"results/{run}/summary.csv" for run in OTHER_SEEDS]
+    for run, table in zip(OTHER_SEEDS, tables):
+        if run == RUN or not Path(table).is_file():
+            raise WorkflowError(
+                f"config key other_seeds names {run!r}, but there is no other run with {table}; finish it first: "
+                f"snakemake --config seed=2 run={run}"
+            )
+    return tables
 
 
 def pull_settings(wildcards):

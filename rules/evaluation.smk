@@ -72,3 +72,28 @@ rule summarise_candidates:
         "Counting: the paper's table for all schemes"
     script:
         "../workflow_scripts/summarise_candidates.py"
+
+
+rule collect_scatter:
+    input:
+        summary=rules.summarise_candidates.output.summary,
+        others=other_summaries,
+    output:
+        report(f"{RESULTS}/scatter.csv", caption="../report/scatter.rst", category="Tables"),
+    log:
+        f"{LOGS}/collect_scatter.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_scatter.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        runs=[RUN, *OTHER_SEEDS],
+        code=code_fingerprint("collect_scatter"),
+    message:
+        "Gathering how far results scatter from seed to seed"
+    script:
+        "../workflow_scripts/collect_scatter.py"

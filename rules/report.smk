@@ -111,6 +111,7 @@ rule write_report:
         graphs=rules.encode_crystals.output[0],
         phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
         verified=verified_if_there,
+        scatter=rules.collect_scatter.output[0] if OTHER_SEEDS else [],
         figures=[
             *expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
             *([rules.collect_phonons.output.figure] if config["phonons"]["top"] else []),

@@ -29,14 +29,22 @@ with job(snakemake):
     cif_files = write_best(tables["candidates"], crystals, folder, output.crystals)
     relaxed = {crystal.id: crystal for crystal in crystals}
     generated = {crystal.id: crystal for path in inputs.selected for crystal in read_set(path)}
-    stages = {name: read_csv(inputs[name]) if inputs.get(name) else None for name in ("verified", "phonons")}
+    stages = {name: read_csv(inputs[name]) if inputs.get(name) else None for name in ("verified", "phonons", "scatter")}
     best = best_candidates(tables["candidates"])
     shards = zip(snakemake.params.schemes, map(read_arrays, inputs.generated), strict=True)
     page = render_report(
         system=config["system"],
         elements=snakemake.params.elements,
         engine=snakemake.params.engine,
-        crystals=views(best, relaxed, generated, read_set(inputs.crystals), snakemake.params.elements, **stages),
+        crystals=views(
+            best,
+            relaxed,
+            generated,
+            read_set(inputs.crystals),
+            snakemake.params.elements,
+            stages["verified"],
+            stages["phonons"],
+        ),
         latent=latent_plot(
             read_arrays(inputs.graphs), generated_graphs(shards), tables["database"], tables["candidates"]
         ),

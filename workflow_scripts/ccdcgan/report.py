@@ -39,6 +39,7 @@ from ccdcgan.report_tables import (
     reconstruction_table,
     references_table,
     relative,
+    scatter_table,
     summary_table,
     verified_table,
     words,
@@ -75,6 +76,7 @@ def render_report(
     machines: Table | None = None,
     verified: pd.DataFrame | None = None,
     phonons: pd.DataFrame | None = None,
+    scatter: pd.DataFrame | None = None,
     cif_paths: Mapping[str, str] | None = None,
     thresholds: Mapping[str, float] = THRESHOLDS,
     schemes: Sequence[str] = PAPER,
@@ -85,7 +87,8 @@ def render_report(
     the columns of the run's CSV files, any may be empty; figures: name in ``report_figures.ALTERNATIVES`` -> PNG,
     a path or its bytes, absent ones are left out; provenance: name -> value, mappings and lists are shown folded, as
     YAML; crystals: what ``report_candidates.views`` returns; latent: of ``report_plots.latent_plot``; times, machines:
-    tables of ``report_provenance``; verified, phonons: results of these stages, None if they were not run;
+    tables of ``report_provenance``; verified, phonons: results of these stages, None if they were not run; scatter: of
+    ``scatter.scatter``, None without runs with other seeds;
     cif_paths: candidate's id -> path of its CIF relative to the page; thresholds: hull distances
     (eV/atom) ``stable`` and ``meta_stable``. Raises KeyError for a figure that has no caption,
     InputError for one that is no PNG.
@@ -119,6 +122,7 @@ def render_report(
             parity=parity,
             verified=verified,
             phonons=phonons,
+            scatter=scatter,
             meta_stable=thresholds["meta_stable"],
         ),
         next_steps=next_steps(engine, best, verified, phonons),
@@ -140,6 +144,7 @@ def render_report(
         plots=plots,
         tables={
             "summary": summary_table(summary, schemes, paper),
+            "scatter": scatter_table(scatter, schemes),
             "losses": losses_table(losses, schemes),
             "database": database_table(database, thresholds),
             "hull": hull_table(database, elements),

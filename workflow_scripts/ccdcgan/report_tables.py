@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -152,6 +153,33 @@ def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) ->
     heads = ("quantity", *map(scheme_label, schemes))
     numeric = frozenset(range(1, len(heads)))
     return Table("What each scheme achieved", heads, rows, numeric, "no scheme was evaluated.")
+
+
+def scatter_table(scatter: pd.DataFrame | None, schemes: Sequence[str]) -> Table:
+    """Return mean and standard deviation of every quantity over runs with other seeds, one column a scheme."""
+    rows = pd.DataFrame() if scatter is None else scatter
+    n_runs = int(rows["n_runs"].max()) if len(rows) else 0
+    entries = {(row.quantity, row.scheme): row for row in rows.itertuples()}
+    quantities = dict.fromkeys(rows["quantity"]) if len(rows) else ()
+    cells = [
+        [words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)] for name in quantities
+    ]
+    caption = f"Mean and standard deviation of {n_runs} runs, each with another seed (lowest to highest)"
+    heads = ("quantity", *map(scheme_label, schemes))
+    return Table(caption, heads, cells, frozenset(range(1, len(heads))), "no runs with other seeds were named.")
+
+
+def _scattered(row: Any, n_runs: int) -> str:
+    """Return mean, standard deviation and range; a share in percent. Fewer runs than all are said."""
+    if row is None or not row.n_runs:
+        return "–"
+    has_unit = isinstance(row.unit, str) and row.unit
+    scale, digits, unit = (1, 3, row.unit) if has_unit else (100, 1, "%")
+    mean, deviation, lowest, highest = (
+        number(scale * value, digits) for value in (row.mean, row.standard_deviation, row.lowest, row.highest)
+    )
+    of = f", {int(row.n_runs)} runs" if row.n_runs < n_runs else ""
+    return f"{mean}{NO_BREAK}±{NO_BREAK}{deviation}{NO_BREAK}{unit} ({lowest} to {highest}{of})"
 
 
 def _with_paper(cell: str, value: str) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from ccdcgan.columns import SPLITS, is_true, scheme_label
+from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, is_true, scheme_label
 from ccdcgan.figures.energies import hull_vertices
 from ccdcgan.metrics import parity_metrics
 from ccdcgan.report_tables import formula_html, group_html, number, percent, ratio
@@ -109,10 +109,12 @@ def trust(
     verified: pd.DataFrame | None,
     phonons: pd.DataFrame | None,
     meta_stable: float,
+    scatter: pd.DataFrame | None = None,
 ) -> list[tuple[str, str]]:
     """Return what speaks for and against the candidates, as (question, answer).
 
-    counts: of ``figures.losses.stage_counts``; meta_stable: eV/atom; the others: the run's tables.
+    counts: of ``figures.losses.stage_counts``; meta_stable: eV/atom; scatter: of ``scatter.scatter``, None without runs
+    with other seeds; the others: the run's tables.
     """
     relaxed = int((database["status"] == "ok").sum())
     answers = [
@@ -130,7 +132,7 @@ def trust(
         ),
         ("Can the networks write such a crystal?", _representation(reconstruction)),
         ("Does the constraint know anything?", _constraint(parity)),
-        ("Are the schemes really different?", _counting(counts)),
+        ("Are the schemes really different?", _seeds(scatter) or _counting(counts)),
     ]
     return [(question, answer) for question, answer in answers if answer]
 
@@ -213,6 +215,22 @@ def _constraint(parity: pd.DataFrame) -> str:
     )
 
 
+def _seeds(scatter: pd.DataFrame | None) -> str:
+    """Return how far the share of distinct meta-stable candidates moves from seed to seed."""
+    rows = pd.DataFrame() if scatter is None else scatter[scatter["quantity"] == DISTINCT_META_STABLE]
+    rows = rows[rows["standard_deviation"].notna()] if len(rows) else rows
+    if rows.empty:
+        return ""
+    shares = [
+        f"{scheme_label(row.scheme)} {percent(row.mean)} ± {percent(row.standard_deviation)}"
+        for row in rows.itertuples()
+    ]
+    return (
+        f"Over {int(rows['n_runs'].max())} runs with different seeds distinct meta-stable candidates per relaxation "
+        f"are {', '.join(shares)} (mean and standard deviation of one run): smaller differences than these are none."
+    )
+
+
 def _counting(counts: pd.DataFrame) -> str:
     """Return how far the counts of distinct meta-stable candidates may move by chance."""
     table = counts.pivot_table(index="scheme", columns="stage", values="count", aggfunc="sum")
@@ -260,8 +278,8 @@ def next_steps(
         steps.append(Markup("Compute phonons of the best: {}.").format(command("--config phonons='{top: 5}'")))
     steps.append(Markup("Search the ICSD, Materials Project and OQMD for the formulas before you call anything new."))
     steps.append(
-        Markup("Repeat with another seed, {}: what comes again is worth more.").format(
-            command("snakemake --config seed=2 run=NAME")
+        Markup("Repeat with another seed, {}, then name that run in {}: what comes again is worth more.").format(
+            command("snakemake --config seed=2 run=NAME"), command("other_seeds")
         )
     )
     return steps

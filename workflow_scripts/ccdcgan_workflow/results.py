@@ -28,6 +28,7 @@ from ccdcgan.report_tables import (
     number,
     reconstruction_table,
     references_table,
+    scatter_table,
     summary_table,
 )
 from ccdcgan.report_words import findings, trust
@@ -50,6 +51,7 @@ TABLES = {
     "parity": "models/constraint.csv",
     "verified": "verification/verified.csv",
     "phonons": "phonons/phonons.csv",
+    "scatter": "scatter.csv",
 }
 MOST_BEST = 10
 """Candidates in the table of the best."""
@@ -74,7 +76,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     counts, best = stage_counts(tables["summary"]), best_candidates(tables["candidates"])
     answers = trust(
         best=best, counts=counts, meta_stable=THRESHOLDS["meta_stable"],
-        **{name: tables[name] for name in ("database", "reconstruction", "parity", "verified", "phonons")},
+        **{name: tables[name] for name in ("database", "reconstruction", "parity", "verified", "phonons", "scatter")},
     )  # fmt: skip
     short = [f"- {sentence}" for sentence in findings(system, tables["database"], counts, best, schemes)]
     shown = [
@@ -84,6 +86,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
         reconstruction_table(tables["reconstruction"]),
         constraint_table(tables["parity"]),
         summary_table(tables["summary"], schemes, paper=system == "Bi-Se"),
+        *([] if tables["scatter"] is None else [scatter_table(tables["scatter"], schemes)]),
         losses_table(tables["losses"], schemes),
         _best_table(best, tables),
         machine_table(read_states(run / "logs").values()),

@@ -20,6 +20,7 @@ TABLES: Mapping[str, str] = {
     "candidates/candidates.csv": "candidates sent to relaxation, a row for each scheme that has them",
     "candidates/losses.csv": "samples and candidates lost, by scheme and reason",
     "summary.csv": "the paper's table, one row for each scheme and quantity",
+    "scatter.csv": "how far the same scatters over runs with other seeds, where `other_seeds` names some",
     "exports/candidates.csv": "candidates sent to relaxation, one row for each crystal",
 }
 """Table, under ``results/{run}/`` -> what it holds."""

@@ -1,0 +1,44 @@
+"""How far the results of one configuration scatter from seed to seed."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ccdcgan import columns
+from ccdcgan.columns import scheme_label
+from ccdcgan.errors import InputError
+
+COLUMNS = ("scheme", "quantity", "n_runs", "mean", "standard_deviation", "lowest", "highest", "unit")
+
+
+def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return how far every row of the paper's table scatters over runs that differ in their seed.
+
+    summaries: run -> its ``summary.csv``, the first of which says which schemes and quantities there are. Returned:
+    ``COLUMNS``, one row for each scheme and quantity; ``standard_deviation`` is that of a single run (divisor n - 1,
+    NaN for one), and ``n_runs`` counts those that have a value. Raises InputError if a run lacks a scheme, or made
+    another number of crystal graphs with it.
+    """
+    first, *others = summaries
+    for run in others:
+        _check_same_amount(first, summaries[first], run, summaries[run])
+    order = summaries[first][["scheme", "quantity", "unit"]].fillna({"unit": ""})
+    values = pd.concat(summaries.values(), ignore_index=True).groupby(["scheme", "quantity"])["value"]
+    named = {"n_runs": "count", "mean": "mean", "standard_deviation": "std", "lowest": "min", "highest": "max"}
+    table = values.agg(list(named.values())).set_axis(list(named), axis=1)
+    return order.join(table, on=["scheme", "quantity"])[list(COLUMNS)].reset_index(drop=True)
+
+
+def _check_same_amount(first: str, one: pd.DataFrame, run: str, other: pd.DataFrame) -> None:
+    """Raise InputError if two runs did not make the same number of crystal graphs with every scheme of the first."""
+    images, found = (
+        table[table["quantity"] == columns.IMAGES].set_index("scheme")["denominator"].to_dict()
+        for table in (one, other)
+    )
+    for scheme, n in images.items():
+        if found.get(scheme) != n:
+            made = f"{found[scheme]:.0f}" if scheme in found else "no"
+            raise InputError(
+                f"config key other_seeds names {run!r}, which made {made} crystal graphs with {scheme_label(scheme)}, "
+                f"but {first!r} made {n:.0f}; name runs of the same configuration that differ in their seed alone."
+            )

@@ -1,0 +1,10 @@
+"""Gather how far the paper's table scatters over this run and those with other seeds."""
+
+from ccdcgan_workflow.jobs import job
+
+with job(snakemake):
+    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.scatter import scatter
+
+    runs = zip(snakemake.params.runs, map(read_csv, [snakemake.input.summary, *snakemake.input.others]), strict=True)
+    write_csv(snakemake.output[0], scatter(dict(runs)))
