@@ -138,6 +138,7 @@ rule write_report:
         schemes=[scheme for scheme in SCHEMES for _ in shard_sizes()],
         logs=LOGS,
         engine=engine_in_words(),
+        choice=choice_in_words(),
         thresholds=hull_thresholds(),
         tables=[
             "database",

@@ -36,6 +36,7 @@ with job(snakemake):
         system=config["system"],
         elements=snakemake.params.elements,
         engine=snakemake.params.engine,
+        choice=snakemake.params.choice,
         crystals=views(
             best,
             relaxed,

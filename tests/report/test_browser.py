@@ -76,7 +76,8 @@ def page() -> str:
         data["candidates"],
     )
     return render_report(
-        system="Bi-Se", elements=ELEMENTS, engine="SevenNet", figures={}, provenance={"seed": 1}, latent=latent,
+        system="Bi-Se", elements=ELEMENTS, engine="SevenNet", choice="", figures={}, provenance={"seed": 1},
+        latent=latent,
         crystals=views(best_candidates(data["candidates"]), made, made, known, ELEMENTS),
         schemes=("dcgan", "ccdcgan"), **data,
     )  # fmt: skip

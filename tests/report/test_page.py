@@ -39,6 +39,7 @@ def page_of(database, candidates, summary, losses, parity, **changes) -> str:
         "system": "Bi-Se",
         "elements": ELEMENTS,
         "engine": "mlip (7net-0)",
+        "choice": "Relaxed were all.",
         "database": database,
         "references": pd.DataFrame(
             {"element": ["Bi"], "id": ["ref-1"], "prototype": ["A_hR2"], "energy_per_atom": [-3.9123]}

@@ -59,6 +59,7 @@ def render_report(
     system: str,
     elements: Sequence[str],
     engine: str,
+    choice: str,
     database: pd.DataFrame,
     references: pd.DataFrame,
     candidates: pd.DataFrame,
@@ -83,7 +84,8 @@ def render_report(
 ) -> str:
     """Return the report as one HTML page.
 
-    system: as the user named it, e.g. "Bi-Se"; engine: where the energies come from, in words; tables: with
+    system: as the user named it, e.g. "Bi-Se"; engine: where the energies come from, in words; choice: which
+    candidates were relaxed, in words; tables: with
     the columns of the run's CSV files, any may be empty; figures: name in ``report_figures.ALTERNATIVES`` -> PNG,
     a path or its bytes, absent ones are left out; provenance: name -> value, mappings and lists are shown folded, as
     YAML; crystals: what ``report_candidates.views`` returns; latent: of ``report_plots.latent_plot``; times, machines:
@@ -111,6 +113,7 @@ def render_report(
     page = _environment().get_template("report.html.j2").render(
         title=f"Crystals designed for {system}",
         engine=engine,
+        choice=choice,
         sentences=findings(system, database, counts, best, schemes),
         notes=cautions(engine, best),
         latent_note=map_in_words(latent.layout.meta if latent else None),
