@@ -62,6 +62,14 @@ CORES = str(min(os.cpu_count() or 1, 4))
 """Cores of the toy run: trainings have the same bits on the same number only."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let one of pytest's processes have all tests that look at the toy run, so that it is made once."""
+    for item in items:
+        if "toy_run" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("toy run"))
+
+
 @pytest.fixture
 def workflow(tmp_path: Path) -> Workflow:
     """The workflow with an empty results folder of its own."""
