@@ -1,12 +1,17 @@
-"""How far the potentials are off on hypothetical crystals: formation energies against PBE at the same geometry.
+r"""How far the potentials are off on hypothetical crystals: formation energies against PBE at the same geometry.
 
     python benchmarks/hypothetical.py --run results/Bi-Se --work results/hypothetical --minutes 20
 
 takes small symmetric crystals of a run's database and candidates, spread over composition and energy, computes each
 with GPAW (PBE) and with every model at one geometry, and writes the measured errors that the workflow reads
-(`ccdcgan/measured`). Finished crystals stand in a journal: the same command goes on where it stopped. An SCF takes
-ten seconds to two minutes on one core. Crystals that were relaxed with relaxation.displacement 0 keep their prototypes'
-symmetry, which makes them cheap; of others, few are symmetric within --symprec.
+(`ccdcgan/measured`), whose rows of other crystals stay. Finished crystals stand in a journal: the same command goes on
+where it stopped. An SCF takes ten seconds to two minutes on one core. Crystals that were relaxed with
+relaxation.displacement 0 keep their prototypes' symmetry, which makes them cheap; of others, few are symmetric within
+--symprec, and their SCF takes minutes (--max-cost). --again computes the crystals of a journal once more with other
+settings, which says how far the first ones are from convergence:
+
+    python benchmarks/hypothetical.py --again results/hypothetical/journal.jsonl --work results/converged \
+        --encut 500 --k-length 40 --count 8
 """
 
 import argparse
@@ -122,6 +127,30 @@ def table(records: dict[str, dict], references: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values(["formula", "pbe"], kind="stable")
 
 
+def joined(path: Path, new: pd.DataFrame) -> pd.DataFrame:
+    """Return the new rows with those of a table that are of other crystals, in the table's order."""
+    old = read_csv(path) if path.exists() else new.iloc[:0]
+    rows = pd.concat([old[~old["id"].isin(new["id"])], new], ignore_index=True)
+    return rows.sort_values(["formula", "pbe"], kind="stable")
+
+
+def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minutes: float) -> None:
+    """Compute the first crystals of a journal again, while there is time; print how formation energies differ."""
+    before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
+    elements = {name: record for name, record in before.items() if record["source"] == "element"}
+    compounds = [record for name, record in before.items() if name not in elements][:count]
+    again = [*elements.values(), *compounds]
+    crystals = [(record["source"], Crystal(record["id"], Structure.from_dict(record["structure"]))) for record in again]
+    records = work_through(crystals, maker, work / "journal.jsonl", minutes)
+    references = {Structure.from_dict(record["structure"])[0].specie.symbol: name for name, record in elements.items()}
+    first = table({name: before[name] for name in records}, references).set_index("id")
+    second = table(records, references).set_index("id")
+    shown = pd.DataFrame({"formula": first["formula"], "before": first["pbe"], "again": second["pbe"]})
+    change = shown["again"] - shown["before"]
+    print(shown.assign(change=change.round(4)).to_string())
+    print(f"{len(change)} crystals, mean change {change.mean():.4f}, absolute {change.abs().mean():.4f} eV/atom")
+
+
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
     """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it."""
     database = [c for c in read_set(run / "database/database.extxyz") if c.info["status"] == "ok"]
@@ -145,10 +174,15 @@ def main() -> None:
     parser.add_argument("--max-energy", type=float, default=0.3, help="eV/atom, highest formation energy")
     parser.add_argument("--encut", type=float, default=400, help="eV")
     parser.add_argument("--k-length", type=float, default=30, help="angstrom")
+    parser.add_argument("--again", type=Path, help="a journal whose crystals are computed once more, for comparison")
     parser.add_argument("--minutes", type=float, default=1e9, help="start no crystal after this long")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     run, work = Path(arguments.run), Path(arguments.work)
+    maker = GpawRelaxMaker(encut=arguments.encut, k_length=arguments.k_length, work_dir=str(work))
+    if arguments.again:
+        compare(arguments.again, maker, work, arguments.count, arguments.minutes)
+        return
     lowest = pd.read_csv(run / "database/references.csv")
     elements = [c for c in read_set(run / "database/references.extxyz") if c.id in set(lowest["id"])]
     limits = (arguments.symprec, arguments.max_cost, arguments.max_energy, arguments.k_length)
@@ -163,11 +197,10 @@ def main() -> None:
                 f"--max-energy {arguments.max_energy:g}, --symprec {arguments.symprec:g}); raise one of them."
             )
         chosen += [(source, crystal) for crystal in affordable[:count]]
-    maker = GpawRelaxMaker(encut=arguments.encut, k_length=arguments.k_length, work_dir=str(work))
     records = work_through(chosen, maker, work / "journal.jsonl", arguments.minutes)
     references = dict(zip(lowest["element"], lowest["id"], strict=True))
     if set(references.values()) < set(records):
-        frame = table(records, references)
+        frame = joined(Path(arguments.output), table(records, references))
         write_csv(arguments.output, frame)
         for model in MODELS:
             error = frame[model] - frame["pbe"]
