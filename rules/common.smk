@@ -314,11 +314,6 @@ def database_to_compare(wildcards):
     return rules.collect_database.output.crystals if CHOOSING or skips_repeats(wildcards) else []
 
 
-def how_to_choose():
-    """What the choice needs, if not the first are taken: elements of the hull, distance to it of stable crystals."""
-    return {"elements": ELEMENTS, "stable": config["evaluation"]["stable"]} if CHOOSING else {}
-
-
 def figure_in_report(path):
     """A figure as PNG, with its caption, which the page has too, in Snakemake's own report."""
     name = Path(path).stem

@@ -132,7 +132,7 @@ rule select_candidates:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        **how_to_choose(),
+        elements=ELEMENTS if CHOOSING else [],
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,

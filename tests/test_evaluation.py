@@ -202,9 +202,10 @@ def test_the_most_promising_candidates_are_chosen_of_all_images():
     formulas = [crystal.formula for crystal in shards[0]]
     predicted = pd.DataFrame({"formula": formulas, "predicted_formation_energy": [-0.05, -0.1, -0.22, -0.25]})
     hull = convex_hull([Composition("Bi2Se3")], [-0.5], ["Bi", "Se"])
-    order = most_promising(predicted, hull, 0.1)
+    order = most_promising(predicted, hull)
     assert order == [2, 3, 1, 0]  # stable are BiSe below -0.42 + 0.1, Bi2Se3 below -0.5 + 0.1; then BiSe's others
-    assert most_promising(predicted, hull, 0.6) == [3, 2, 1, 0]  # both have to be below 0
+    shallow = convex_hull([Composition("Bi2Se3")], [-0.05], ["Bi", "Se"])
+    assert most_promising(predicted, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
     selected, counts = select(shards, samples, 3, Uniqueness(MATCHER), (), None, order)
     assert [crystal.id for crystal in selected] == ["low", "other", "high"]
     assert counts["within_selection"].sum() == 5  # every image was looked at

@@ -18,7 +18,7 @@ with job(snakemake):
     database = read_set(inputs.database) if inputs.get("database") else []
     order = None
     if inputs.get("predicted"):
-        order = most_promising(read_csv(inputs.predicted), hull_of(database, params.elements), params.stable)
+        order = most_promising(read_csv(inputs.predicted), hull_of(database, params.elements))
     selected, counts = select(
         [read_set(path) for path in inputs.crystals],
         [read_csv(path) for path in inputs.samples],

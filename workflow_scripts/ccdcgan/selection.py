@@ -12,6 +12,9 @@ from ccdcgan.structures import Crystal
 from ccdcgan.uniqueness import Uniqueness
 
 COUNT_COLUMNS = ["reason", "count", "within_selection"]
+WANTED = 0.100
+"""Hull distance (eV/atom) below which a candidate is wanted: the paper's for stable crystals. It is not the
+configuration's, which may be counted with anew without another choice and its relaxations."""
 CHUNK = 50
 """Candidates compared at a time, until enough are found."""
 
@@ -59,16 +62,16 @@ def select(
     return [candidates[i] for i in chosen], counts[COUNT_COLUMNS]
 
 
-def most_promising(predicted: pd.DataFrame, hull: PhaseDiagram, stable: float) -> list[int]:
+def most_promising(predicted: pd.DataFrame, hull: PhaseDiagram) -> list[int]:
     """Return the places of all candidates, the best of every composition first, then the second ones, and so on.
 
-    The best is the one predicted lowest; among the best, what is predicted furthest below the energy at which it counts
-    as stable comes first: E_f < 0 and a distance to ``hull`` below ``stable`` (eV/atom). Compositions take turns, for
+    The best is the one predicted lowest; among the best, what is predicted furthest below the energy at which it would
+    be stable comes first: E_f < 0 and a distance to ``hull`` below ``WANTED``. Compositions take turns, for
     the lowest predictions of all come from few compositions, those about which the constraint errs most.
     predicted: formula and predicted_formation_energy (eV/atom), in the order of the candidates.
     """
     heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(predicted["formula"])}
-    limits = np.minimum(0, predicted["formula"].map(heights).to_numpy(dtype=float) + stable)
+    limits = np.minimum(0, predicted["formula"].map(heights).to_numpy(dtype=float) + WANTED)
     ranked = predicted.reset_index(drop=True)
     ranked["above"] = ranked["predicted_formation_energy"] - limits
     ranked = ranked.sort_values("above", kind="stable")
