@@ -91,7 +91,9 @@ def test_a_report_shows_the_scatter_of_named_runs(toy_run: Workflow, other: Path
     summary.assign(value=summary["value"] / 2).to_csv(other, index=False)
     toy_run.run("--cores", "2", "report", *TOY, "--config", "other_seeds=[toy-seed]")
     page = (toy_run.folder / "results/toy/report/index.html").read_text(encoding="utf-8")
-    rows = read_csv(toy_run.folder / "results/toy/scatter.csv").set_index(["scheme", "quantity"])
+    rows = read_csv(toy_run.folder / "results/toy/scatter.csv")
+    assert set(rows) <= set(columns.COLUMNS)
+    rows = rows.set_index(["scheme", "quantity"])
     row, value = rows.loc["dcgan", columns.IMAGES], summary.loc[0, "value"]
     assert row["n_runs"] == 2 and row["highest"] == value and row["mean"] == pytest.approx(0.75 * value)
     assert "Mean and standard deviation of 2 runs" in page and f"{75 * value:.1f}" in page

@@ -13,7 +13,7 @@ def test_page_of_the_tables_is_current():
     assert PAGE.read_text(encoding="utf-8") == tables_page(), "run make docs"
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", sorted(set(TABLES) - {"scatter.csv"}))  # which only runs with other_seeds have
 def test_every_column_is_documented(toy_run: Workflow, name: str):
     header = pd.read_csv(toy_run.folder / "results/toy" / name, nrows=0)
     assert set(header) <= set(columns.COLUMNS)

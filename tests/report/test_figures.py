@@ -49,7 +49,7 @@ def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(dat
     panels = figure.axes
     titles = [axes.get_title().split("\n") for axes in panels]
     assert [name for name, _ in titles] == ["DCGAN", "DCGAN + constraint", "CCDCGAN"]
-    assert titles[2][1] == "3 relaxed, 2 distinct meta-stable"
+    assert titles[2][1] == "2 of 3 distinct meta-stable"
     assert [n_points(axes)[:3] for axes in panels] == [[45, 3, 1], [45, 2, 1], [45, 3, 2]]
     words = texts(figure)
     assert "Bi$_{2}$Se$_{3}$" in words and "BiSe" in words and "atomic fraction of Se" in words

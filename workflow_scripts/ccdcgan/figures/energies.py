@@ -77,7 +77,8 @@ def formation_energies(
         rows = relaxed[relaxed["scheme"] == scheme]
         best = best_of(rows)
         colour, marker = scheme_style(scheme)
-        axes.set_title(f"{scheme_label(scheme)}\n{len(rows):,} relaxed, {len(best):,} distinct meta-stable", fontsize=9)
+        heading = f"{scheme_label(scheme)}\n{len(best):,} of {len(rows):,} distinct meta-stable"
+        axes.set_title(heading, fontsize=9)
         _points(axes, known, x, color=GREY, marker="o", s=9, alpha=0.7, lw=0, label=f"database (n = {len(known):,})")
         _points(axes, rows, x, color=colour, marker=marker, s=13, alpha=0.55, lw=0)
         _points(axes, best, x, facecolor=colour, marker=marker, s=24, edgecolor=BLACK, lw=0.8, zorder=4)
