@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,12 +63,18 @@ CORES = str(min(os.cpu_count() or 1, 4))
 """Cores of the toy run: trainings have the same bits on the same number only."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one of pytest's processes have all tests that look at the toy run, so that it is made once."""
-    for item in items:
-        if "toy_run" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("toy run"))
+class ByFile(LoadScopeScheduling):
+    """Tests of a file go to one of pytest's processes, and so do all files with tests that look at the toy run."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "toy run" if "toy_run" in (ROOT / file).read_text(encoding="utf-8") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+    """Share the tests out so that the toy run is made once."""
+    return ByFile(config, log)
 
 
 @pytest.fixture
