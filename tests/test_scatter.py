@@ -39,6 +39,8 @@ def test_mean_and_standard_deviation_of_a_single_run():
     assert cells[columns.DISTINCT_META_STABLE].replace("\u00a0", " ") == "40.0 ± 10.0 % (30.0 to 50.0)"
     assert cells[columns.MEAN_ENERGY].replace("\u00a0", " ") == "−0.110 ± 0.010 eV/atom (−0.120 to −0.100)"
     assert scatter_table(rows.reset_index(), ["vae"]).rows[0][1] == "–"
+    small = scatter({"a": table(("flow", 0.0052, 0)), "b": table(("flow", 0.0068, 0))})
+    assert scatter_table(small, ["flow"]).rows[1][1].replace("\u00a0", " ") == "0.60 ± 0.11 % (0.52 to 0.68)"
 
 
 def test_a_run_without_a_value_is_not_counted():

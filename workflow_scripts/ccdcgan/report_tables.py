@@ -174,7 +174,7 @@ def _scattered(row: Any, n_runs: int) -> str:
     if row is None or not row.n_runs:
         return "–"
     has_unit = isinstance(row.unit, str) and row.unit
-    scale, digits, unit = (1, 3, row.unit) if has_unit else (100, 1, "%")
+    scale, digits, unit = (1, 3, row.unit) if has_unit else (100, 2 if row.highest < 0.05 else 1, "%")
     mean, deviation, lowest, highest = (
         number(scale * value, digits) for value in (row.mean, row.standard_deviation, row.lowest, row.highest)
     )
