@@ -124,11 +124,11 @@ def table(records: dict[str, dict], references: dict[str, str]) -> pd.DataFrame:
         for method, energy in record["energies"].items():
             row[method] = round(formation_energy(structure.composition, energy, zeros[method]), 4)
         rows.append(row | {"cpu_seconds": record["cpu_seconds"]})
-    return pd.DataFrame(rows).sort_values(["formula", "pbe"], kind="stable")
+    return pd.DataFrame(rows)
 
 
 def joined(path: Path, new: pd.DataFrame) -> pd.DataFrame:
-    """Return the new rows with those of a table that are of other crystals, in the table's order."""
+    """Return the new rows with those of a table that are of other crystals, by formula and energy."""
     old = read_csv(path) if path.exists() else new.iloc[:0]
     rows = pd.concat([old[~old["id"].isin(new["id"])], new], ignore_index=True)
     return rows.sort_values(["formula", "pbe"], kind="stable")

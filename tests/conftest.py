@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: Snakemake on this workflow, and one complete toy run."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,16 +64,22 @@ CORES = str(min(os.cpu_count() or 1, 4))
 """Cores of the toy run: trainings have the same bits on the same number only."""
 
 
-class ByFile(LoadScopeScheduling):
+@functools.cache
+def looks_at_the_toy_run(file: str) -> bool:
+    """Tell whether a file, relative to the checkout, has tests that do; asked once for every test."""
+    return "toy_run" in (ROOT / file).read_text(encoding="utf-8")
+
+
+class ByFile(LoadFileScheduling):
     """Tests of a file go to one of pytest's processes, and so do all files with tests that look at the toy run."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        return "toy run" if "toy_run" in (ROOT / file).read_text(encoding="utf-8") else file
+        file = super()._split_scope(nodeid)
+        return "toy run" if looks_at_the_toy_run(file) else file
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadFileScheduling:
     """Share the tests out so that the toy run is made once."""
     return ByFile(config, log)
 
