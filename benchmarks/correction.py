@@ -2,7 +2,7 @@
 
     python benchmarks/correction.py --figure docs/images/hypothetical.png
 
-reads the table that benchmarks/hypothetical.py has written, prints every crystal, the errors by composition and by
+reads the crystals that benchmarks/hypothetical.py has written, prints every crystal, the errors by composition and by
 formation energy, and those of every form of correction (`ccdcgan.energy_corrections`) in Markdown, and draws PBE
 against each model.
 """
@@ -17,12 +17,14 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from pymatgen.core import Composition  # noqa: E402
 
-from ccdcgan.energy_corrections import DFT, FORMS, best_form, left_out_errors, rms  # noqa: E402
+from ccdcgan.energy_corrections import DFT, FORMS, Points, best_form, learn, left_out_errors, read_points, rms  # noqa: E402
 from ccdcgan.figures import style  # noqa: E402
-from ccdcgan.files import atomic_path, read_csv  # noqa: E402
+from ccdcgan.files import atomic_path  # noqa: E402
 from ccdcgan.measured import measured_points  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS  # noqa: E402
+from ccdcgan.thermodynamics import convex_hull, hull_distance  # noqa: E402
 
 RANGES = {
     "PBE below -0.1 eV/atom": (-np.inf, -0.1),
@@ -55,7 +57,7 @@ def error_table(points: pd.DataFrame) -> list[str]:
     return lines
 
 
-def correction_table(points: pd.DataFrame, elements: list[str]) -> list[str]:
+def correction_table(points: Points, elements: list[str]) -> list[str]:
     """Return root mean square and mean absolute error (meV/atom) of each form on points left out; the one taken."""
     errors = {model: left_out_errors(points, model, elements) for model in MODELS}
     lines = [head("correction", *MODELS)]
@@ -64,6 +66,56 @@ def correction_table(points: pd.DataFrame, elements: list[str]) -> list[str]:
         if left:
             lines.append(row(form, *(f"{rms(e):.0f}, {np.abs(e).mean():.0f}" for e in left)))
     return [*lines, row("taken", *(best_form(errors[model]) for model in MODELS))]
+
+
+def hull_table(points: Points, model: str, elements: list[str], threshold: float) -> list[str]:
+    """Return how hull distances come out with each form, over all compounds and over those that were generated.
+
+    Lowest crystals by DFT set the hull, with the energies of each form fitted to all points; every other crystal is
+    left out of the fit. Mean, mean absolute and root mean square error (meV/atom); how many are below the threshold
+    (eV/atom), how many of these by DFT too, and how many by DFT.
+    """
+    compounds = points.of(points.compounds)
+    table, compositions = compounds.table, [Composition(formula) for formula in compounds.table["formula"]]
+    true = table[DFT].to_numpy()
+    hull = convex_hull(compositions, true, elements)
+    on_hull = np.array([hull_distance(hull, c, e) < 1e-8 for c, e in zip(compositions, true, strict=True)])
+    true = _distances(compositions, true, true[on_hull], on_hull, elements)
+    lines = [
+        head("correction", "crystals", "error of hull distances", f"below {threshold:g} eV/atom", "rightly", "by PBE")
+    ]
+    for form, left in left_out_errors(points, model, elements).items():
+        correction = learn(points, model, elements, form, rms(left))
+        known = zip(compounds.structures, table[model], on_hull, strict=True)
+        vertices = [energy + correction.of(structure, energy)[0] for structure, energy, vertex in known if vertex]
+        guessed = _distances(compositions, table[DFT] + left, vertices, on_hull, elements)
+        for name, rows in {"all": ~on_hull, "generated": ~on_hull & (table["source"] == "candidates")}.items():
+            error, called, right = 1000 * (guessed - true)[rows], guessed[rows] < threshold, true[rows] < threshold
+            cells = f"{error.mean():+.0f}, {np.abs(error).mean():.0f}, {rms(error):.0f}"
+            lines.append(row(form, f"{name}, {rows.sum()}", cells, called.sum(), (called & right).sum(), right.sum()))
+    return lines
+
+
+def run_table(points: Points, model: str, elements: list[str]) -> list[str]:
+    """Return the error on each run's candidates when none of them was learned from: mean, mean absolute (meV/atom)."""
+    runs = points.table["id"].str.rpartition("/")[0]
+    lines = [head("candidates of", "number", *FORMS)]
+    for run in sorted(set(runs) - {""}):
+        rows = runs == run
+        new, cells = points.of(rows), []
+        for form in FORMS:
+            correction = learn(points.of(~rows), model, elements, form, float("nan"))
+            shifts = [correction.of(*crystal)[0] for crystal in zip(new.structures, new.table[model], strict=True)]
+            error = 1000 * (new.errors(model) + shifts)
+            cells.append(f"{error.mean():+.0f}, {np.abs(error).mean():.0f}")
+        lines.append(row(run, rows.sum(), *cells))
+    return lines
+
+
+def _distances(compositions, energies, vertices, on_hull, elements) -> np.ndarray:
+    """Return the distances (eV/atom) of energies from the hull of the vertices' own."""
+    hull = convex_hull([c for c, vertex in zip(compositions, on_hull, strict=True) if vertex], vertices, elements)
+    return np.array([hull_distance(hull, c, energy) for c, energy in zip(compositions, energies, strict=True)])
 
 
 @style.styled
@@ -92,15 +144,19 @@ def main() -> None:
     """Print the tables and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
-    parser.add_argument("--points", help="the table; that of the elements in ccdcgan/measured if not given")
+    parser.add_argument("--points", help="the crystals; those of the elements in ccdcgan/measured if not given")
+    parser.add_argument("--threshold", type=float, default=0.15, help="eV/atom, hull distance of a meta-stable crystal")
     parser.add_argument("--figure", help="PNG to draw")
     arguments = parser.parse_args()
-    points = read_csv(arguments.points or measured_points(arguments.elements))
+    every = read_points(arguments.points or measured_points(arguments.elements))
+    points = every.of(every.compounds).table
     print(head("crystal", "prototype", "space group", "PBE", *MODELS))
     for point in points.to_dict("records"):
         energies = (f"{point[method]:.3f}" for method in (DFT, *MODELS))
         print(row(point["formula"], point["id"].removeprefix("aflow-"), point["space_group"], *energies))
-    print(*error_table(points), *correction_table(points, arguments.elements), sep="\n")
+    print(*error_table(points), *correction_table(every, arguments.elements), sep="\n")
+    print(*hull_table(every, "7net-l3i5", arguments.elements, arguments.threshold), sep="\n")
+    print(*run_table(every, "7net-l3i5", arguments.elements), sep="\n")
     if arguments.figure:
         with atomic_path(Path(arguments.figure)) as temporary:
             scatter(points).savefig(temporary, format="png", dpi=style.DPI // 2, metadata={"Software": None})

@@ -4,7 +4,7 @@ r"""How far the potentials are off on hypothetical crystals: formation energies 
 
 takes small symmetric crystals of a run's database and candidates, spread over composition and energy, computes each
 with GPAW (PBE) and with every model at one geometry, and writes the measured errors that the workflow reads
-(`ccdcgan/measured`), whose rows of other crystals stay. Finished crystals stand in a journal: the same command goes on
+(`ccdcgan/measured`), whose other crystals stay. Finished crystals stand in a journal: the same command goes on
 where it stopped. An SCF takes ten seconds to two minutes on one core. Crystals that were relaxed with
 relaxation.displacement 0 keep their prototypes' symmetry, which makes them cheap; of others, few are symmetric within
 --symprec, and their SCF takes minutes (--max-cost). --again computes the crystals of a journal once more with other
@@ -32,12 +32,12 @@ import pandas as pd  # noqa: E402
 import spglib  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
-from ccdcgan.files import read_csv, write_csv  # noqa: E402
+from ccdcgan.files import read_csv  # noqa: E402
 from ccdcgan.progress import Progress  # noqa: E402
 from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
 from ccdcgan.relaxation.meshes import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
-from ccdcgan.structures import Crystal, read_set, symmetrised, to_atoms  # noqa: E402
+from ccdcgan.structures import Crystal, read_set, symmetrised, to_atoms, write_set  # noqa: E402
 from ccdcgan.thermodynamics import formation_energy  # noqa: E402
 
 SYMPREC = 0.05
@@ -107,31 +107,27 @@ def compute(crystal: Crystal, maker: GpawRelaxMaker, source: str) -> dict:
     }
 
 
-def table(records: dict[str, dict], references: dict[str, str]) -> pd.DataFrame:
-    """Return one row per compound: formation energy (eV/atom) by PBE and by every model."""
+def measured(records: dict[str, dict], references: dict[str, str]) -> list[Crystal]:
+    """Return the crystals with their formation energies (eV/atom) by PBE and by every model."""
     zeros = {
         method: {element: records[name]["energies"][method] for element, name in references.items()}
         for method in ("pbe", *MODELS)
     }
-    rows = []
+    crystals = []
     for name, record in records.items():
-        if name in references.values():
-            continue
         structure = Structure.from_dict(record["structure"])
-        row = {"id": name, "source": record["source"], "formula": structure.composition.reduced_formula}
-        row |= {"n_atoms": len(structure), "space_group": structure.get_space_group_info(SYMPREC)[0]}
-        row["volume_per_atom"] = round(structure.volume / len(structure), 3)
+        info = {"source": record["source"], "space_group": structure.get_space_group_info(SYMPREC)[0]}
         for method, energy in record["energies"].items():
-            row[method] = round(formation_energy(structure.composition, energy, zeros[method]), 4)
-        rows.append(row | {"cpu_seconds": record["cpu_seconds"]})
-    return pd.DataFrame(rows)
+            info[method] = round(formation_energy(structure.composition, energy, zeros[method]), 4)
+        crystals.append(Crystal(name, structure, info | {"cpu_seconds": record["cpu_seconds"]}))
+    return crystals
 
 
-def joined(path: Path, new: pd.DataFrame) -> pd.DataFrame:
-    """Return the new rows with those of a table that are of other crystals, by formula and energy."""
-    old = read_csv(path) if path.exists() else new.iloc[:0]
-    rows = pd.concat([old[~old["id"].isin(new["id"])], new], ignore_index=True)
-    return rows.sort_values(["formula", "pbe"], kind="stable")
+def joined(path: Path, new: list[Crystal]) -> list[Crystal]:
+    """Return the new crystals with those others of a set, by formula and energy."""
+    names = {crystal.id for crystal in new}
+    old = [crystal for crystal in read_set(path) if crystal.id not in names] if path.exists() else []
+    return sorted([*old, *new], key=lambda crystal: (crystal.formula, crystal.info["pbe"]))
 
 
 def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minutes: float) -> None:
@@ -143,22 +139,26 @@ def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minute
     crystals = [(record["source"], Crystal(record["id"], Structure.from_dict(record["structure"]))) for record in again]
     records = work_through(crystals, maker, work / "journal.jsonl", minutes)
     references = {Structure.from_dict(record["structure"])[0].specie.symbol: name for name, record in elements.items()}
-    first = table({name: before[name] for name in records}, references).set_index("id")
-    second = table(records, references).set_index("id")
-    shown = pd.DataFrame({"formula": first["formula"], "before": first["pbe"], "again": second["pbe"]})
+    first, second = measured({name: before[name] for name in records}, references), measured(records, references)
+    rows = {c.id: (c.formula, c.info["pbe"], d.info["pbe"]) for c, d in zip(first, second, strict=True)}
+    shown = pd.DataFrame.from_dict(rows, orient="index", columns=["formula", "before", "again"]).drop(list(elements))
     change = shown["again"] - shown["before"]
     print(shown.assign(change=change.round(4)).to_string())
     print(f"{len(change)} crystals, mean change {change.mean():.4f}, absolute {change.abs().mean():.4f} eV/atom")
 
 
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
-    """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it."""
+    """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it.
+
+    Every run numbers its candidates from 0, so theirs begin with the run's name.
+    """
     database = [c for c in read_set(run / "database/database.extxyz") if c.info["status"] == "ok"]
     candidates = []
     for path in sorted(run.glob("candidates/*/placed.extxyz")):
         new = read_csv(path.with_suffix(".csv")).set_index("id")["novel"].astype(str)
         candidates += [c for c in read_set(path) if c.info["status"] == "ok" and new[c.id] == "True"]
-    return {"database": database, "candidates": list({c.id: c for c in candidates}.values())}
+    named = [replace(c, id=f"{run.name}/{c.id}") for c in {c.id: c for c in candidates}.values()]
+    return {"database": database, "candidates": named}
 
 
 def main() -> None:
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="results/Bi-Se", help="a finished run's folder")
     parser.add_argument("--work", default="results/hypothetical", help="folder of the journal and of GPAW's logs")
-    parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/measured/Bi-Se.csv"))
+    parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/measured/Bi-Se.extxyz"))
     parser.add_argument("--count", type=int, default=40, help="crystals to compute of the database")
     parser.add_argument("--candidates", type=int, default=10, help="crystals to compute of the candidates")
     parser.add_argument("--symprec", type=float, default=SYMPREC, help="angstrom, within which compounds are symmetric")
@@ -200,10 +200,10 @@ def main() -> None:
     records = work_through(chosen, maker, work / "journal.jsonl", arguments.minutes)
     references = dict(zip(lowest["element"], lowest["id"], strict=True))
     if set(references.values()) < set(records):
-        frame = joined(Path(arguments.output), table(records, references))
-        write_csv(arguments.output, frame)
+        crystals = joined(Path(arguments.output), measured(records, references))
+        write_set(arguments.output, crystals)
         for model in MODELS:
-            error = frame[model] - frame["pbe"]
+            error = pd.Series([c.info[model] - c.info["pbe"] for c in crystals if len(c.structure.composition) > 1])
             print(f"{model}: {len(error)} crystals, mean error {error.mean():.3f}, absolute {error.abs().mean():.3f}")
 
 

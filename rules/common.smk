@@ -210,13 +210,13 @@ def energy_model():
 
 
 def own_points():
-    """The user's table from which a correction of the formation energies is learned, if there is one."""
-    table = config["relaxation"]["correction"]
-    return {"correction": table} if table else {}
+    """The user's points from which a correction of the formation energies is learned, if there are any."""
+    points = config["relaxation"]["correction"]
+    return {"correction": points} if points not in (None, "measured") else {}
 
 
 def measured_fingerprint():
-    """Of the library's own table of the engines' errors in this system."""
+    """Of the library's own points of the engines' errors in this system."""
     table = measured_points(ELEMENTS)
     return fingerprints.file_fingerprint(table) if table else ""
 

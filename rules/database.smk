@@ -133,6 +133,7 @@ rule collect_database:
         runtime=minutes(30),
     params:
         engine=energy_model(),
+        correction=config["relaxation"]["correction"],
         measured=measured_fingerprint(),
         elements=ELEMENTS,
         code=code_fingerprint("collect_database"),

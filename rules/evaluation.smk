@@ -29,6 +29,7 @@ rule place_candidates:
         runtime=minutes(120),
     params:
         engine=energy_model(),
+        correction=config["relaxation"]["correction"],
         measured=measured_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],

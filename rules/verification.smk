@@ -23,6 +23,7 @@ rule select_for_verification:
     params:
         schemes=SCHEMES,
         top=config["verify"]["top"],
+        max_atoms=config["verify"]["max_atoms"],
         elements=ELEMENTS,
         matcher=config["matcher"],
         code=code_fingerprint("select_for_verification"),

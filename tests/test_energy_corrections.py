@@ -8,11 +8,13 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
-from ccdcgan.energy_corrections import best_form, correction_of, left_out_errors, rms
+from ccdcgan.energy_corrections import Points, best_form, correction_of, left_out_errors, read_points, rms
+from ccdcgan.error_process import ErrorProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_csv
 from ccdcgan.measured import measured_points
-from ccdcgan.structures import Crystal
+from ccdcgan.structures import Crystal, write_set
+from tests.alloys import copper_gold
 
 FORMULAS = ["Cu3Au", "Cu2Au", "CuAu", "Cu2Au3", "CuAu2", "CuAu3", "Cu3Au2", "CuAu4"]
 ELEMENTS = ["Au", "Cu"]
@@ -24,6 +26,26 @@ def points(error) -> pd.DataFrame:
     fractions = [Composition(formula).get_atomic_fraction("Au") for formula in FORMULAS]
     off = [error(x, energy, number) for number, (x, energy) in enumerate(zip(fractions, energies, strict=True))]
     return pd.DataFrame({"formula": FORMULAS, "pbe": energies, "emt": np.add(energies, off)})
+
+
+def of_formula(formula: str) -> Structure:
+    """Return some crystal of a formula."""
+    symbols = [e.symbol for e, n in Composition(formula).items() for _ in range(int(n))]
+    return Structure(Lattice.cubic(2.6 * len(symbols)), symbols, [[k / len(symbols)] * 3 for k in range(len(symbols))])
+
+
+def swollen(seed: int = 0, number: int = 36) -> list[Crystal]:
+    """Return elements, whose error is zero, and distorted CuAu whose engine is too kind the more they are swollen."""
+    rng = np.random.default_rng(seed)
+    crystals = [Crystal(e, of_formula(e), {"pbe": 0.0, "emt": 0.0, "source": "element"}) for e in ELEMENTS]
+    for index in range(number):
+        edge = 3.8 + 0.02 * index
+        structure = copper_gold(edge)
+        structure.perturb(0.02, seed=int(rng.integers(1 << 30)))
+        energy = -0.1 + 0.3 * rng.random()
+        info = {"pbe": energy, "emt": energy - 0.2 * (edge - 3.8), "source": "database"}
+        crystals.append(Crystal(f"c{index}", structure, info))
+    return crystals
 
 
 @pytest.mark.parametrize(
@@ -42,8 +64,8 @@ def test_an_error_of_a_known_form_is_found_and_taken_away(tmp_path: Path, form: 
     assert correction.form == form
     assert correction.uncertainty == pytest.approx(0, abs=1e-9)
     for row in table.itertuples():
-        assert row.emt + correction.shift(Composition(row.formula), row.emt) == pytest.approx(row.pbe)
-    assert correction.shift(Composition("Cu"), 0.0) == 0.0
+        assert row.emt + correction.of(of_formula(row.formula), row.emt)[0] == pytest.approx(row.pbe)
+    assert correction.of(of_formula("Cu"), 0.0)[0] == 0.0
 
 
 def test_an_error_without_form_is_not_corrected_but_stated(tmp_path: Path) -> None:
@@ -52,12 +74,12 @@ def test_an_error_without_form_is_not_corrected_but_stated(tmp_path: Path) -> No
     correction = correction_of("emt", ELEMENTS, tmp_path / "points.csv")
     assert (correction.form, correction.coefficients, correction.n_points) == ("none", (), 8)
     assert correction.uncertainty == pytest.approx(0.05)
-    assert correction.shift(Composition("CuAu"), -0.1) == 0
+    assert correction.of(of_formula("CuAu"), -0.1) == (0.0, correction.uncertainty)
 
 
 def test_points_are_judged_by_fits_that_have_not_seen_them() -> None:
     table = points(lambda x, energy, number: 0.3 if number == 2 else 0.0)
-    left_out = left_out_errors(table, "emt", ELEMENTS)
+    left_out = left_out_errors(Points(table), "emt", ELEMENTS)
     assert rms(left_out["offset"]) > rms(left_out["none"])  # seen, the point alone would make the offset look good
     assert best_form(left_out) == "none"
 
@@ -69,10 +91,63 @@ def test_what_was_never_measured_has_no_uncertainty() -> None:
 
 @pytest.mark.parametrize("model", ["7net-0", "7net-l3i5", "7net-mf-0"])
 def test_the_measured_points_of_the_default_system_state_every_models_error(model: str) -> None:
-    table = pd.read_csv(measured_points(["Bi", "Se"]))
+    points = read_points(measured_points(["Bi", "Se"]))
+    table = points.of(points.compounds).table
+    assert (
+        len(points.table) - len(table),
+        points.table.loc[~np.array(points.compounds), [model, "pbe"]].abs().max().max(),
+    ) == (2, 0)
     correction = correction_of(model, ["Bi", "Se"])
     assert correction.form == "none" and correction.n_points == len(table)
     assert correction.uncertainty == pytest.approx(np.sqrt(((table[model] - table["pbe"]) ** 2).mean()))
+
+
+def test_by_default_measured_crystals_keep_their_dft_energy_and_others_move_by_the_mean_error() -> None:
+    points = read_points(measured_points(["Bi", "Se"]))
+    correction = correction_of("7net-0+7net-l3i5", ["Bi", "Se"], "measured")
+    assert (
+        correction.form == "similarity"
+        and correction.uncertainty < correction_of("7net-l3i5", ["Bi", "Se"]).uncertainty
+    )
+    for structure, row in zip(points.structures, points.table.to_dict("records"), strict=True):
+        shift, deviation = correction.of(structure, row["7net-l3i5"])
+        assert row["7net-l3i5"] + shift == pytest.approx(row["pbe"], abs=0.015)
+        assert 0 <= deviation < 0.015 or row["source"] == "element"
+    strange = Structure(Lattice.cubic(9.0), ["Bi", "Se"], [[0, 0, 0], [0.1, 0.3, 0.4]])
+    shift, deviation = correction.of(strange, 0.0)
+    errors = -points.of(points.compounds).errors("7net-l3i5")
+    assert shift == pytest.approx(errors.mean(), abs=0.02) and deviation == pytest.approx(errors.std(), rel=0.3)
+
+
+def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(tmp_path: Path) -> None:
+    write_set(tmp_path / "points.extxyz", swollen())
+    correction = correction_of("emt", ELEMENTS, tmp_path / "points.extxyz")
+    assert (correction.form, correction.n_points) == ("similarity", 36)
+    errors = left_out_errors(read_points(tmp_path / "points.extxyz"), "emt", ELEMENTS)
+    assert correction.uncertainty == rms(errors["similarity"]) < 0.2 * rms(errors["offset"])
+    for edge in (3.91, 4.21):
+        shift, deviation = correction.of(copper_gold(edge), 0.0)
+        assert shift == pytest.approx(0.2 * (edge - 3.8), abs=0.01)
+    assert correction.of(copper_gold(6.0), 0.0)[1] > 2 * deviation  # nothing like it was measured
+    assert correction.of(of_formula("Cu"), 0.0)[0] == 0.0
+
+
+def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> None:
+    crystals = swollen()
+    structures, errors = [c.structure for c in crystals], np.array([c.info["emt"] - c.info["pbe"] for c in crystals])
+    process = ErrorProcess.fit(structures, errors, ELEMENTS)
+    left = process.left_out()
+    for number in (5, 20):
+        others = [k for k in range(len(crystals)) if k != number]
+        fresh = ErrorProcess.fit([structures[k] for k in others], errors[others], ELEMENTS)
+        assert left[number] == pytest.approx(errors[number] - fresh.predict([structures[number]])[0][0], abs=0.004)
+
+
+def test_few_crystals_are_no_neighbourhood(tmp_path: Path) -> None:
+    write_set(tmp_path / "few.extxyz", swollen(number=19))
+    points = read_points(tmp_path / "few.extxyz")
+    assert "similarity" not in left_out_errors(points, "emt", ELEMENTS)
+    assert "similarity" not in left_out_errors(Points(read_points(tmp_path / "few.extxyz").table), "emt", ELEMENTS)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +171,7 @@ def test_both_energies_and_the_uncertainty_stand_in_the_table(tmp_path: Path) ->
     info = {"status": "ok", "energy_per_atom": -0.2}
     structure = Structure(Lattice.tetragonal(2.8, 3.9), ["Au", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     crystals = with_formation_energies([Crystal("a", structure, info)], {"Au": 0.0, "Cu": 0.0}, correction)
-    (row,) = to_table(with_hull_distances(crystals, hull_of(crystals, ELEMENTS), 0.04), ELEMENTS).to_dict("records")
+    (row,) = to_table(with_hull_distances(crystals, hull_of(crystals, ELEMENTS)), ELEMENTS).to_dict("records")
     assert row["uncorrected_formation_energy"] == pytest.approx(-0.2)
     assert row["formation_energy"] == pytest.approx(-0.1)
-    assert row["e_above_hull_uncertainty"] == 0.04
+    assert row["e_above_hull_uncertainty"] == correction.uncertainty

@@ -55,6 +55,8 @@ def test_the_best_distinct_candidates_are_taken_once_whatever_their_scheme() -> 
     candidates = pd.DataFrame(rows, columns=["id", "scheme", "e_above_hull", "distinct"]).assign(status="ok")
     assert [c.id for c in best_distinct(candidates, crystals, 5, SAME)] == ["b", "c"]
     assert [c.id for c in best_distinct(candidates, crystals, 1, SAME)] == ["b"]
+    assert len(copper_gold(3.9)) < len(cu3au())
+    assert [c.id for c in best_distinct(candidates, crystals, 5, SAME, len(copper_gold(3.9)))] == ["b"]
 
 
 def test_competing_phases_are_what_a_candidate_would_decompose_into() -> None:

@@ -17,7 +17,7 @@ with job(snakemake):
     elements = snakemake.params.elements
     references = read_csv(snakemake.input.references).set_index("element")["energy_per_atom"].to_dict()
     crystals = gather([read_set(path) for path in snakemake.input.batches])
-    correction = correction_of(snakemake.params.engine, elements, snakemake.input.get("correction"))
+    correction = correction_of(snakemake.params.engine, elements, snakemake.params.correction)
     crystals = with_formation_energies(crystals, references, correction)
     n_relaxed = sum(crystal.info["status"] == "ok" for crystal in crystals)
     if not n_relaxed:
@@ -27,7 +27,7 @@ with job(snakemake):
             "the logs of relax_database, and at relaxation.guards and relaxation.max_steps in the configuration."
         )
     hull = hull_of(crystals, elements)
-    crystals = with_hull_distances(crystals, hull, correction.uncertainty)
+    crystals = with_hull_distances(crystals, hull)
     stable = sorted(entry.composition.reduced_formula for entry in hull.stable_entries)
     log.info("%d of %d crystals relaxed; on the hull: %s", n_relaxed, len(crystals), ", ".join(stable))
     write_set(snakemake.output.crystals, crystals)

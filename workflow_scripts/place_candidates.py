@@ -19,10 +19,10 @@ with job(snakemake):
     inputs, elements = snakemake.input, snakemake.params.elements
     references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
     relaxed = gather([read_set(path) for path in inputs.batches])
-    correction = correction_of(snakemake.params.engine, elements, inputs.get("correction"))
+    correction = correction_of(snakemake.params.engine, elements, snakemake.params.correction)
     candidates = with_formation_energies(relaxed, references, correction)
     database = [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"]
-    candidates = with_hull_distances(candidates, hull_of(database, elements), correction.uncertainty)
+    candidates = with_hull_distances(candidates, hull_of(database, elements))
     uniqueness = Uniqueness(snakemake.params.matcher)
     repeats, novel = find_repeats(candidates, database, uniqueness)
     generated = {crystal.id: crystal for crystal in read_set(inputs.generated)}

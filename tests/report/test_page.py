@@ -156,7 +156,8 @@ def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary
         }
     )
     phonons = pd.DataFrame({"id": ["c0"], "lowest_frequency": [-1.5], "dynamically_stable": [False], "status": "ok"})
-    sure = candidates.assign(e_above_hull_uncertainty=0.04)
+    energies = candidates["formation_energy"]
+    sure = candidates.assign(e_above_hull_uncertainty=0.04, uncorrected_formation_energy=energies - 0.056)
     page = page_of(database, sure, summary, losses, parity, verified=verified, phonons=phonons).replace(NO_BREAK, " ")
     for expected in (
         "1 / 2 (50.0 %) are meta-stable with it too",
@@ -164,6 +165,7 @@ def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary
         "0 / 1 (0.0 %) without an imaginary frequency",
         "0.050 ± 0.040",
         "2 / 3 (66.7 %) stay meta-stable",
+        "0.056 eV/atom were added to these candidates on average",
         "so it has learnt something general",
         "hull distance, verified (eV/atom)",
         "2.0 %",

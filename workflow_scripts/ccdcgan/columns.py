@@ -79,8 +79,8 @@ COLUMNS = _by_name(
             "e_above_hull_uncertainty",
             "uncertainty",
             "eV/atom",
-            "Root mean square error of the engine's formation energies against DFT, on crystals of the system; empty: "
-            "never measured.",
+            "Standard deviation of the formation energy's error against DFT, as learned from crystals of the system; "
+            "empty: never measured.",
         ),
         Column("status", "status", "", "ok, or failed."),
         Column("reason", "reason", "", "Why a crystal was lost; empty if it was not."),

@@ -22,8 +22,8 @@ def with_formation_energies(
     """Bring relaxed crystals to their standard cell and give them their formation energy and space group.
 
     references: energy per atom (eV) of each element; correction: of the formation energies, of which the engine's own
-    stays as ``uncorrected_formation_energy``. Failed crystals stay as they are. A relaxed crystal
-    whose cell cannot be brought to standard form becomes a failure, ``no_standard_cell``.
+    stays as ``uncorrected_formation_energy``, and their ``formation_energy_uncertainty``. Failed crystals stay as they
+    are. A relaxed crystal whose cell cannot be brought to standard form becomes a failure, ``no_standard_cell``.
     """
     result = []
     for crystal in crystals:
@@ -35,11 +35,13 @@ def with_formation_energies(
                 continue
             composition = structure.composition
             energy = formation_energy(composition, crystal.info["energy_per_atom"], references)
+            shift, uncertainty = correction.of(structure, energy)
             symmetry = SpacegroupAnalyzer(structure, symprec=SPACE_GROUP_TOLERANCE)
             crystal = Crystal(crystal.id, structure, crystal.info).updated(
                 stage="relaxed",
                 uncorrected_formation_energy=energy,
-                formation_energy=energy + correction.shift(composition, energy),
+                formation_energy=energy + shift,
+                formation_energy_uncertainty=uncertainty,
                 space_group=symmetry.get_space_group_symbol(),
             )
         result.append(crystal)
@@ -56,17 +58,15 @@ def hull_of(crystals: Sequence[Crystal], elements: Sequence[str]) -> PhaseDiagra
     )
 
 
-def with_hull_distances(
-    crystals: Iterable[Crystal], hull: PhaseDiagram, uncertainty: float = float("nan")
-) -> list[Crystal]:
+def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list[Crystal]:
     """Give relaxed crystals their distance (eV/atom) to ``hull``; negative below a hull they are not part of.
 
-    uncertainty: of the engine's formation energies (eV/atom), which stands beside each distance; NaN if unknown.
+    Its uncertainty is taken to be that of the crystal's own formation energy, NaN if unknown.
     """
     return [
         crystal.updated(
             e_above_hull=hull_distance(hull, crystal.structure.composition, crystal.info["formation_energy"]),
-            e_above_hull_uncertainty=uncertainty,
+            e_above_hull_uncertainty=crystal.info.get("formation_energy_uncertainty", float("nan")),
         )
         if crystal.info["status"] == "ok"
         else crystal

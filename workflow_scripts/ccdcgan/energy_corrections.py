@@ -1,8 +1,9 @@
 """How far an engine's formation energies are from density functional theory, and a correction learned from that.
 
-Measured points are crystals whose formation energy is known from both (eV/atom). Four forms of the error are tried,
-polynomials in the composition that vanish for the elements (Redlich and Kister, Ind. Eng. Chem. 40, 345 (1948)) and a
-share of the formation energy itself. They are judged on points left out of the fit, one at a time.
+Measured points are crystals whose formation energy is known from both (eV/atom). Forms of the error are polynomials in
+the composition that vanish for the elements (Redlich and Kister, Ind. Eng. Chem. 40, 345 (1948)), a share of the
+formation energy itself, and, where the points' structures are known, a Gaussian process (:mod:`ccdcgan.error_process`).
+They are judged on points left out of the fit, one at a time.
 """
 
 import logging
@@ -13,106 +14,165 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Composition
+from pymatgen.core import Composition, Structure
 
+from ccdcgan.error_process import ErrorProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import read_csv
 from ccdcgan.measured import measured_points
+from ccdcgan.structures import read_set
 
 log = logging.getLogger(__name__)
 
+MEASURED = "measured"
+"""Value of ``relaxation.correction`` for the library's own points."""
 DFT = "pbe"
 """Column of the formation energies of density functional theory; an engine's has the name of its last model."""
-FORMS: Mapping[str, tuple[str, ...]] = {
-    "none": (),
+POLYNOMIALS: Mapping[str, tuple[str, ...]] = {
     "offset": ("mixing",),
     "linear": ("mixing", "asymmetry"),
     "share": ("share",),
     "offset and share": ("mixing", "share"),
 }
 """Form of the correction -> its terms; see :func:`_terms`."""
+FORMS = ("none", *POLYNOMIALS, "similarity")
+"""All forms; ``similarity`` is the Gaussian process."""
 FEWEST = 5
 """Points below which no error is stated."""
+FEWEST_SIMILAR = 20
+"""Compounds below which no Gaussian process is tried."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Measured crystals of a system. table: formula and formation energies (eV/atom), a row each; structures: in the
+    same order, None if unknown."""
+
+    table: pd.DataFrame
+    structures: tuple[Structure, ...] | None = None
+
+    def of(self, rows: Sequence[bool]) -> "Points":
+        """Return the points of some rows."""
+        kept = (
+            None if self.structures is None else tuple(s for s, keep in zip(self.structures, rows, strict=True) if keep)
+        )
+        return Points(self.table[list(rows)].reset_index(drop=True), kept)
+
+    @property
+    def compounds(self) -> list[bool]:
+        """Whether each is a compound; an element is there to say that its error is zero by definition."""
+        return [len(Composition(formula)) > 1 for formula in self.table["formula"]]
+
+    def errors(self, model: str) -> np.ndarray:
+        """Return the engine's formation energies less those of density functional theory (n,), eV/atom."""
+        return (self.table[model] - self.table[DFT]).to_numpy()
+
+
+def read_points(path: str | Path) -> Points:
+    """Read a table (.csv) or a structure set (.extxyz) of measured crystals."""
+    if Path(path).suffix != ".extxyz":
+        return Points(read_csv(path))
+    crystals = read_set(path)
+    rows = [{"id": c.id, "formula": c.formula, "n_atoms": len(c.structure)} | c.info for c in crystals]
+    return Points(pd.DataFrame(rows), tuple(crystal.structure for crystal in crystals))
 
 
 @dataclass(frozen=True)
 class Correction:
     """What is added to formation energies, and how uncertain they are with it (both eV/atom).
 
-    form: one of FORMS; coefficients: of its terms, in order; uncertainty: root mean square error on points left out
-    of the fit, NaN if never measured; n_points: how many; elements: of the system.
+    form: one of FORMS; coefficients: of a polynomial's terms, in order; process: of ``similarity``; uncertainty: root
+    mean square error on points left out of the fit, NaN if never measured; n_points: how many; elements: of the system.
     """
 
     form: str = "none"
     coefficients: tuple[float, ...] = ()
+    process: ErrorProcess | None = None
     uncertainty: float = float("nan")
     n_points: int = 0
     elements: tuple[str, ...] = ()
 
-    def shift(self, composition: Composition, formation_energy: float) -> float:
-        """Return what is added to the engine's formation energy (eV/atom) of a crystal."""
+    def of(self, structure: Structure, formation_energy: float) -> tuple[float, float]:
+        """Return what is added to the engine's formation energy of a crystal, and its uncertainty then (eV/atom)."""
+        if self.process is not None and len(structure.composition) > 1:
+            error, deviation = self.process.predict([structure])
+            return -float(error[0]), float(deviation[0])
         if not self.coefficients:
-            return 0.0
-        return float(_terms(self.form, composition, formation_energy, self.elements) @ self.coefficients)
+            return 0.0, self.uncertainty
+        terms = _terms(self.form, structure.composition, formation_energy, self.elements)
+        return float(terms @ self.coefficients), self.uncertainty
 
 
 UNCORRECTED = Correction()
 """Of an engine or system that was never measured."""
 
 
-def correction_of(engine: str, elements: Sequence[str], own: str | Path | None = None) -> Correction:
+def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | None = None) -> Correction:
     """Return the correction and uncertainty of an engine's formation energies.
 
-    engine: its label, e.g. "7net-0+7net-l3i5"; the last model counts. own: a table of points from which a correction
-    is learned; without one nothing is corrected, and the uncertainty is that of the library's points, if it has any of
-    this system and model. Raises InputError for a table that cannot be used.
+    engine: its label, e.g. "7net-0+7net-l3i5"; the last model counts. chosen: ``relaxation.correction``, that is
+    :data:`MEASURED` for the library's points, if it has any of this system and model, or a file of points (see
+    :func:`read_points`); None: nothing is corrected, and the uncertainty is that of the library's points. Raises
+    InputError for a file that cannot be used.
     """
+    own = None if chosen is None or str(chosen) == MEASURED else chosen
     path, model = own or measured_points(elements), engine.split("+")[-1]
     if path is None:
         return UNCORRECTED
-    points = read_csv(path)
-    missing = [name for name in ("formula", DFT, model) if name not in points]
+    points = read_points(path)
+    missing = [name for name in ("formula", DFT, model) if name not in points.table]
     if missing and own:
         raise InputError(
             f"relaxation.correction: {own} has no column {missing[0]}; it needs formula, {DFT} and {model}."
         )
     if missing:
         return UNCORRECTED
-    points = points.dropna(subset=[DFT, model])
-    strange = sorted({e.symbol for f in points["formula"] for e in Composition(f)} - set(elements))
+    points = points.of(points.table[[DFT, model]].notna().all(axis=1))
+    strange = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
     if strange and own:
         raise InputError(f"relaxation.correction: {own} has crystals with {strange[0]}, which is not in the system.")
-    if len(points) < FEWEST:
+    n_points = sum(points.compounds)
+    if n_points < FEWEST:
         if own:
-            raise InputError(
-                f"relaxation.correction: {own} has {len(points)} points of {model}; give {FEWEST} or more."
-            )
+            raise InputError(f"relaxation.correction: {own} has {n_points} points of {model}; give {FEWEST} or more.")
         return UNCORRECTED
     errors = left_out_errors(points, model, elements)
-    form = best_form(errors) if own else "none"
+    form = best_form(errors) if chosen else "none"
     for name, values in errors.items():
-        log.info("%s, %d points, correction %s: off by %.4f eV/atom (rms)", model, len(points), name, rms(values))
+        log.info("%s, %d points, correction %s: off by %.4f eV/atom (rms)", model, n_points, name, rms(values))
     log.info("%s: the correction %s is taken", model, form)
-    coefficients = ()
-    if FORMS[form]:
+    return learn(points, model, elements, form, rms(errors[form]))
+
+
+def learn(points: Points, model: str, elements: Sequence[str], form: str, uncertainty: float) -> Correction:
+    """Return the correction of one form that all points give. uncertainty: of it, eV/atom."""
+    coefficients, process = (), None
+    if form in POLYNOMIALS:
         terms = _matrix(form, points, model, elements)
-        coefficients = tuple(np.linalg.lstsq(terms, (points[DFT] - points[model]).to_numpy(), rcond=None)[0].tolist())
-    return Correction(form, coefficients, rms(errors[form]), len(points), tuple(elements))
+        coefficients = tuple(np.linalg.lstsq(terms, -points.errors(model), rcond=None)[0].tolist())
+    elif form == "similarity":
+        process = ErrorProcess.fit(points.structures, points.errors(model), elements)
+    return Correction(form, coefficients, process, uncertainty, sum(points.compounds), tuple(elements))
 
 
-def left_out_errors(points: pd.DataFrame, model: str, elements: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return every form's error (eV/atom) at each point when it is fitted to the others.
+def left_out_errors(points: Points, model: str, elements: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return every form's error (eV/atom) at each compound when it is fitted to the others.
 
-    A form with more coefficients than half as many as there are points is not tried.
+    A polynomial with more coefficients than half as many as there are compounds is not tried, nor a Gaussian process of
+    fewer than FEWEST_SIMILAR compounds or of points without structures.
     """
-    raw = (points[model] - points[DFT]).to_numpy()
+    compounds = points.of(points.compounds)
+    raw = compounds.errors(model)
     errors = {"none": raw}
-    for form in FORMS:
-        terms = _matrix(form, points, model, elements)
-        if 0 < terms.shape[1] <= len(points) // 2:
-            others = [np.delete(np.arange(len(points)), number) for number in range(len(points))]
+    for form in POLYNOMIALS:
+        terms = _matrix(form, compounds, model, elements)
+        if 0 < terms.shape[1] <= len(raw) // 2:
+            others = [np.delete(np.arange(len(raw)), number) for number in range(len(raw))]
             fits = [np.linalg.lstsq(terms[rest], -raw[rest], rcond=None)[0] for rest in others]
             errors[form] = raw + np.einsum("ij,ij->i", terms, np.array(fits))
+    if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
+        left = ErrorProcess.fit(points.structures, points.errors(model), elements).left_out()
+        errors["similarity"] = left[points.compounds]
     return errors
 
 
@@ -131,8 +191,8 @@ def rms(errors: np.ndarray) -> float:
     return float(np.sqrt((errors**2).mean()))
 
 
-def _matrix(form: str, points: pd.DataFrame, model: str, elements: Sequence[str]) -> np.ndarray:
-    rows = zip(points["formula"], points[model], strict=True)
+def _matrix(form: str, points: Points, model: str, elements: Sequence[str]) -> np.ndarray:
+    rows = zip(points.table["formula"], points.table[model], strict=True)
     return np.array([_terms(form, Composition(formula), energy, elements) for formula, energy in rows])
 
 
@@ -145,4 +205,4 @@ def _terms(form: str, composition: Composition, formation_energy: float, element
         "asymmetry": [a * b * (a - b) for a, b in pairs],
         "share": [formation_energy],
     }
-    return np.array([value for term in FORMS[form] for value in values[term]])
+    return np.array([value for term in POLYNOMIALS[form] for value in values[term]])

@@ -29,13 +29,20 @@ def with_distinct(placed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def best_distinct(
-    candidates: pd.DataFrame, crystals: Mapping[str, Crystal], top: int, uniqueness: Uniqueness
+    candidates: pd.DataFrame,
+    crystals: Mapping[str, Crystal],
+    top: int,
+    uniqueness: Uniqueness,
+    max_atoms: int | None = None,
 ) -> list[Crystal]:
     """Return the ``top`` distinct candidates nearest to the hull, one of each kind whatever its scheme.
 
-    candidates: see :func:`with_distinct`; crystals: their relaxed structures by id.
+    candidates: see :func:`with_distinct`; crystals: their relaxed structures by id; max_atoms: of those with at most
+    this many atoms in their cell, None for all.
     """
     rows = candidates[is_true(candidates["distinct"]) & (candidates["status"] == "ok")]
+    if max_atoms is not None:
+        rows = rows[[len(crystals[name].structure) <= max_atoms for name in rows["id"]]]
     rows = rows.sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
     ordered = [crystals[row.id].updated(scheme=row.scheme) for row in rows.itertuples()]
     kinds = uniqueness.first_of_kind([crystal.structure for crystal in ordered])

@@ -1,5 +1,6 @@
-"""Formation energies measured for this project with density functional theory and the engines, one table a system.
+"""Formation energies measured for this project with density functional theory and the engines.
 
+One structure set a system; the elements, whose formation energy is zero, are in it with their structures.
 benchmarks/hypothetical.py makes them; docs/accuracy.md says how.
 """
 
@@ -8,6 +9,6 @@ from pathlib import Path
 
 
 def measured_points(elements: Sequence[str]) -> Path | None:
-    """Return the table of a system's crystals, None if none were measured."""
-    path = Path(__file__).parent / f"{'-'.join(sorted(elements))}.csv"
+    """Return the structure set of a system's crystals, None if none were measured."""
+    path = Path(__file__).parent / f"{'-'.join(sorted(elements))}.extxyz"
     return path if path.is_file() else None
