@@ -32,6 +32,7 @@ setup: ['! mv "{fail_once}" "{fail_once}.done" 2>/dev/null']
 
 TRAINED = "results/toy/representation/sites_history.csv"
 GENERATOR = "results/toy/models/dcgan/history.csv"
+GENERATED = "results/toy/candidates/dcgan/generated/000.extxyz"
 RELAXED = "results/toy/candidates/dcgan/relaxed/000.extxyz"
 
 
@@ -127,7 +128,7 @@ def run_from_the_beginning(story: Story, slurm: SlurmCluster) -> None:
 
 
 def run_the_end(story: Story, slurm: SlurmCluster) -> None:
-    """Relax a batch of candidates and train a generator, and do to the driver all that can be done."""
+    """Relax a batch of candidates, train a generator and use it, and do to the driver all that can be done."""
     workflow, results = story.second, story.second.folder / "results/toy"
     for path in [*results.glob("candidates/dcgan/relaxed/000*"), *results.glob("candidates/journal/dcgan-000*")]:
         path.unlink()
@@ -143,9 +144,10 @@ def run_the_end(story: Story, slurm: SlurmCluster) -> None:
     story.cleaned = ended(slurm, number)
     workflow.finish(workflow.start(RELAXED))
 
-    for path in [*results.glob("models/checkpoints/dcgan*"), *results.glob("models/dcgan/*")]:
-        path.unlink()
-    driver = workflow.start(GENERATOR)
+    for pattern in ("models/checkpoints/dcgan*", "models/dcgan/*", "candidates/dcgan/generated/000*"):
+        for path in results.glob(pattern):
+            path.unlink()
+    driver = workflow.start(GENERATED)
     checkpoint = {"train_generator_wildcards_dcgan": results / "models/checkpoints/dcgan.npz"}
     held = hold(workflow, driver, slurm, checkpoint, "train_generator")
     driver.send_signal(signal.SIGINT)
@@ -153,7 +155,7 @@ def run_the_end(story: Story, slurm: SlurmCluster) -> None:
     assert driver.wait(timeout=120) != 0
     ((number, _),) = held.values()
     story.interrupted = ended(slurm, number)
-    workflow.finish(workflow.start(GENERATOR))
+    workflow.finish(workflow.start(GENERATED))
 
 
 def test_the_runs_end_with_the_tables_of_an_undisturbed_one(story: Story, toy_run: Workflow):
@@ -161,7 +163,7 @@ def test_the_runs_end_with_the_tables_of_an_undisturbed_one(story: Story, toy_ru
     assert {"database/database.csv", "database/references.csv", "representation/sites_history.csv"} <= set(disturbed)
     assert {name for name in disturbed if disturbed[name] != undisturbed[name]} == set()
     later = story.second.tables()
-    for path in (GENERATOR, RELAXED):
+    for path in (GENERATOR, GENERATED, RELAXED):
         name = path.removeprefix("results/toy/")
         assert later[name] == undisturbed[name]
 
@@ -173,8 +175,9 @@ def test_no_crystal_is_relaxed_twice(story: Story, toy_run: Workflow):
     assert set(records) == {key for key in ClusterWorkflow(toy_run.folder).records() if key[0] == "database"}
 
 
-def test_trainings_run_on_the_gpu_all_else_on_processors(story: Story):
-    on_gpu = re.compile(r"rule_train_.*")
+def test_networks_run_on_the_gpu_all_else_on_processors(story: Story):
+    on_gpu = re.compile(r"rule_(train|generate)_.*")
+    assert story.states("generate_candidates") == ["COMPLETED"]
     partitions = {(bool(on_gpu.fullmatch(job["comment"])), job["partition"], job["gpus"]) for job in story.jobs}
     assert partitions == {(True, "gpu", "1"), (False, "cpu", "0")}
 
