@@ -12,6 +12,12 @@ settings, which says how far the first ones are from convergence:
 
     python benchmarks/hypothetical.py --again results/hypothetical/journal.jsonl --work results/converged \
         --encut 500 --k-length 40 --count 8
+
+and --relax PBE relaxes them from there, the cheap ones first and those that were generated before the others, which
+says how much of an error at one geometry is the geometry's: PBE goes to its own minimum with few k-points
+(--relax-k-length), and its energy there is computed with the journal's settings:
+
+    python benchmarks/hypothetical.py --relax results/hypothetical/journal.jsonl --work results/relaxed --minutes 60
 """
 
 import argparse
@@ -20,6 +26,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +37,7 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 import pandas as pd  # noqa: E402
 import spglib  # noqa: E402
+from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.files import read_csv  # noqa: E402
@@ -147,6 +155,42 @@ def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minute
     print(f"{len(change)} crystals, mean change {change.mean():.4f}, absolute {change.abs().mean():.4f} eV/atom")
 
 
+def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, minutes: float) -> None:
+    """Relax the crystals of a journal with PBE while there is time; print its formation energies before and after."""
+    before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
+    order = {"element": 0, "candidates": 1, "database": 2}
+    records = sorted(before.values(), key=lambda record: (order[record["source"]], record["cpu_seconds"]))
+    coarse = replace(maker, k_length=k_length, fmax=0.1, max_steps=60, wall_clock=3600, work_dir=str(work / "steps"))
+
+    def minimum(crystal: Crystal, _: GpawRelaxMaker, source: str) -> dict:
+        done = coarse.relax(crystal.structure)
+        if done.status != "ok":
+            return {"id": crystal.id, "source": source, "failed": done.reason, "cpu_seconds": 0}
+        return compute(replace(crystal, structure=done.structure), maker, source) | {"n_steps": done.n_steps}
+
+    crystals = [(r["source"], Crystal(r["id"], Structure.from_dict(r["structure"]))) for r in records]
+    done = work_through(crystals, maker, work / "journal.jsonl", minutes, minimum)
+    done = {name: record for name, record in done.items() if "failed" not in record}
+    references = {
+        Structure.from_dict(r["structure"])[0].specie.symbol: r["id"] for r in records if not order[r["source"]]
+    }
+    pairs = zip(measured({name: before[name] for name in done}, references), measured(done, references), strict=True)
+    same = StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5.0)
+    rows = {
+        one.id: {
+            "formula": one.formula,
+            "potential": one.info["7net-l3i5"],
+            "PBE there": one.info["pbe"],
+            "PBE relaxed": other.info["pbe"],
+            "volume change": round(other.structure.volume / one.structure.volume - 1, 3),
+            "same": same.fit(one.structure, other.structure),
+            "steps": done[one.id]["n_steps"],
+        }
+        for one, other in pairs
+    }
+    print(pd.DataFrame.from_dict(rows, orient="index").to_string())
+
+
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
     """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it.
 
@@ -175,6 +219,8 @@ def main() -> None:
     parser.add_argument("--encut", type=float, default=400, help="eV")
     parser.add_argument("--k-length", type=float, default=30, help="angstrom")
     parser.add_argument("--again", type=Path, help="a journal whose crystals are computed once more, for comparison")
+    parser.add_argument("--relax", type=Path, help="a journal whose crystals are relaxed with PBE, for comparison")
+    parser.add_argument("--relax-k-length", type=float, default=20, help="angstrom, of the steps of --relax")
     parser.add_argument("--minutes", type=float, default=1e9, help="start no crystal after this long")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -182,6 +228,9 @@ def main() -> None:
     maker = GpawRelaxMaker(encut=arguments.encut, k_length=arguments.k_length, work_dir=str(work))
     if arguments.again:
         compare(arguments.again, maker, work, arguments.count, arguments.minutes)
+        return
+    if arguments.relax:
+        relax(arguments.relax, maker, arguments.relax_k_length, work, arguments.minutes)
         return
     lowest = pd.read_csv(run / "database/references.csv")
     elements = [c for c in read_set(run / "database/references.extxyz") if c.id in set(lowest["id"])]
@@ -207,8 +256,14 @@ def main() -> None:
             print(f"{model}: {len(error)} crystals, mean error {error.mean():.3f}, absolute {error.abs().mean():.3f}")
 
 
-def work_through(chosen: list[tuple[str, Crystal]], maker: GpawRelaxMaker, journal: Path, minutes: float) -> dict:
-    """Compute the (source, crystal) pairs that the journal lacks, until the time is over; return all by id."""
+def work_through(
+    chosen: list[tuple[str, Crystal]],
+    maker: GpawRelaxMaker,
+    journal: Path,
+    minutes: float,
+    treat: Callable[[Crystal, GpawRelaxMaker, str], dict] = compute,
+) -> dict:
+    """Treat the (source, crystal) pairs that the journal lacks, until the time is over; return all records by id."""
     journal.parent.mkdir(parents=True, exist_ok=True)
     lines = journal.read_text().splitlines() if journal.exists() else []
     records = {record["id"]: record for record in map(json.loads, lines)}
@@ -217,7 +272,7 @@ def work_through(chosen: list[tuple[str, Crystal]], maker: GpawRelaxMaker, journ
     for source, crystal in chosen:
         if crystal.id in records or time.monotonic() > end:
             continue
-        records[crystal.id] = compute(crystal, maker, source)
+        records[crystal.id] = treat(crystal, maker, source)
         with open(journal, "a") as handle:
             handle.write(json.dumps(records[crystal.id]) + "\n")
         progress.advance(note=f"{crystal.formula}, {records[crystal.id]['cpu_seconds']} s")

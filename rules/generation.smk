@@ -1,6 +1,6 @@
 # Mass generation in seeded shards, the constraint's prediction, and which candidates are relaxed.
 
-CANDIDATE = {key: config["generation"][key] for key in ("min_distance", "max_atoms", "expansion")}
+CANDIDATE = {key: config["generation"][key] for key in ("min_distance", "max_atoms", "expansion", "faint")}
 
 
 rule generate_candidates:

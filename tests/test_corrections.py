@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ccdcgan.corrections import read_lattices, read_sites
+from ccdcgan.crystal_graph import FAINT_ATOMS, assemble, decode_crystals
 from ccdcgan.decoding import decode_sites, largest_displacement
 from ccdcgan.structures import lattice_from_parameters
 from ccdcgan.voxels import Geometry, lattice_voxel, sites_voxel
@@ -18,6 +19,7 @@ class Blur:
     """An autoencoder whose latent is a voxel's slow Fourier components, damped by its decoder: a blurred voxel."""
 
     def __init__(self, grid, kept, damping):
+        self.latent = 2 * (2 * kept + 1) ** 3
         slow = np.abs(np.fft.fftfreq(grid)) * grid <= kept
         self._kept = slow[:, None, None] & slow[:, None] & slow
         squares = np.fft.fftfreq(grid) ** 2
@@ -62,3 +64,22 @@ def test_an_empty_latent_gives_no_atoms_and_nothing_to_read_gives_nothing(autoen
     empty = autoencoder.encode(np.zeros((1, 16, 16, 16), np.float32))
     assert [len(found) for found in read_sites(empty, autoencoder, replace(GEOMETRY, corrections=3))] == [0]
     assert read_sites(empty[:0], autoencoder, replace(GEOMETRY, corrections=3)) == []
+
+
+def test_an_element_whose_atoms_are_faint_is_looked_for_again_and_the_crystal_says_so():
+    networks = Blur(16, 4, 0.0), Blur(16, 6, 0.0)
+    cell = lattice_from_parameters(6.0, 6.5, 7.0, 90, 85, 95)
+    atoms = [np.array([[0.0, 0.1, 0.2]]), np.array([[2.6, 0.3, -2.1], [-2.4, 1.9, 2.2]])]
+    lattice = networks[0].encode(lattice_voxel(cell.matrix[None], 16, 0.8))
+    sites = networks[1].encode(np.array([sites_voxel(positions, 16, 12.0, 0.8) for positions in atoms]))
+    rows = np.array([sites, sites, sites])
+    rows[1, 1] *= 0.3
+    rows[2, 1] *= 0.05
+    graphs = assemble(np.repeat(lattice, 3, axis=0), rows)
+    given = (graphs, ("Bi", "Se"), *networks, replace(GEOMETRY, corrections=0))
+    plain, again = list(decode_crystals(*given)), list(decode_crystals(*given, faint=0.6))
+    assert [decoded.reason for decoded in plain] == ["", "missing_element", "missing_element"]
+    assert [decoded.reason for decoded in again] == ["", "", "missing_element"]  # of the last one nothing stands out
+    assert [again[number].repaired for number in (0, 1)] == ["", FAINT_ATOMS]
+    assert again[1].structure.formula == "Bi1 Se2"
+    np.testing.assert_allclose(again[1].structure.distance_matrix, plain[0].structure.distance_matrix, atol=0.05)

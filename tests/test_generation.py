@@ -9,6 +9,7 @@ from pymatgen.core import Lattice, Structure  # noqa: E402
 
 from ccdcgan import generation  # noqa: E402
 from ccdcgan.crystal_graph import CrystalGraphs, assemble  # noqa: E402
+from ccdcgan.decoding import Decoded  # noqa: E402
 from ccdcgan.gan_networks import build_generator  # noqa: E402
 from ccdcgan.repair import closest, expand  # noqa: E402
 from ccdcgan.structures import read_set, standard_cell, write_set  # noqa: E402
@@ -159,3 +160,11 @@ def test_a_cell_a_little_too_small_is_expanded_and_says_so(parts):
     assert {crystal.info["repaired"] for crystal in repaired.candidates} == {"expanded"}
     kept = repaired.samples[repaired.samples["status"] == "ok"]
     assert kept["min_distance"].min() >= 3.2 and set(kept["repaired"]) == {"expanded"}
+
+
+def test_a_crystal_read_from_faint_atoms_and_expanded_says_both():
+    faint = Decoded(rock_salt(5.5), repaired="faint")
+    for rule, done in ((3.0, "faint and expanded"), (2.0, "faint")):
+        plan = generation.ShardPlan("dcgan", 0, 1, 1, rule, 20, 1.15, 0.6)
+        candidates, rows = generation.judge([faint], plan, 0)
+        assert (rows[0]["repaired"], candidates[0].info["repaired"]) == (done, done)

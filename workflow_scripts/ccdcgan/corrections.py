@@ -15,7 +15,7 @@ import numpy as np
 from pymatgen.core import Lattice
 
 from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.decoding import decode_lattice, decode_sites, peaks
+from ccdcgan.decoding import FAINT, THRESHOLD, decode_lattice, decode_sites, peaks
 from ccdcgan.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxel, voxel_centres
 
 SAME = 0.01
@@ -99,14 +99,24 @@ def read_lattices(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geome
     return reader.read_all()[0]
 
 
-def read_sites(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[np.ndarray]:
-    """Return the positions (n_atoms, 3), angstrom from the centre, that each sites latent (n, latent) describes."""
+def read_sites(
+    latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry, faint: float | None = None
+) -> list[np.ndarray]:
+    """Return the positions (n_atoms, 3), angstrom from the centre, that each sites latent (n, latent) describes.
+
+    faint: atoms are looked for from this share of a voxel's largest value on, where that is below the usual threshold.
+    """
+
+    def read(voxel: np.ndarray) -> np.ndarray:
+        share = np.inf if faint is None else faint * max(float(voxel.max()), FAINT)
+        return decode_sites(voxel, box, sigma, min(THRESHOLD, share))
+
     box, grid, sigma = geometry.box, geometry.sites_grid, geometry.sites_sigma
     reader = _Reader(
         latents,
         autoencoder.decode(latents),
         autoencoder,
-        lambda voxel: decode_sites(voxel, box, sigma),
+        read,
         lambda positions: sites_voxel(np.clip(positions, -box / 2, box / 2), grid, box, sigma),
         geometry.corrections,
     )

@@ -9,14 +9,14 @@ and 200). Every pixel is then divided by its largest absolute value over the dat
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.corrections import read_lattices, read_sites
-from ccdcgan.decoding import Decoded, assemble_crystal
+from ccdcgan.decoding import MISSING, Decoded, assemble_crystal
 from ccdcgan.errors import InputError
 from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 64
 """Crystal graphs encoded or decoded at a time."""
+FAINT_ATOMS = "faint"
+"""Label of a crystal with an element whose atoms stand out less from its voxel than they should."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,13 @@ def decode_crystals(
     geometry: Geometry,
     max_atoms: int = 20,
     min_distance: float = 0.0,
+    faint: float | None = None,
 ) -> Iterator[Decoded]:
     """Yield the crystal that each crystal graph describes, or the reason why there is none.
 
     graphs: (n, side, side, 1), undivided, as :attr:`CrystalGraphs.latents`. Cells and atoms are read, and corrected
-    as often as the geometry says, by ``corrections``.
+    as often as the geometry says, by ``corrections``. faint: where an element has no atoms they are looked for again,
+    see ``corrections.read_sites``; such a crystal is labelled as repaired, FAINT_ATOMS.
     """
     n_elements = len(elements)
     for start in range(0, len(graphs), CHUNK):
@@ -170,9 +174,18 @@ def decode_crystals(
         )
         cells = read_lattices(lattice_latents, lattice_autoencoder, geometry)
         found = read_sites(sites_latents.reshape(-1, sites_autoencoder.latent), sites_autoencoder, geometry)
+        second = {}
+        if faint:
+            empty = [row for row, positions in enumerate(found) if not len(positions)]
+            latents = sites_latents.reshape(-1, sites_autoencoder.latent)[empty]
+            second = dict(zip(empty, read_sites(latents, sites_autoencoder, geometry, faint), strict=True))
         for number, cell in enumerate(cells):
-            own = found[number * n_elements : (number + 1) * n_elements]
-            yield assemble_crystal(cell, own, elements, max_atoms, min_distance)
+            rows = range(number * n_elements, (number + 1) * n_elements)
+            decoded = assemble_crystal(cell, [found[row] for row in rows], elements, max_atoms, min_distance)
+            if decoded.reason == MISSING and second:
+                own = [second.get(row, found[row]) for row in rows]
+                decoded = replace(assemble_crystal(cell, own, elements, max_atoms, min_distance), repaired=FAINT_ATOMS)
+            yield decoded
 
 
 def save_graphs(path: str | Path, graphs: CrystalGraphs) -> None:

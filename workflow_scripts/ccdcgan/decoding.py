@@ -15,23 +15,29 @@ from scipy.spatial.distance import cdist
 from ccdcgan.structures import lattice_from_parameters
 from ccdcgan.voxels import ANGLES, LENGTHS, RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
 
+THRESHOLD = 0.4
+"""Least height of an atom's peak, and of a peak that is tried as an atom."""
 FAINT = 0.1
 """Least height of a peak left over that is tried as an atom, where the sum over the voxel asks for one more."""
 FAINT_ATOM = 0.25
 """Least fitted height of any atom once such a peak is among them."""
 FAR_BETTER = 0.2
 """Share of the squares left over that such peaks may at most leave, to be believed."""
+MISSING = "missing_element"
+"""Why a crystal is none that has no atoms of an element it should have."""
 
 
 @dataclass(frozen=True)
 class Decoded:
     """A crystal read from voxels, or the reason why there is none.
 
-    structure: None if it failed; reason: "" or bad_lattice, missing_element, too_many_atoms, too_close.
+    structure: None if it failed; reason: "" or bad_lattice, missing_element, too_many_atoms, too_close; repaired: what
+    was done to read it, "" if nothing.
     """
 
     structure: Structure | None
     reason: str = ""
+    repaired: str = ""
 
 
 def count_atoms(voxel: np.ndarray, box: float, sigma: float) -> float:
@@ -39,7 +45,9 @@ def count_atoms(voxel: np.ndarray, box: float, sigma: float) -> float:
     return float(voxel.sum(dtype=np.float64) / (np.sqrt(2 * np.pi) * sigma * len(voxel) / box) ** 3)
 
 
-def decode_sites(voxel: np.ndarray, box: float, sigma: float, threshold: float = 0.4, most: int = 60) -> np.ndarray:
+def decode_sites(
+    voxel: np.ndarray, box: float, sigma: float, threshold: float = THRESHOLD, most: int = 60
+) -> np.ndarray:
     """Return the positions (n, 3), angstrom from the box's centre, of the atoms in a sites voxel.
 
     Atoms are placed on the local maxima above ``threshold``, then all centres and heights are fitted together
@@ -247,7 +255,7 @@ def assemble_crystal(
         return Decoded(None, "bad_lattice")
     counts = [len(positions) for positions in found]
     if np.count_nonzero(counts) < min(2, len(elements)):
-        return Decoded(None, "missing_element")
+        return Decoded(None, MISSING)
     if sum(counts) > max_atoms:
         return Decoded(None, "too_many_atoms")
     species = [element for element, count in zip(elements, counts, strict=True) for _ in range(count)]

@@ -43,7 +43,8 @@ class ShardPlan:
 
     scheme, shard: name the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise;
     min_distance: least distance between two atoms, angstrom; max_atoms: most atoms in the cell; expansion: largest
-    factor on the lengths of a cell that breaks the distance rule, see ``repair``.
+    factor on the lengths of a cell that breaks the distance rule, see ``repair``; faint: share of a voxel's largest
+    value from which atoms of an element that has none are looked for again, None: they are not.
     """
 
     scheme: str
@@ -53,6 +54,7 @@ class ShardPlan:
     min_distance: float
     max_atoms: int
     expansion: float = 1.0
+    faint: float | None = None
 
     def rng(self) -> np.random.Generator:
         """Return what draws the samples: the same whoever else runs."""
@@ -118,6 +120,7 @@ def generate_shard(
             sites_autoencoder,
             known.geometry,
             plan.max_atoms,
+            faint=plan.faint,
         )
         made, judged = judge(decoded, plan, start)
         candidates += made
@@ -165,7 +168,8 @@ def _judge_one(sample: int, decoded: Decoded, min_distance: float, expansion: fl
     row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}
     if decoded.structure is None:
         return row, None
-    structure, row["repaired"] = expand(decoded.structure, min_distance, expansion)
+    structure, expanded = expand(decoded.structure, min_distance, expansion)
+    row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
     distance = closest(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
     return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"}), structure
