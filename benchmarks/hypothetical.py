@@ -166,7 +166,10 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
         done = coarse.relax(crystal.structure)
         if done.status != "ok":
             return {"id": crystal.id, "source": source, "failed": done.reason, "cpu_seconds": 0}
-        return compute(replace(crystal, structure=done.structure), maker, source) | {"n_steps": done.n_steps}
+        relaxed, start = compute(replace(crystal, structure=done.structure), maker, source), before[crystal.id]
+        # few k-points can lead a little uphill
+        lower = min(relaxed, start, key=lambda record: record["energies"]["pbe"])
+        return lower | {"n_steps": done.n_steps}
 
     crystals = [(r["source"], Crystal(r["id"], Structure.from_dict(r["structure"]))) for r in records]
     done = work_through(crystals, maker, work / "journal.jsonl", minutes, minimum)
