@@ -7,11 +7,13 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.errors import InputError
+from ccdcgan.files import read_csv
 from ccdcgan.relaxation import gpaw
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.structures import Crystal
 from tests.alloys import config
+from tests.conftest import TOY, Workflow
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("gpaw") is None, reason="GPAW is not installed; `make gpaw` installs it"
@@ -67,3 +69,25 @@ def test_a_batch_records_where_its_energies_come_from(tmp_path: Path) -> None:
     (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), tmp_path / "journal", "b0", tmp_path / "work")
     assert result.info["status"] == "ok"
     assert result.info["engine"] == "gpaw-PBE"
+
+
+@installed
+@pytest.mark.slow
+def test_a_whole_run_has_gpaw_for_its_engine(tmp_path: Path) -> None:
+    """Nothing but the engine's settings differs from a toy run with another engine. Some seven minutes on one core."""
+    changes = tmp_path / "gpaw.yaml"
+    changes.write_text(
+        "system: Al-Li\nrun: gpaw\nschemes: [flow]\nprototypes: {limit: 6, max_atoms: 4}\n"
+        "relaxation: {engine: gpaw, fmax: 0.2, max_steps: 30, gpaw: {encut: 250, k_length: 10}}\n"
+        "generation: {min_distance: 1.8}\nevaluation: {relax_at_most: 4}\nphonons: {top: 0}\n"
+    )
+    workflow = Workflow(tmp_path)
+    workflow.run("--cores", "2", *TOY, changes)
+    results = tmp_path / "results/gpaw"
+    database = read_csv(results / "database/database.csv")
+    placed = read_csv(results / "candidates/flow/placed.csv")
+    assert (database["status"] == "ok").all() and len(database) > 5
+    assert (placed["status"] == "ok").sum() > 1
+    journal = (results / "candidates/journal/flow-000.jsonl").read_text()
+    assert "gpaw-PBE" in journal
+    assert (results / "report/index.html").is_file()
