@@ -20,7 +20,7 @@ if workflow.modifier.skip_configfile:  # a module of another workflow, which may
 try:
     from ccdcgan.errors import InputError
     from ccdcgan.files import fingerprint
-    from ccdcgan.measured import measured_points
+    from ccdcgan.measured import MEASURED, measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
     from ccdcgan_workflow import fingerprints
@@ -212,7 +212,7 @@ def energy_model():
 def own_points():
     """The user's points from which a correction of the formation energies is learned, if there are any."""
     points = config["relaxation"]["correction"]
-    return {"correction": points} if points not in (None, "measured") else {}
+    return {"correction": points} if points not in (None, MEASURED) else {}
 
 
 def measured_fingerprint():

@@ -102,7 +102,7 @@ def test_the_measured_points_of_the_default_system_state_every_models_error(mode
     assert correction.uncertainty == pytest.approx(np.sqrt(((table[model] - table["pbe"]) ** 2).mean()))
 
 
-def test_by_default_measured_crystals_keep_their_dft_energy_and_others_move_by_the_mean_error() -> None:
+def test_measured_crystals_keep_their_dft_energy_and_others_move_by_the_mean_error() -> None:
     points = read_points(measured_points(["Bi", "Se"]))
     correction = correction_of("7net-0+7net-l3i5", ["Bi", "Se"], "measured")
     assert (

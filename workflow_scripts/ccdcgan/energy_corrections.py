@@ -19,13 +19,11 @@ from pymatgen.core import Composition, Structure
 from ccdcgan.error_process import ErrorProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import read_csv
-from ccdcgan.measured import measured_points
+from ccdcgan.measured import MEASURED, measured_points
 from ccdcgan.structures import read_set
 
 log = logging.getLogger(__name__)
 
-MEASURED = "measured"
-"""Value of ``relaxation.correction`` for the library's own points."""
 DFT = "pbe"
 """Column of the formation energies of density functional theory; an engine's has the name of its last model."""
 POLYNOMIALS: Mapping[str, tuple[str, ...]] = {
@@ -73,7 +71,7 @@ def read_points(path: str | Path) -> Points:
     if Path(path).suffix != ".extxyz":
         return Points(read_csv(path))
     crystals = read_set(path)
-    rows = [{"id": c.id, "formula": c.formula, "n_atoms": len(c.structure)} | c.info for c in crystals]
+    rows = [{"id": c.id, "formula": c.formula} | c.info for c in crystals]
     return Points(pd.DataFrame(rows), tuple(crystal.structure for crystal in crystals))
 
 

@@ -7,6 +7,9 @@ benchmarks/hypothetical.py makes them; docs/accuracy.md says how.
 from collections.abc import Sequence
 from pathlib import Path
 
+MEASURED = "measured"
+"""Value of ``relaxation.correction`` for these points."""
+
 
 def measured_points(elements: Sequence[str]) -> Path | None:
     """Return the structure set of a system's crystals, None if none were measured."""
