@@ -168,7 +168,7 @@ rule train_generator:
         gpu=0,
     params:
         settings=generator_settings,
-        candidate={key: config["generation"][key] for key in ("min_distance", "max_atoms")},
+        candidate={key: config["generation"][key] for key in ("min_distance", "max_atoms", "faint")},
         precision=config["precision"],
         xla=config["xla"],
         seed=config["seed"],

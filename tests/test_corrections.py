@@ -66,6 +66,16 @@ def test_an_empty_latent_gives_no_atoms_and_nothing_to_read_gives_nothing(autoen
     assert read_sites(empty[:0], autoencoder, replace(GEOMETRY, corrections=3)) == []
 
 
+def test_a_faint_atom_is_kept_though_the_latent_of_nothing_is_nearer():
+    autoencoder = Blur(16, 6, 0.0)
+    atom = autoencoder.encode(sites_voxel(np.array([[1.0, -2.0, 0.5]]), 16, 12.0, 0.8)[None])
+    plain, corrected = (
+        read_sites(0.45 * atom, autoencoder, replace(GEOMETRY, corrections=number))[0] for number in (0, 3)
+    )
+    assert len(plain) == len(corrected) == 1
+    np.testing.assert_allclose(corrected, [[1.0, -2.0, 0.5]], atol=0.1)
+
+
 def test_an_element_whose_atoms_are_faint_is_looked_for_again_and_the_crystal_says_so():
     networks = Blur(16, 4, 0.0), Blur(16, 6, 0.0)
     cell = lattice_from_parameters(6.0, 6.5, 7.0, 90, 85, 95)

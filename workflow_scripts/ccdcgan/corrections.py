@@ -1,10 +1,12 @@
 """Latents -> what they describe: decoded, encoded again, and corrected by the difference.
 
 A decoder blurs what it draws, always in much the same way, and peaks run together that its latent tells apart. So
-what was read from a decoded voxel (atoms, or a cell) is drawn exactly, encoded and decoded again: the difference of the
-two decoded voxels is what the reading lacks, and the blur is not in it. That difference is added to the exact drawing,
-which is read once more. Of all readings the one whose own latent lies nearest to the given latent is taken. Atoms whose
-latent is still far from it are tried with one atom less and with one more.
+what was read from a decoded voxel (atoms, or a cell) is drawn exactly, encoded and decoded again: the difference of
+the two decoded voxels is what the reading lacks, and the blur is not in it. That difference is added to the exact
+drawing, which is read once more. Of all readings the one whose own latent lies nearest to the given latent is taken,
+but never one without atoms over one with atoms: what generators make lies between the latents of crystals, and of a
+faint atom the empty voxel's latent is often the nearest. Atoms whose latent is still far from it are tried with one
+atom less and with one more.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,9 +82,14 @@ class _Reader:
             places = places[going_on]
             voxels = drawn[going_on] + self.lacking(rows[places], again[going_on])
             trials = [self.read(voxel) for voxel in voxels]
-            places = places[[trial is not None for trial in trials]]
-            trials = [trial for trial in trials if trial is not None]
+            places = places[[_shows(trial) for trial in trials]]
+            trials = [trial for trial in trials if _shows(trial)]
         return found, nearest
+
+
+def _shows(reading: np.ndarray | Lattice | None) -> bool:
+    """Return whether a reading has anything in it: a cell, or at least one atom."""
+    return len(reading) > 0 if isinstance(reading, np.ndarray) else reading is not None
 
 
 def read_lattices(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
@@ -149,7 +156,7 @@ def _another_number(
         fresh = peaks(voxel, centres, FAINTEST_ATOM, apart, positions)[:TRIED]
         indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, len(voxel) - 1).astype(int)
         most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:TRIED]
-        own = [np.delete(positions, number, axis=0) for number in most_in_excess]
+        own = [np.delete(positions, number, axis=0) for number in most_in_excess if len(positions) > 1]
         own += [np.concatenate([positions, one[None]]) for one in fresh]
         trials += own
         owners += [place] * len(own)

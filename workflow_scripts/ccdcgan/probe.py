@@ -32,16 +32,17 @@ def make_probe(
     seed: int,
     min_distance: float,
     max_atoms: int,
+    faint: float | None = None,
 ) -> Probe:
     """Return the probe of a run: known: how to read crystal graphs; samples: crystal graphs it decodes; seed: of
-    their noise; min_distance, max_atoms: the rules of a candidate, angstrom and atoms."""
+    their noise; min_distance (angstrom), max_atoms, faint: what makes a candidate, see ``decode_crystals``."""
 
     def probe(generator: keras.Model) -> tuple[float, int, int]:
         noise = np.random.default_rng(seed).standard_normal((samples, generator.input_shape[1])).astype(np.float32)
         graphs = np.asarray(generator.predict_on_batch(noise)) * known.scale
         if not np.all(np.isfinite(graphs)):
             return 0.0, 0, 0
-        parts = (known.elements, lattice_autoencoder, sites_autoencoder, known.geometry, max_atoms, min_distance)
+        parts = (known.elements, lattice_autoencoder, sites_autoencoder, known.geometry, max_atoms, min_distance, faint)
         crystals = [decoded.structure for decoded in decode_crystals(graphs, *parts) if decoded.structure]
         looks = {_look(crystal) for crystal in crystals}
         return len(crystals) / samples, len({look[0] for look in looks}), len(looks)
