@@ -33,8 +33,9 @@ POLYNOMIALS: Mapping[str, tuple[str, ...]] = {
     "offset and share": ("mixing", "share"),
 }
 """Form of the correction -> its terms; see :func:`_terms`."""
-FORMS = ("none", *POLYNOMIALS, "similarity")
-"""All forms; ``similarity`` is the Gaussian process."""
+SIMILARITY = "similarity"
+"""Form of the correction by a Gaussian process."""
+FORMS = ("none", *POLYNOMIALS, SIMILARITY)
 FEWEST = 5
 """Points below which no error is stated."""
 FEWEST_SIMILAR = 20
@@ -79,7 +80,7 @@ def read_points(path: str | Path) -> Points:
 class Correction:
     """What is added to formation energies, and how uncertain they are with it (both eV/atom).
 
-    form: one of FORMS; coefficients: of a polynomial's terms, in order; process: of ``similarity``; uncertainty: root
+    form: one of FORMS; coefficients: of a polynomial's terms, in order; process: of SIMILARITY; uncertainty: root
     mean square error on points left out of the fit, NaN if never measured; n_points: how many; elements: of the system.
     """
 
@@ -148,7 +149,7 @@ def learn(points: Points, model: str, elements: Sequence[str], form: str, uncert
     if form in POLYNOMIALS:
         terms = _matrix(form, points, model, elements)
         coefficients = tuple(np.linalg.lstsq(terms, -points.errors(model), rcond=None)[0].tolist())
-    elif form == "similarity":
+    elif form == SIMILARITY:
         process = ErrorProcess.fit(points.structures, points.errors(model), elements)
     return Correction(form, coefficients, process, uncertainty, sum(points.compounds), tuple(elements))
 
@@ -170,7 +171,7 @@ def left_out_errors(points: Points, model: str, elements: Sequence[str]) -> dict
             errors[form] = raw + np.einsum("ij,ij->i", terms, np.array(fits))
     if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
         left = ErrorProcess.fit(points.structures, points.errors(model), elements).left_out()
-        errors["similarity"] = left[points.compounds]
+        errors[SIMILARITY] = left[points.compounds]
     return errors
 
 
