@@ -19,7 +19,17 @@ import pandas as pd  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from pymatgen.core import Composition  # noqa: E402
 
-from ccdcgan.energy_corrections import DFT, FORMS, Points, best_form, learn, left_out_errors, read_points, rms  # noqa: E402
+from ccdcgan.energy_corrections import (  # noqa: E402
+    DFT,
+    FORMS,
+    RELAXED,
+    Points,
+    best_form,
+    learn,
+    left_out_errors,
+    read_points,
+    rms,
+)
 from ccdcgan.figures import style  # noqa: E402
 from ccdcgan.files import atomic_path  # noqa: E402
 from ccdcgan.measured import measured_points  # noqa: E402
@@ -77,7 +87,7 @@ def hull_table(points: Points, model: str, elements: list[str], threshold: float
     """
     compounds = points.of(points.compounds)
     table, compositions = compounds.table, [Composition(formula) for formula in compounds.table["formula"]]
-    true = table[DFT].to_numpy()
+    true = compounds.truth
     hull = convex_hull(compositions, true, elements)
     on_hull = np.array([hull_distance(hull, c, e) < 1e-8 for c, e in zip(compositions, true, strict=True)])
     true = _distances(compositions, true, true[on_hull], on_hull, elements)
@@ -88,7 +98,7 @@ def hull_table(points: Points, model: str, elements: list[str], threshold: float
         correction = learn(points, model, elements, form, rms(left))
         known = zip(compounds.structures, table[model], on_hull, strict=True)
         vertices = [energy + correction.of(structure, energy)[0] for structure, energy, vertex in known if vertex]
-        guessed = _distances(compositions, table[DFT] + left, vertices, on_hull, elements)
+        guessed = _distances(compositions, compounds.truth + left, vertices, on_hull, elements)
         for name, rows in {"all": ~on_hull, "generated": ~on_hull & (table["source"] == "candidates")}.items():
             error, called, right = 1000 * (guessed - true)[rows], guessed[rows] < threshold, true[rows] < threshold
             cells = f"{error.mean():+.0f}, {np.abs(error).mean():.0f}, {rms(error):.0f}"
@@ -150,9 +160,9 @@ def main() -> None:
     arguments = parser.parse_args()
     every = read_points(arguments.points or measured_points(arguments.elements))
     points = every.of(every.compounds).table
-    print(head("crystal", "prototype", "space group", "PBE", *MODELS))
+    print(head("crystal", "prototype", "space group", "PBE", "PBE relaxed", *MODELS))
     for point in points.to_dict("records"):
-        energies = (f"{point[method]:.3f}" for method in (DFT, *MODELS))
+        energies = ("" if pd.isna(point[method]) else f"{point[method]:.3f}" for method in (DFT, RELAXED, *MODELS))
         print(row(point["formula"], point["id"].removeprefix("aflow-"), point["space_group"], *energies))
     print(*error_table(points), *correction_table(every, arguments.elements), sep="\n")
     print(*hull_table(every, "7net-l3i5", arguments.elements, arguments.threshold), sep="\n")

@@ -155,8 +155,9 @@ def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minute
     print(f"{len(change)} crystals, mean change {change.mean():.4f}, absolute {change.abs().mean():.4f} eV/atom")
 
 
-def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, minutes: float) -> None:
-    """Relax the crystals of a journal with PBE while there is time; print its formation energies before and after."""
+def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, minutes: float, output: Path) -> None:
+    """Relax the crystals of a journal with PBE while there is time; print its formation energies before and after, and
+    add the latter to the set of measured crystals."""
     before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
     order = {"element": 0, "candidates": 1, "database": 2}
     records = sorted(before.values(), key=lambda record: (order[record["source"]], record["cpu_seconds"]))
@@ -177,7 +178,9 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
     references = {
         Structure.from_dict(r["structure"])[0].specie.symbol: r["id"] for r in records if not order[r["source"]]
     }
-    pairs = zip(measured({name: before[name] for name in done}, references), measured(done, references), strict=True)
+    pairs = list(
+        zip(measured({name: before[name] for name in done}, references), measured(done, references), strict=True)
+    )
     same = StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5.0)
     rows = {
         one.id: {
@@ -192,6 +195,8 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
         for one, other in pairs
     }
     print(pd.DataFrame.from_dict(rows, orient="index").to_string())
+    after = {one.id: {"pbe_relaxed": other.info["pbe"]} for one, other in pairs}
+    write_set(output, [replace(c, info=c.info | after.get(c.id, {})) for c in joined(output, [])])
 
 
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
@@ -233,7 +238,7 @@ def main() -> None:
         compare(arguments.again, maker, work, arguments.count, arguments.minutes)
         return
     if arguments.relax:
-        relax(arguments.relax, maker, arguments.relax_k_length, work, arguments.minutes)
+        relax(arguments.relax, maker, arguments.relax_k_length, work, arguments.minutes, Path(arguments.output))
         return
     lowest = pd.read_csv(run / "database/references.csv")
     elements = [c for c in read_set(run / "database/references.extxyz") if c.id in set(lowest["id"])]
