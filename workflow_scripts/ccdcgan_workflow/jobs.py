@@ -45,6 +45,7 @@ def job(snakemake: Any) -> Iterator[None]:
     logging.getLogger("py.warnings").handlers = [record]
     logging.getLogger("py.warnings").propagate = False
     warnings.simplefilter("default")
+    warnings.filterwarnings("ignore", "Set OLD_ERROR_HANDLING", DeprecationWarning)  # spglib's, at every call
     watch()
     try:
         with job_state(snakemake) as end:
