@@ -10,6 +10,7 @@ import yaml
 
 from ccdcgan.database import hull_of
 from ccdcgan.files import read_csv
+from ccdcgan.schemes import trained
 from ccdcgan.selection import most_promising
 from ccdcgan.structures import read_set
 from tests.conftest import ROOT, TOY, Workflow
@@ -25,7 +26,7 @@ def test_dry_run_of_every_preset_plans_all_stages(workflow: Workflow, preset: st
     for rule in ("relax_database", "train_autoencoder", "train_generator", "generate_candidates", "write_report"):
         assert jobs[rule] > 0
     chosen = [yaml.safe_load(path.read_text()) for path in (ROOT / "presets" / preset, ROOT / "config.yaml")]
-    assert jobs["train_generator"] == len(next(given["schemes"] for given in chosen if "schemes" in given))
+    assert jobs["train_generator"] == len(trained(next(given["schemes"] for given in chosen if "schemes" in given)))
 
 
 def test_default_dry_run_plans_an_intermediate_file_alone(workflow: Workflow):
