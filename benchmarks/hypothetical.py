@@ -15,7 +15,8 @@ settings, which says how far the first ones are from convergence:
 
 and --relax PBE relaxes them from there, the cheap ones first and those that were generated before the others, which
 says how much of an error at one geometry is the geometry's: PBE goes to its own minimum with few k-points
-(--relax-k-length), and its energy there is computed with the journal's settings:
+(--relax-k-length), its energy there is computed with the journal's settings, and the set of measured crystals gets the
+formation energy (`pbe_relaxed`), from which corrections are learned:
 
     python benchmarks/hypothetical.py --relax results/hypothetical/journal.jsonl --work results/relaxed --minutes 60
 """
@@ -40,6 +41,7 @@ import spglib  # noqa: E402
 from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
+from ccdcgan.energy_corrections import RELAXED  # noqa: E402
 from ccdcgan.files import read_csv  # noqa: E402
 from ccdcgan.progress import Progress  # noqa: E402
 from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
@@ -195,7 +197,7 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
         for one, other in pairs
     }
     print(pd.DataFrame.from_dict(rows, orient="index").to_string())
-    after = {one.id: {"pbe_relaxed": other.info["pbe"]} for one, other in pairs}
+    after = {one.id: {RELAXED: other.info["pbe"]} for one, other in pairs}
     write_set(output, [replace(c, info=c.info | after.get(c.id, {})) for c in joined(output, [])])
 
 

@@ -156,8 +156,9 @@ def _another_number(
         fresh = peaks(voxel, centres, FAINTEST_ATOM, apart, positions)[:TRIED]
         indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, len(voxel) - 1).astype(int)
         most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:TRIED]
-        own = [np.delete(positions, number, axis=0) for number in most_in_excess if len(positions) > 1]
+        own = [np.delete(positions, number, axis=0) for number in most_in_excess]
         own += [np.concatenate([positions, one[None]]) for one in fresh]
+        own = [trial for trial in own if _shows(trial)]
         trials += own
         owners += [place] * len(own)
     best, nearest = list(found), before.copy()
