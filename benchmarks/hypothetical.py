@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
 import pandas as pd  # noqa: E402
 import spglib  # noqa: E402
-from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
+import yaml  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.energy_corrections import RELAXED  # noqa: E402
@@ -49,6 +49,7 @@ from ccdcgan.relaxation.meshes import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
 from ccdcgan.structures import Crystal, read_set, symmetrised, to_atoms, write_set  # noqa: E402
 from ccdcgan.thermodynamics import formation_energy  # noqa: E402
+from ccdcgan.uniqueness import Uniqueness  # noqa: E402
 
 SYMPREC = 0.05
 """Distance (angstrom) within which an element's crystal is made symmetric; much more would make bismuth cubic."""
@@ -183,7 +184,7 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
     pairs = list(
         zip(measured({name: before[name] for name in done}, references), measured(done, references), strict=True)
     )
-    same = StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5.0)
+    same = Uniqueness(yaml.safe_load((ROOT / "config.yaml").read_text())["matcher"])
     rows = {
         one.id: {
             "formula": one.formula,
@@ -191,14 +192,25 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
             "PBE there": one.info["pbe"],
             "PBE relaxed": other.info["pbe"],
             "volume change": round(other.structure.volume / one.structure.volume - 1, 3),
-            "same": same.fit(one.structure, other.structure),
+            "same": same.equal(one.structure, other.structure),
             "steps": done[one.id]["n_steps"],
         }
         for one, other in pairs
     }
     print(pd.DataFrame.from_dict(rows, orient="index").to_string())
-    after = {one.id: {RELAXED: other.info["pbe"]} for one, other in pairs}
-    write_set(output, [replace(c, info=c.info | after.get(c.id, {})) for c in joined(output, [])])
+    after = {one.id: other.info["pbe"] for one, other in pairs}
+    write_set(output, [_lowered(crystal, after.get(crystal.id)) for crystal in joined(output, [])])
+
+
+def _lowered(crystal: Crystal, relaxed: float | None) -> Crystal:
+    """Return a measured crystal with the formation energy (eV/atom) after a PBE relaxation, if it is the lowest known.
+
+    Another relaxation may have found more.
+    """
+    known = crystal.info.get(RELAXED)
+    if relaxed is None or (known is not None and known <= relaxed):
+        return crystal
+    return replace(crystal, info=crystal.info | {RELAXED: relaxed})
 
 
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
