@@ -25,8 +25,7 @@ from ccdcgan.energy_corrections import (  # noqa: E402
     RELAXED,
     Points,
     best_form,
-    learn,
-    left_out_errors,
+    fit_forms,
     read_points,
     rms,
 )
@@ -69,13 +68,13 @@ def error_table(points: pd.DataFrame) -> list[str]:
 
 def correction_table(points: Points, elements: list[str]) -> list[str]:
     """Return root mean square and mean absolute error (meV/atom) of each form on points left out; the one taken."""
-    errors = {model: left_out_errors(points, model, elements) for model in MODELS}
+    fits = {model: fit_forms(points, model, elements) for model in MODELS}
     lines = [head("correction", *MODELS)]
     for form in FORMS:
-        left = [1000 * errors[model][form] for model in MODELS if form in errors[model]]
+        left = [1000 * fits[model][form].left_out for model in MODELS if form in fits[model]]
         if left:
             lines.append(row(form, *(f"{rms(e):.0f}, {np.abs(e).mean():.0f}" for e in left)))
-    return [*lines, row("taken", *(best_form(errors[model]) for model in MODELS))]
+    return [*lines, row("taken", *(best_form(fits[model]) for model in MODELS))]
 
 
 def hull_table(points: Points, model: str, elements: list[str], threshold: float) -> list[str]:
@@ -94,11 +93,10 @@ def hull_table(points: Points, model: str, elements: list[str], threshold: float
     lines = [
         head("correction", "crystals", "error of hull distances", f"below {threshold:g} eV/atom", "rightly", "by PBE")
     ]
-    for form, left in left_out_errors(points, model, elements).items():
-        correction = learn(points, model, elements, form, rms(left))
+    for form, fit in fit_forms(points, model, elements).items():
         known = zip(compounds.structures, table[model], on_hull, strict=True)
-        vertices = [energy + correction.of(structure, energy)[0] for structure, energy, vertex in known if vertex]
-        guessed = _distances(compositions, compounds.truth + left, vertices, on_hull, elements)
+        vertices = [energy + fit.correction.of(structure, energy)[0] for structure, energy, vertex in known if vertex]
+        guessed = _distances(compositions, compounds.truth + fit.left_out, vertices, on_hull, elements)
         for name, rows in {"all": ~on_hull, "generated": ~on_hull & (table["source"] == "candidates")}.items():
             error, called, right = 1000 * (guessed - true)[rows], guessed[rows] < threshold, true[rows] < threshold
             cells = f"{error.mean():+.0f}, {np.abs(error).mean():.0f}, {rms(error):.0f}"
@@ -112,12 +110,14 @@ def run_table(points: Points, model: str, elements: list[str]) -> list[str]:
     lines = [head("candidates of", "number", *FORMS)]
     for run in sorted(set(runs) - {""}):
         rows = runs == run
-        new, cells = points.of(rows), []
+        new, cells, fits = points.of(rows), [], fit_forms(points.of(~rows), model, elements)
+        crystals = list(zip(new.structures, new.table[model], strict=True))
         for form in FORMS:
-            correction = learn(points.of(~rows), model, elements, form, float("nan"))
-            shifts = [correction.of(*crystal)[0] for crystal in zip(new.structures, new.table[model], strict=True)]
-            error = 1000 * (new.errors(model) + shifts)
-            cells.append(f"{error.mean():+.0f}, {np.abs(error).mean():.0f}")
+            if form in fits:
+                error = 1000 * (new.errors(model) + [fits[form].correction.of(*crystal)[0] for crystal in crystals])
+                cells.append(f"{error.mean():+.0f}, {np.abs(error).mean():.0f}")
+            else:
+                cells.append("")
         lines.append(row(run, rows.sum(), *cells))
     return lines
 

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
 from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
-from ccdcgan.energy_corrections import Points, best_form, correction_of, left_out_errors, read_points, rms
+from ccdcgan.energy_corrections import Points, best_form, correction_of, fit_forms, read_points, rms
 from ccdcgan.error_process import ErrorProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_csv
@@ -79,9 +79,10 @@ def test_an_error_without_form_is_not_corrected_but_stated(tmp_path: Path) -> No
 
 def test_points_are_judged_by_fits_that_have_not_seen_them() -> None:
     table = points(lambda x, energy, number: 0.3 if number == 2 else 0.0)
-    left_out = left_out_errors(Points(table), "emt", ELEMENTS)
-    assert rms(left_out["offset"]) > rms(left_out["none"])  # seen, the point alone would make the offset look good
-    assert best_form(left_out) == "none"
+    fits = fit_forms(Points(table), "emt", ELEMENTS)
+    # seen, the point alone would make the offset look good
+    assert rms(fits["offset"].left_out) > rms(fits["none"].left_out)
+    assert best_form(fits) == "none"
 
 
 def test_what_was_never_measured_has_no_uncertainty() -> None:
@@ -132,8 +133,8 @@ def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(t
     write_set(tmp_path / "points.extxyz", swollen())
     correction = correction_of("emt", ELEMENTS, tmp_path / "points.extxyz")
     assert (correction.form, correction.n_points) == ("similarity", 36)
-    errors = left_out_errors(read_points(tmp_path / "points.extxyz"), "emt", ELEMENTS)
-    assert correction.uncertainty == rms(errors["similarity"]) < 0.2 * rms(errors["offset"])
+    fits = fit_forms(read_points(tmp_path / "points.extxyz"), "emt", ELEMENTS)
+    assert correction.uncertainty == rms(fits["similarity"].left_out) < 0.2 * rms(fits["offset"].left_out)
     for edge in (3.91, 4.21):
         shift, deviation = correction.of(copper_gold(edge), 0.0)
         assert shift == pytest.approx(0.2 * (edge - 3.8), abs=0.01)
@@ -155,8 +156,8 @@ def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> 
 def test_few_crystals_are_no_neighbourhood(tmp_path: Path) -> None:
     write_set(tmp_path / "few.extxyz", swollen(number=19))
     points = read_points(tmp_path / "few.extxyz")
-    assert "similarity" not in left_out_errors(points, "emt", ELEMENTS)
-    assert "similarity" not in left_out_errors(Points(read_points(tmp_path / "few.extxyz").table), "emt", ELEMENTS)
+    assert "similarity" not in fit_forms(points, "emt", ELEMENTS)
+    assert "similarity" not in fit_forms(Points(read_points(tmp_path / "few.extxyz").table), "emt", ELEMENTS)
 
 
 @pytest.mark.parametrize(

@@ -144,53 +144,62 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
         if own:
             raise InputError(f"relaxation.correction: {own} has {n_points} points of {model}; give {FEWEST} or more.")
         return UNCORRECTED
-    errors = left_out_errors(points, model, elements)
-    form = best_form(errors) if chosen else "none"
-    for name, values in errors.items():
-        log.info("%s, %d points, correction %s: off by %.4f eV/atom (rms)", model, n_points, name, rms(values))
+    fits = fit_forms(points, model, elements)
+    form = best_form(fits) if chosen else "none"
+    for name, fit in fits.items():
+        log.info("%s, %d points, correction %s: off by %.4f eV/atom (rms)", model, n_points, name, rms(fit.left_out))
     log.info("%s: the correction %s is taken", model, form)
-    return learn(points, model, elements, form, rms(errors[form]))
+    return fits[form].correction
 
 
-def learn(points: Points, model: str, elements: Sequence[str], form: str, uncertainty: float) -> Correction:
-    """Return the correction of one form that all points give. uncertainty: of it, eV/atom."""
-    coefficients, process = (), None
-    if form in POLYNOMIALS:
-        terms = _matrix(form, points, model, elements)
-        coefficients = tuple(np.linalg.lstsq(terms, -points.errors(model), rcond=None)[0].tolist())
-    elif form == SIMILARITY:
-        process = ErrorProcess.fit(points.structures, points.errors(model), elements)
-    return Correction(form, coefficients, process, uncertainty, sum(points.compounds), tuple(elements))
+@dataclass(frozen=True)
+class Fit:
+    """correction: one form fitted to all points; left_out: its error (eV/atom) at each compound when it is fitted to
+    the others."""
+
+    correction: Correction
+    left_out: np.ndarray
 
 
-def left_out_errors(points: Points, model: str, elements: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return every form's error (eV/atom) at each compound when it is fitted to the others.
+def fit_forms(points: Points, model: str, elements: Sequence[str]) -> dict[str, Fit]:
+    """Fit every form to all points.
 
     A polynomial with more coefficients than half as many as there are compounds is not tried, nor a Gaussian process of
     fewer than FEWEST_SIMILAR compounds or of points without structures.
     """
     compounds = points.of(points.compounds)
-    raw = compounds.errors(model)
-    errors = {"none": raw}
+    raw, fits = compounds.errors(model), {}
+
+    def add(form: str, left_out: np.ndarray, **learned) -> None:
+        fits[form] = Fit(Correction(form, **learned, uncertainty=rms(left_out), **common), left_out)
+
+    common = {"n_points": len(raw), "elements": tuple(elements)}
+    add("none", raw)
     for form in POLYNOMIALS:
         terms = _matrix(form, compounds, model, elements)
         if 0 < terms.shape[1] <= len(raw) // 2:
             others = [np.delete(np.arange(len(raw)), number) for number in range(len(raw))]
-            fits = [np.linalg.lstsq(terms[rest], -raw[rest], rcond=None)[0] for rest in others]
-            errors[form] = raw + np.einsum("ij,ij->i", terms, np.array(fits))
+            rest = np.array([_least_squares(terms[other], raw[other]) for other in others])
+            left_out = raw + np.einsum("ij,ij->i", terms, rest)
+            add(form, left_out, coefficients=tuple(_least_squares(terms, raw).tolist()))
     if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
-        left = ErrorProcess.fit(points.structures, points.errors(model), elements).left_out()
-        errors[SIMILARITY] = left[points.compounds]
-    return errors
+        process = ErrorProcess.fit(points.structures, points.errors(model), elements)
+        add(SIMILARITY, process.left_out()[points.compounds], process=process)
+    return fits
 
 
-def best_form(errors: Mapping[str, np.ndarray]) -> str:
+def _least_squares(terms: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Return the coefficients (k,) of terms (n, k) that take most away from errors (n,)."""
+    return np.linalg.lstsq(terms, -errors, rcond=None)[0]
+
+
+def best_form(fits: Mapping[str, Fit]) -> str:
     """Return the form with the smallest error left out, "none" unless it gains more than chance would.
 
     The mean gain in squared error has to exceed its own standard error.
     """
-    form = min(errors, key=lambda name: rms(errors[name]))
-    gain = errors["none"] ** 2 - errors[form] ** 2
+    form = min(fits, key=lambda name: rms(fits[name].left_out))
+    gain = fits["none"].left_out ** 2 - fits[form].left_out ** 2
     return form if gain.mean() > gain.std() / np.sqrt(len(gain)) else "none"
 
 

@@ -6,7 +6,6 @@ crystal the error is that crystal's; far from all of them it is about their mean
 function of the composition cannot do that: it moves a good phase and the bad crystals of its composition by the same.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from ccdcgan.descriptors import descriptor_names, descriptors
+from ccdcgan.likelihood import likeliest_process
 
 SMALLEST_NOISE = 0.01
 """Smallest variance of the noise, of that of all errors: density functional theory is not converged any better."""
@@ -42,20 +42,17 @@ class ErrorProcess:
     @classmethod
     def fit(cls, structures: Sequence[Structure], errors: np.ndarray, elements: Sequence[str]) -> "ErrorProcess":
         """Learn from the errors (n,), eV/atom, of n crystals; the kernel has the numbers of the largest likelihood."""
-        # here, since most who read a table of errors never fit one
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
         values = features(structures, elements)
         mean, spread = values.mean(0), np.maximum(values.std(0), 1e-9)
         scale = max(float(np.std(errors)), 1e-6)
-        length = values.shape[1] ** 0.5  # that of typical distances
-        similar = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(length, (length / 6, 100 * length), nu=1.5)
-        kernel = ConstantKernel(10.0, "fixed") + similar + WhiteKernel(0.1, (SMALLEST_NOISE, 10.0))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a number of the kernel at its bound does no harm
-            process = GaussianProcessRegressor(kernel).fit((values - mean) / spread, np.asarray(errors) / scale)
+        process = likeliest_process(
+            (values - mean) / spread,
+            np.asarray(errors) / scale,
+            amplitude=(1e-2, 1e2),
+            length=(1 / 6, 100),
+            noise=(0.1, SMALLEST_NOISE, 10.0),
+            constant=10.0,
+        )
         return cls(process, mean, spread, scale, tuple(elements))
 
     def predict(self, structures: Sequence[Structure]) -> tuple[np.ndarray, np.ndarray]:

@@ -5,12 +5,13 @@ Processes for Machine Learning, 2006, Eqs. 2.25 and 4.17). The three numbers of 
 marginal likelihood, found by scikit-learn. Far from all training points it predicts their mean: it does not run away.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from ccdcgan.likelihood import likeliest_process
 
 MOST_FOR_KERNEL = 500
 """Points from which the kernel is chosen, at most: every step of that inverts a matrix of this size."""
@@ -36,23 +37,16 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
 
     seed: decides which points are drawn where there are too many.
     """
-    # here, since whoever only predicts need not wait for it
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
     features, values = np.asarray(features, float), np.asarray(values, float)
     drawn = np.random.default_rng(seed).permutation(len(values))
     features, values = features[np.sort(drawn[:MOST_POINTS])], values[np.sort(drawn[:MOST_POINTS])]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
     chosen = drawn[drawn < len(values)][:MOST_FOR_KERNEL]
-    length = features.shape[1] ** 0.5  # that of typical distances
-    start = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(length, (0.1 * length, 100 * length), nu=1.5)
-    regressor = GaussianProcessRegressor(start + WhiteKernel(0.3, (1e-4, 10.0)), alpha=1e-6)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a number of the kernel at its bound does no harm
-        kernel = regressor.fit(features[chosen], targets[chosen]).kernel_
+    process = likeliest_process(
+        features[chosen], targets[chosen], amplitude=(1e-3, 1e3), length=(0.1, 100), noise=(0.3, 1e-4, 10.0), alpha=1e-6
+    )
+    kernel = process.kernel_
     covariance = kernel(features) + 1e-6 * np.eye(len(features))
     matern = kernel.k1  # amplitude times Matern; the white noise is no part of a prediction
     weights = std * matern.k1.constant_value * np.linalg.solve(covariance, targets)

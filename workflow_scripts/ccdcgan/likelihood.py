@@ -1,0 +1,46 @@
+"""Gaussian processes whose kernel has the numbers of the largest marginal likelihood, found by scikit-learn.
+
+Matern kernel with nu = 3/2 and white noise (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006,
+Eqs. 4.17 and 2.25).
+"""
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
+Range = tuple[float, float]
+
+
+def likeliest_process(
+    features: np.ndarray,
+    values: np.ndarray,
+    *,
+    amplitude: Range,
+    length: Range,
+    noise: tuple[float, float, float],
+    constant: float = 0.0,
+    alpha: float = 1e-10,
+) -> "GaussianProcessRegressor":
+    """Return the process that learned values (n,), with a spread of about 1, at features (n, d), likewise.
+
+    amplitude: bounds of the Matern kernel's; length: bounds of its length scale, in units of the typical distance of
+    two crystals; noise: where the white noise's variance starts, and its bounds; constant: variance of a shift that
+    all values share; alpha: what is added to the variance of every value, for the numerics.
+    """
+    # here, since whoever only predicts need not wait for it
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    typical = features.shape[1] ** 0.5
+    kernel = ConstantKernel(1.0, amplitude) * Matern(typical, (length[0] * typical, length[1] * typical), nu=1.5)
+    kernel += WhiteKernel(noise[0], noise[1:])
+    if constant:
+        kernel = ConstantKernel(constant, "fixed") + kernel
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a number of the kernel at its bound does no harm
+        return GaussianProcessRegressor(kernel, alpha=alpha).fit(features, values)
