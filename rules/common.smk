@@ -89,7 +89,8 @@ FETCHED = {
     "optimade": kept_query("optimade"),
 }
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
-CHOOSING = config["evaluation"]["choose"] == "predicted"
+CHOOSING = config["evaluation"]["choose"] != "first"
+RANKINGS = {"similar": "expected_formation_energy", "constraint": "predicted_formation_energy"}  # columns
 PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()
 
@@ -350,9 +351,10 @@ def choice_in_words():
             f"Relaxed were the first {limit} candidates of each scheme; ratios per image count the images up to the last "
             "of them."
         )
+    judges = {"similar": "that similar crystals of the database put", "constraint": "that the constraint puts"}
     return (
-        f"Relaxed were at most {limit} candidates of each scheme: of every composition in turn the one that the "
-        "constraint puts lowest against the hull. Ratios per relaxation are those of this choice, and ratios per image "
+        f"Relaxed were at most {limit} candidates of each scheme: of every composition in turn the one "
+        f"{judges[config['evaluation']['choose']]} lowest against the hull. Ratios per relaxation are those of this choice, and ratios per image "
         "count all images, though most candidates were never relaxed."
     )
 

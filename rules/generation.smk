@@ -73,13 +73,15 @@ rule draw_controls:
 rule predict_candidates:
     input:
         constraint=rules.train_constraint.output.model,
+        substituted=rules.substitute_elements.output.crystals,
+        database=rules.collect_database.output.crystals,
         graphs=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.npz",
             shard=numbered(len(shard_sizes())),
             allow_missing=True,
         ),
-        samples=expand(
-            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
+        crystals=expand(
+            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
             shard=numbered(len(shard_sizes())),
             allow_missing=True,
         ),
@@ -97,6 +99,9 @@ rule predict_candidates:
         runtime=minutes(60),
         gpu=0,
     params:
+        elements=ELEMENTS,
+        holdout=HOLDOUT,
+        seed=config["seed"],
         code=code_fingerprint("predict_candidates"),
     message:
         "Predicting the formation energies of the candidates of {wildcards.scheme}"
@@ -133,6 +138,7 @@ rule select_candidates:
         runtime=minutes(30),
     params:
         elements=ELEMENTS if CHOOSING else [],
+        ranking=RANKINGS[config["evaluation"]["choose"]] if CHOOSING else "",
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
+from ccdcgan.crystal_process import CrystalProcess
 from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
 from ccdcgan.energy_corrections import Points, best_form, correction_of, fit_forms, read_points, rms
-from ccdcgan.error_process import ErrorProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import write_csv
 from ccdcgan.measured import measured_points
@@ -145,11 +145,11 @@ def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(t
 def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> None:
     crystals = swollen()
     structures, errors = [c.structure for c in crystals], np.array([c.info["emt"] - c.info["pbe"] for c in crystals])
-    process = ErrorProcess.fit(structures, errors, ELEMENTS)
+    process = CrystalProcess.fit(structures, errors, ELEMENTS)
     left = process.left_out()
     for number in (5, 20):
         others = [k for k in range(len(crystals)) if k != number]
-        fresh = ErrorProcess.fit([structures[k] for k in others], errors[others], ELEMENTS)
+        fresh = CrystalProcess.fit([structures[k] for k in others], errors[others], ELEMENTS)
         assert left[number] == pytest.approx(errors[number] - fresh.predict([structures[number]])[0][0], abs=0.004)
 
 

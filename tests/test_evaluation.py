@@ -101,6 +101,7 @@ PREDICTED = pd.DataFrame(
         "id": ["a", "b", "c", "d", "e", "f", "g"],
         "formula": ["BiSe", "BiSe", "Bi2Se3", "BiSe", "BiSe2", "Bi2Se", "Bi2Se3"],
         "predicted_formation_energy": [0.9, -0.2, -0.3, 0, 0.1, 0.2, 0.0],
+        "expected_formation_energy": [0.0, -0.1, -0.2, 0, 0.1, 0.1, 0.0],
     }
 )
 LOSSES = pd.DataFrame({"reason": ["", "too_close"], "count": [7, 93], "within_selection": [6, 74]})
@@ -137,7 +138,11 @@ def test_the_papers_table_by_hand():
     assert ratio("dcgan", columns.P1) == (2, 5)
     assert ratio("dcgan", columns.COMPOSITIONS) == (4, 5)
     assert ratio("dcgan", columns.REPAIRED) == (2, 6)
-    assert summary.set_index(["scheme", "quantity"]).loc[("dcgan", columns.RMSD), "value"] == pytest.approx(0.3)
+    values = summary.set_index(["scheme", "quantity"])["value"]
+    assert values["dcgan", columns.RMSD] == pytest.approx(0.3)
+    constraint, similar = columns.GUESSES
+    assert values["dcgan", constraint] == pytest.approx((1.2 + 0.09 + 0.05 + 0.0 + 0.25) / 5)
+    assert values["dcgan", similar] == pytest.approx((0.3 + 0.19 + 0.15 + 0.0 + 0.15) / 5)
 
 
 def test_no_candidates_give_zero_of_and_no_value():
@@ -200,12 +205,12 @@ def test_the_most_promising_candidates_are_chosen_of_all_images():
     shards = [[Crystal(name, shape) for name, shape in names.items()]]
     samples = [pd.DataFrame({"status": ["ok", "failed", "ok", "ok", "ok"], "reason": ["", "too_close", "", "", ""]})]
     formulas = [crystal.formula for crystal in shards[0]]
-    predicted = pd.DataFrame({"formula": formulas, "predicted_formation_energy": [-0.05, -0.1, -0.22, -0.25]})
+    energies = np.array([-0.05, -0.1, -0.22, -0.25])
     hull = convex_hull([Composition("Bi2Se3")], [-0.5], ["Bi", "Se"])
-    order = most_promising(predicted, hull)
+    order = most_promising(formulas, energies, hull)
     assert order == [2, 3, 1, 0]  # stable are BiSe below -0.42 + 0.1, Bi2Se3 below -0.5 + 0.1; then BiSe's others
     shallow = convex_hull([Composition("Bi2Se3")], [-0.05], ["Bi", "Se"])
-    assert most_promising(predicted, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
+    assert most_promising(formulas, energies, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
     selected, counts = select(shards, samples, 3, Uniqueness(MATCHER), (), None, order)
     assert [crystal.id for crystal in selected] == ["low", "other", "high"]
     assert counts["within_selection"].sum() == 5  # every image was looked at

@@ -1,4 +1,4 @@
-"""Predict every candidate's formation energy with the constraint network."""
+"""Predict every candidate's formation energy: with the constraint network, and from similar crystals."""
 
 from ccdcgan_workflow.jobs import job
 
@@ -7,13 +7,25 @@ with job(snakemake):
     import pandas as pd
 
     from ccdcgan.constraint import load_constraint, predict
-    from ccdcgan.files import read_arrays, read_csv, write_csv
+    from ccdcgan.expected_energies import learn_expected_energies
+    from ccdcgan.files import read_arrays, write_csv
+    from ccdcgan.splits import relaxed_for_training
+    from ccdcgan.structures import read_set
 
-    model = load_constraint(snakemake.input.constraint)
-    shards = [read_arrays(path) for path in snakemake.input.graphs]
-    predicted = predict(model, np.concatenate([shard["graphs"] for shard in shards]))
-    ids = np.concatenate([shard["ids"] for shard in shards])
-    samples = pd.concat(map(read_csv, snakemake.input.samples))
-    formulas = samples.loc[samples["status"] == "ok", "formula"].to_numpy()  # the candidates, in their order
-    table = pd.DataFrame({"id": ids, "formula": formulas, "predicted_formation_energy": predicted})
+    inputs, params = snakemake.input, snakemake.params
+    model = load_constraint(inputs.constraint)
+    shards = [read_arrays(path) for path in inputs.graphs]
+    candidates = [crystal for path in inputs.crystals for crystal in read_set(path)]
+    relaxed = relaxed_for_training(read_set(inputs.database), params.holdout)
+    similar = learn_expected_energies(read_set(inputs.substituted), relaxed, params.elements, params.seed)
+    expected, uncertainty = similar.predict([crystal.structure for crystal in candidates])
+    table = pd.DataFrame(
+        {
+            "id": [crystal.id for crystal in candidates],
+            "formula": [crystal.formula for crystal in candidates],
+            "predicted_formation_energy": predict(model, np.concatenate([shard["graphs"] for shard in shards])),
+            "expected_formation_energy": expected,
+            "expected_uncertainty": uncertainty,
+        }
+    )
     write_csv(snakemake.output[0], table)

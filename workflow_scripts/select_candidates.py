@@ -18,7 +18,9 @@ with job(snakemake):
     database = read_set(inputs.database) if inputs.get("database") else []
     order = None
     if inputs.get("predicted"):
-        order = most_promising(read_csv(inputs.predicted), hull_of(database, params.elements))
+        predicted = read_csv(inputs.predicted)
+        energies = predicted[params.ranking].to_numpy()
+        order = most_promising(predicted["formula"], energies, hull_of(database, params.elements))
     selected, counts = select(
         [read_set(path) for path in inputs.crystals],
         [read_csv(path) for path in inputs.samples],

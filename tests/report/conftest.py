@@ -58,7 +58,7 @@ def candidates() -> pd.DataFrame:
     frame["formation_energy"] = hull(frame["fraction"]) + frame["e_above_hull"]
     frame["status"] = np.where(frame["formation_energy"].notna(), "ok", "failed")
     frame["reason"] = np.where(frame["formation_energy"].notna(), "", "wall_clock")
-    return frame.assign(known="", repaired="", rmsd=0.2)
+    return frame.assign(known="", repaired="", rmsd=0.2, **dict.fromkeys(columns.GUESSES.values(), -0.1))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.image import imread
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan import columns
 from ccdcgan.metrics import summarise
 from ccdcgan.report import render_report
 from ccdcgan.report_candidates import views
@@ -39,6 +40,7 @@ def tables() -> dict[str, pd.DataFrame]:
     candidates = pd.DataFrame(rows, columns=names).assign(
         status="ok", reason="", space_group="Fm-3m", known="", repaired="", rmsd=0.2
     )
+    candidates = candidates.assign(**dict.fromkeys(columns.GUESSES.values(), 0.0))
     database = pd.DataFrame(
         {
             "id": ["known-1", "known-2", "known-3"],

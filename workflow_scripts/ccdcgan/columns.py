@@ -58,6 +58,18 @@ COLUMNS = _by_name(
             "Formation energy that the constraint reads off the crystal graph, before relaxation.",
         ),
         Column(
+            "expected_formation_energy",
+            "expected formation energy",
+            "eV/atom",
+            "Formation energy after relaxation that similar crystals of the database let expect.",
+        ),
+        Column(
+            "expected_uncertainty",
+            "uncertainty of the expected formation energy",
+            "eV/atom",
+            "Standard deviation of what is expected: small where similar crystals are known.",
+        ),
+        Column(
             "predicted",
             "predicted formation energy",
             "eV/atom",
@@ -207,6 +219,13 @@ COMPOSITIONS = "compositions per relaxed"
 REPAIRED = "repaired per candidate sent to relaxation"
 RMSD = "median RMSD from generated to relaxed"
 """Quantities of the summary, the paper's table."""
+GUESSES = MappingProxyType(
+    {
+        "mean absolute error of the constraint's prediction": "predicted_formation_energy",
+        "mean absolute error of what similar crystals let expect": "expected_formation_energy",
+    }
+)
+"""Further quantities: how far off the formation energy was -> the column that guessed it before relaxation."""
 
 
 def complete(frame: pd.DataFrame, *names: str) -> pd.DataFrame:

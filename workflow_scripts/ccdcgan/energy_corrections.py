@@ -2,8 +2,8 @@
 
 Measured points are crystals whose formation energy is known from both (eV/atom). Forms of the error are polynomials in
 the composition that vanish for the elements (Redlich and Kister, Ind. Eng. Chem. 40, 345 (1948)), a share of the
-formation energy itself, and, where the points' structures are known, a Gaussian process (:mod:`ccdcgan.error_process`).
-They are judged on points left out of the fit, one at a time.
+formation energy itself, and, where the points' structures are known, a Gaussian process
+(:mod:`ccdcgan.crystal_process`). They are judged on points left out of the fit, one at a time.
 """
 
 import logging
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from ccdcgan.error_process import ErrorProcess
+from ccdcgan.crystal_process import CrystalProcess
 from ccdcgan.errors import InputError
 from ccdcgan.files import read_csv
 from ccdcgan.measured import MEASURED, measured_points
@@ -95,7 +95,7 @@ class Correction:
 
     form: str = "none"
     coefficients: tuple[float, ...] = ()
-    process: ErrorProcess | None = None
+    process: CrystalProcess | None = None
     uncertainty: float = float("nan")
     n_points: int = 0
     elements: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ def fit_forms(points: Points, model: str, elements: Sequence[str]) -> dict[str, 
             left_out = raw + np.einsum("ij,ij->i", terms, rest)
             add(form, left_out, coefficients=tuple(_least_squares(terms, raw).tolist()))
     if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
-        process = ErrorProcess.fit(points.structures, points.errors(model), elements)
+        process = CrystalProcess.fit(points.structures, points.errors(model), elements)
         add(SIMILARITY, process.left_out()[points.compounds], process=process)
     return fits
 

@@ -42,14 +42,18 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
     features, values = features[np.sort(drawn[:MOST_POINTS])], values[np.sort(drawn[:MOST_POINTS])]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
-    chosen = drawn[drawn < len(values)][:MOST_FOR_KERNEL]
     process = likeliest_process(
-        features[chosen], targets[chosen], amplitude=(1e-3, 1e3), length=(0.1, 100), noise=(0.3, 1e-4, 10.0), alpha=1e-6
+        features,
+        targets,
+        amplitude=(1e-3, 1e3),
+        length=(0.1, 100),
+        noise=(0.3, 1e-4, 10.0),
+        alpha=1e-6,
+        most_for_kernel=MOST_FOR_KERNEL,
+        seed=seed,
     )
-    kernel = process.kernel_
-    covariance = kernel(features) + 1e-6 * np.eye(len(features))
-    matern = kernel.k1  # amplitude times Matern; the white noise is no part of a prediction
-    weights = std * matern.k1.constant_value * np.linalg.solve(covariance, targets)
+    matern = process.kernel_.k1  # amplitude times Matern; the white noise is no part of a prediction
+    weights = std * matern.k1.constant_value * process.alpha_
     return Posterior(features, weights, float(matern.k2.length_scale), float(mean))
 
 

@@ -24,18 +24,25 @@ def likeliest_process(
     noise: tuple[float, float, float],
     constant: float = 0.0,
     alpha: float = 1e-10,
+    most_for_kernel: int,
+    seed: int,
 ) -> "GaussianProcessRegressor":
     """Return the process that learned values (n,), with a spread of about 1, at features (n, d), likewise.
 
     amplitude: bounds of the Matern kernel's; length: bounds of its length scale, in units of the typical distance of
     two crystals; noise: where the white noise's variance starts, and its bounds; constant: variance of a shift that
-    all values share; alpha: what is added to the variance of every value, for the numerics.
+    all values share; alpha: what is added to the variance of every value, for the numerics; most_for_kernel: points
+    from which the numbers are chosen, at most, drawn with the seed: every step of that inverts a matrix of this size.
     """
     # here, since whoever only predicts need not wait for it
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
+    every = np.arange(len(values))
+    chosen = (
+        every if len(values) <= most_for_kernel else np.random.default_rng(seed).permutation(every)[:most_for_kernel]
+    )
     typical = features.shape[1] ** 0.5
     kernel = ConstantKernel(1.0, amplitude) * Matern(typical, (length[0] * typical, length[1] * typical), nu=1.5)
     kernel += WhiteKernel(noise[0], noise[1:])
@@ -43,4 +50,7 @@ def likeliest_process(
         kernel = ConstantKernel(constant, "fixed") + kernel
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a number of the kernel at its bound does no harm
-        return GaussianProcessRegressor(kernel, alpha=alpha).fit(features, values)
+        process = GaussianProcessRegressor(kernel, alpha=alpha).fit(features[chosen], values[chosen])
+    if len(chosen) == len(values):
+        return process
+    return GaussianProcessRegressor(process.kernel_, optimizer=None, alpha=alpha).fit(features, values)

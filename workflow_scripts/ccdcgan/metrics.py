@@ -70,11 +70,11 @@ def summarise(
     """Return the paper's rows for one scheme.
 
     candidates: the candidates that were sent to relaxation, with status, formula, formation_energy, e_above_hull,
-    distinct, stability, space_group, known, repaired, rmsd (angstrom). n_images: crystal graphs generated;
-    n_candidates: those that became candidates; n_images_relaxed: the images behind the relaxed candidates (fewer
-    than n_images where a limit on the number of relaxations applies), the denominator of everything per image; sun:
-    the hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel), whatever its
-    formation energy.
+    distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
+    n_images: crystal graphs generated; n_candidates: those that became candidates; n_images_relaxed: the images behind
+    the relaxed candidates (fewer than n_images where a limit on the number of relaxations applies), the denominator of
+    everything per image; sun: the hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique,
+    novel), whatever its formation energy.
     """
     n_sent = len(candidates)
     relaxed = candidates[candidates["status"] == "ok"]
@@ -86,7 +86,6 @@ def summarise(
     best = distinct & meta
     n_sun = (distinct & (relaxed["e_above_hull"] < sun)).sum()
 
-    mean = float(relaxed["formation_energy"].mean()) if n_relaxed else np.nan
     return [
         _ratio(columns.IMAGES, n_candidates, n_images),
         _ratio(columns.RELAXED, n_relaxed, n_sent),
@@ -98,26 +97,18 @@ def summarise(
         _ratio(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
         _ratio(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
         _ratio(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
-        {
-            "quantity": columns.MEAN_ENERGY,
-            "numerator": np.nan,
-            "denominator": n_relaxed,
-            "value": mean,
-            "unit": "eV/atom",
-        },
+        _average(columns.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
         _ratio(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
         _ratio(columns.SUN, n_sun, n_sent),
         _ratio(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
         _ratio(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
         _ratio(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
         _ratio(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
-        {
-            "quantity": columns.RMSD,
-            "numerator": np.nan,
-            "denominator": n_relaxed,
-            "value": float(relaxed["rmsd"].median()) if n_relaxed else np.nan,
-            "unit": "angstrom",
-        },
+        _average(columns.RMSD, relaxed["rmsd"].median(), n_relaxed, "angstrom"),
+        *(
+            _average(quantity, (relaxed[guess] - relaxed["formation_energy"]).abs().mean(), n_relaxed, "eV/atom")
+            for quantity, guess in columns.GUESSES.items()
+        ),
     ]
 
 
@@ -132,6 +123,12 @@ def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
     }
 
 
+def _average(quantity: str, value: float, denominator: int, unit: str) -> dict[str, Any]:
+    """Return one row of the table that gives an average over ``denominator`` crystals, NaN of none."""
+    value = float(value) if denominator else np.nan
+    return {"quantity": quantity, "numerator": np.nan, "denominator": denominator, "value": value, "unit": unit}
+
+
 def evaluate_scheme(
     scheme: str,
     placed: pd.DataFrame,
@@ -143,13 +140,12 @@ def evaluate_scheme(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return candidates and table rows of one scheme, and of the scheme that screens it.
 
-    placed: candidates sent to relaxation; predicted: id, formula and predicted_formation_energy (eV/atom) of all
-    candidates; losses: counts of ``selection.select``; screen: highest predicted formation energy that the
-    screening scheme keeps (eV/atom; 0.3 in the paper); compositions: reduced formulas that alone were sent to
-    relaxation, None: any; with them the rows say how many candidates are of these.
+    placed: candidates sent to relaxation; predicted: id, formula and what was predicted of all candidates, the columns
+    of ``columns.GUESSES`` (eV/atom) among it; losses: counts of ``selection.select``; screen: highest predicted
+    formation energy that the screening scheme keeps (eV/atom; 0.3 in the paper); compositions: reduced formulas that
+    alone were sent to relaxation, None: any; with them the rows say how many candidates are of these.
     """
-    energies = predicted[["id", "predicted_formation_energy"]]
-    placed = placed.merge(energies, on="id", how="left", validate="one_to_one")
+    placed = placed.merge(predicted.drop(columns="formula"), on="id", how="left", validate="one_to_one")
     n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
     selections = {scheme: (placed, predicted)}
     screen_scheme = screening(scheme)

@@ -62,18 +62,17 @@ def select(
     return [candidates[i] for i in chosen], counts[COUNT_COLUMNS]
 
 
-def most_promising(predicted: pd.DataFrame, hull: PhaseDiagram) -> list[int]:
+def most_promising(formulas: Sequence[str], energies: np.ndarray, hull: PhaseDiagram) -> list[int]:
     """Return the places of all candidates, the best of every composition first, then the second ones, and so on.
 
     The best is the one predicted lowest; among the best, what is predicted furthest below the energy at which it would
     be stable comes first: E_f < 0 and a distance to ``hull`` below ``WANTED``. Compositions take turns, for
-    the lowest predictions of all come from few compositions, those about which the constraint errs most.
-    predicted: formula and predicted_formation_energy (eV/atom), in the order of the candidates.
+    the lowest predictions of all come from few compositions, those about which a prediction errs most.
+    formulas: reduced; energies: (n,), predicted formation energies, eV/atom; both in the order of the candidates.
     """
-    heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(predicted["formula"])}
-    limits = np.minimum(0, predicted["formula"].map(heights).to_numpy(dtype=float) + WANTED)
-    ranked = predicted.reset_index(drop=True)
-    ranked["above"] = ranked["predicted_formation_energy"] - limits
+    heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(formulas)}
+    limits = np.minimum(0, np.array([heights[name] for name in formulas], dtype=float) + WANTED)
+    ranked = pd.DataFrame({"formula": list(formulas), "above": energies - limits})
     ranked = ranked.sort_values("above", kind="stable")
     ranked["turn"] = ranked.groupby("formula").cumcount()
     return ranked.sort_values(["turn", "above"], kind="stable").index.tolist()
