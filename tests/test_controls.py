@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("keras")
+pyxtal = pytest.importorskip("pyxtal")
 
 from pymatgen.core import Lattice, Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
-from ccdcgan.controls import control_shard, random_crystal  # noqa: E402
+from ccdcgan.controls import ATTEMPTS, control_shard, random_crystal  # noqa: E402
 from ccdcgan.crystal_graph import CrystalGraphs  # noqa: E402
 from ccdcgan.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
 from ccdcgan.structures import standard_cell  # noqa: E402
@@ -47,6 +48,24 @@ def test_a_random_crystal_has_composition_volume_and_symmetry():
         assert structure.volume / len(structure) == pytest.approx(like.volume / 3)
     groups = [SpacegroupAnalyzer(structure).get_space_group_number() for structure in made]
     assert min(groups) > 1 and len(set(groups)) > 1
+
+
+@pytest.mark.parametrize("failures", [2, 10**6])
+def test_a_space_group_in_which_atoms_always_collide_is_given_up_for_another(monkeypatch, failures):
+    real, asked = pyxtal.pyxtal.from_random, []
+
+    def from_random(crystal, dim, group, *rest, **settings):
+        asked.append(group)
+        if len(asked) <= failures:
+            raise RuntimeError("long time to generate structure, check inputs")
+        return real(crystal, dim, group, *rest, **settings)
+
+    monkeypatch.setattr(pyxtal.pyxtal, "from_random", from_random)
+    made = random_crystal(caesium_chloride(5.0), np.random.default_rng(1))
+    if failures == 2:
+        assert made.structure.composition.reduced_formula == "Bi2Se" and len(set(asked)) > 2
+    else:
+        assert made.reason == "no_symmetric_crystal" and len(set(asked)) == len(asked) == ATTEMPTS
 
 
 @pytest.mark.parametrize("scheme", ["random", "database"])

@@ -50,16 +50,18 @@ def random_crystal(like: Structure, rng: np.random.Generator) -> Decoded:
                 *(3, int(group), list(amounts), [int(amount) for amount in amounts.values()]),
                 conventional=False,
                 random_state=int(rng.integers(2**31)),
+                max_count=1,  # with one state all attempts are alike
             )
         except (Comp_CompatibilityError, VolumeError):
             continue  # this many atoms do not fit on the group's positions
-        tried += 1
-        if crystal.valid:
-            structure = standard_cell(crystal.to_pymatgen())
-            structure.scale_lattice(like.volume * len(structure) / len(like))
-            return Decoded(structure)
-        if tried == ATTEMPTS:
-            break
+        except RuntimeError:  # atoms on top of one another wherever they were put
+            tried += 1
+            if tried == ATTEMPTS:
+                break
+            continue
+        structure = standard_cell(crystal.to_pymatgen())
+        structure.scale_lattice(like.volume * len(structure) / len(like))
+        return Decoded(structure)
     return Decoded(None, "no_symmetric_crystal")
 
 
