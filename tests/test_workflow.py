@@ -120,16 +120,25 @@ def test_nothing_to_be_done_again(toy_run: Workflow):
 def test_the_most_promising_candidates_are_relaxed_or_the_first(workflow: Workflow, toy_run: Workflow):
     copy_until(workflow, toy_run, "database", "representation", "models", "candidates")
     selected = "results/toy/candidates/dcgan/selected.extxyz"
-    choice = ("--config", "evaluation={choose: first}")
-    assert set(workflow.planned(selected, *TOY, *choice)) == {"select_candidates"}
-    workflow.run("--cores", "1", selected, *TOY, *choice)
+
+    def ids(run: Workflow) -> list[str]:
+        return [crystal.id for crystal in read_set(run.folder / selected)]
+
+    chosen = {"constraint": ids(toy_run)}
+    for judge in ("similar", "first"):
+        choice = ("--config", f"evaluation={{choose: {judge}}}")
+        assert set(workflow.planned(selected, *TOY, *choice)) == {"select_candidates"}
+        workflow.run("--cores", "1", selected, *TOY, *choice)
+        chosen[judge] = ids(workflow)
     predicted = read_csv(results(toy_run) / "candidates/dcgan/predicted.csv")
     hull = hull_of(read_set(results(toy_run) / "database/database.extxyz"), ["Cu", "Au"])
-    ranks = {predicted["id"][place]: rank for rank, place in enumerate(most_promising(predicted, hull))}
-    best, first = ([crystal.id for crystal in read_set(run.folder / selected)] for run in (toy_run, workflow))
-    assert len(best) == len(first) and set(best) != set(first)
-    assert [ranks[name] for name in best] == sorted(ranks[name] for name in best)
-    assert first == sorted(first)
+    columns = {"constraint": "predicted_formation_energy", "similar": "expected_formation_energy"}
+    for judge, column in columns.items():
+        order = most_promising(predicted["formula"], predicted[column].to_numpy(), hull)
+        ranks = {predicted["id"][place]: rank for rank, place in enumerate(order)}
+        assert [ranks[name] for name in chosen[judge]] == sorted(ranks[name] for name in chosen[judge])
+        assert len(chosen[judge]) == len(chosen["first"]) and set(chosen[judge]) != set(chosen["first"])
+    assert chosen["first"] == sorted(chosen["first"])
 
 
 ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "write_report", "export_candidates"}
