@@ -58,10 +58,10 @@ def random_crystal(like: Structure, rng: np.random.Generator) -> Decoded:
             tried += 1
             if tried == ATTEMPTS:
                 break
-            continue
-        structure = standard_cell(crystal.to_pymatgen())
-        structure.scale_lattice(like.volume * len(structure) / len(like))
-        return Decoded(structure)
+        else:
+            structure = standard_cell(crystal.to_pymatgen())
+            structure.scale_lattice(like.volume * len(structure) / len(like))
+            return Decoded(structure)
     return Decoded(None, "no_symmetric_crystal")
 
 
