@@ -89,8 +89,8 @@ FETCHED = {
     "optimade": kept_query("optimade"),
 }
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
-CHOOSING = config["evaluation"]["choose"] != "first"
 RANKINGS = {"similar": "expected_formation_energy", "constraint": "predicted_formation_energy"}  # columns
+CHOOSING = config["evaluation"]["choose"] in RANKINGS
 PARALLEL = 8  # processes of a job that can share its work out; fewer if the machine has fewer
 STARTED = time.time()
 
@@ -354,8 +354,8 @@ def choice_in_words():
     judges = {"similar": "that similar crystals of the database put", "constraint": "that the constraint puts"}
     return (
         f"Relaxed were at most {limit} candidates of each scheme: of every composition in turn the one "
-        f"{judges[config['evaluation']['choose']]} lowest against the hull. Ratios per relaxation are those of this choice, and ratios per image "
-        "count all images, though most candidates were never relaxed."
+        f"{judges[config['evaluation']['choose']]} lowest against the hull. Ratios per relaxation are those of this "
+        "choice, and ratios per image count all images, though most candidates were never relaxed."
     )
 
 

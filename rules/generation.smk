@@ -138,7 +138,7 @@ rule select_candidates:
         runtime=minutes(30),
     params:
         elements=ELEMENTS if CHOOSING else [],
-        ranking=RANKINGS[config["evaluation"]["choose"]] if CHOOSING else "",
+        ranking=RANKINGS.get(config["evaluation"]["choose"], ""),
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,
