@@ -11,7 +11,7 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
-from ccdcgan import constraint, gaussian_process  # noqa: E402
+from ccdcgan import constraint, likelihood  # noqa: E402
 from ccdcgan import informed_constraint as module  # noqa: E402
 from ccdcgan.autoencoders import build_autoencoder  # noqa: E402
 from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
@@ -135,8 +135,8 @@ def test_the_layer_is_scikit_learns_gaussian_process():
 
 
 def test_many_points_are_thinned(monkeypatch):
-    monkeypatch.setattr(gaussian_process, "MOST_POINTS", 30)
-    monkeypatch.setattr(gaussian_process, "MOST_FOR_KERNEL", 20)
+    monkeypatch.setattr(likelihood, "MOST_POINTS", 30)
+    monkeypatch.setattr(likelihood, "MOST_FOR_KERNEL", 20)
     features = np.linspace(-2, 2, 200)[:, None]
     posterior = fit(features, features[:, 0] ** 2, seed=0)
     assert posterior.points.shape == (30, 1)

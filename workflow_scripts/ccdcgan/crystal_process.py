@@ -16,15 +16,11 @@ import numpy as np
 from pymatgen.core import Structure
 
 from ccdcgan.descriptors import descriptor_names, descriptors
-from ccdcgan.likelihood import likeliest_process
+from ccdcgan.likelihood import drawn, likeliest_process
 
 SMALLEST_NOISE = 0.01
 """Smallest variance of the noise, of that of all values: neither density functional theory nor a relaxation is any
 better."""
-MOST_FOR_KERNEL = 500
-"""Crystals from which the kernel is chosen, at most: every step of that inverts a matrix of this size."""
-MOST = 5000
-"""Crystals that are learned from, at most, drawn at random: the solution takes their number cubed."""
 TOGETHER = 1000
 """Crystals predicted at a time: the matrix to all known ones stays small."""
 
@@ -63,8 +59,8 @@ class CrystalProcess:
 
         centre: what the values are about; seed: draws from more crystals than can be learned from.
         """
-        drawn = np.sort(np.random.default_rng(seed).permutation(len(structures))[:MOST])
-        described, values = features([structures[i] for i in drawn], elements), np.asarray(values, float)[drawn]
+        known = drawn(len(structures), seed)
+        described, values = features([structures[i] for i in known], elements), np.asarray(values, float)[known]
         mean, spread = described.mean(0), np.maximum(described.std(0), 1e-9)
         scale = max(float(np.std(values)), 1e-6)
         process = likeliest_process(
@@ -74,7 +70,6 @@ class CrystalProcess:
             length=(1 / 6, 100),
             noise=(0.1, SMALLEST_NOISE, 10.0),
             constant=10.0,
-            most_for_kernel=MOST_FOR_KERNEL,
             seed=seed,
         )
         return cls(process, mean, spread, centre, scale, tuple(elements))

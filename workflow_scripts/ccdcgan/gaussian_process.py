@@ -11,12 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.likelihood import likeliest_process
+from ccdcgan.likelihood import drawn, likeliest_process
 
-MOST_FOR_KERNEL = 500
-"""Points from which the kernel is chosen, at most: every step of that inverts a matrix of this size."""
-MOST_POINTS = 5000
-"""Points that are learned from, at most, drawn at random: the solution takes their number cubed."""
 SMALLEST_SQUARE = 1e-6
 """Squared distance, in length scales, below which points count as this far apart, since a root has no slope at 0."""
 
@@ -37,9 +33,8 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
 
     seed: decides which points are drawn where there are too many.
     """
-    features, values = np.asarray(features, float), np.asarray(values, float)
-    drawn = np.random.default_rng(seed).permutation(len(values))
-    features, values = features[np.sort(drawn[:MOST_POINTS])], values[np.sort(drawn[:MOST_POINTS])]
+    known = drawn(len(values), seed)
+    features, values = np.asarray(features, float)[known], np.asarray(values, float)[known]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
     process = likeliest_process(
@@ -49,7 +44,6 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
         length=(0.1, 100),
         noise=(0.3, 1e-4, 10.0),
         alpha=1e-6,
-        most_for_kernel=MOST_FOR_KERNEL,
         seed=seed,
     )
     matern = process.kernel_.k1  # amplitude times Matern; the white noise is no part of a prediction

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from sklearn.gaussian_process import GaussianProcessRegressor
 
 Range = tuple[float, float]
+MOST_FOR_KERNEL = 500
+"""Points from which the kernel is chosen, at most: every step of that inverts a matrix of this size."""
+MOST_POINTS = 5000
+"""Points that are learned from, at most: the solution takes their number cubed."""
+
+
+def drawn(number: int, seed: int) -> np.ndarray:
+    """Return which of ``number`` points to learn from, in their order: all, or MOST_POINTS of them at random."""
+    return np.sort(np.random.default_rng(seed).permutation(number)[:MOST_POINTS])
 
 
 def likeliest_process(
@@ -24,15 +33,14 @@ def likeliest_process(
     noise: tuple[float, float, float],
     constant: float = 0.0,
     alpha: float = 1e-10,
-    most_for_kernel: int,
     seed: int,
 ) -> "GaussianProcessRegressor":
     """Return the process that learned values (n,), with a spread of about 1, at features (n, d), likewise.
 
     amplitude: bounds of the Matern kernel's; length: bounds of its length scale, in units of the typical distance of
     two crystals; noise: where the white noise's variance starts, and its bounds; constant: variance of a shift that
-    all values share; alpha: what is added to the variance of every value, for the numerics; most_for_kernel: points
-    from which the numbers are chosen, at most, drawn with the seed: every step of that inverts a matrix of this size.
+    all values share; alpha: what is added to the variance of every value, for the numerics; seed: draws the
+    MOST_FOR_KERNEL points from which the numbers are chosen, where there are more.
     """
     # here, since whoever only predicts need not wait for it
     from sklearn.exceptions import ConvergenceWarning
@@ -41,7 +49,7 @@ def likeliest_process(
 
     every = np.arange(len(values))
     chosen = (
-        every if len(values) <= most_for_kernel else np.random.default_rng(seed).permutation(every)[:most_for_kernel]
+        every if len(values) <= MOST_FOR_KERNEL else np.random.default_rng(seed).permutation(every)[:MOST_FOR_KERNEL]
     )
     typical = features.shape[1] ** 0.5
     kernel = ConstantKernel(1.0, amplitude) * Matern(typical, (length[0] * typical, length[1] * typical), nu=1.5)
