@@ -76,6 +76,16 @@ def test_running_out_of_steps_is_not_converged() -> None:
     assert np.isfinite(relaxation.energy_per_atom)
 
 
+def test_without_steps_the_energy_is_that_of_the_crystal_as_it_is() -> None:
+    start, atoms = copper(), to_atoms(copper())
+    atoms.calc = EMT()
+    there = AseRelaxMaker(max_steps=0, displacement=0.05, wall_clock=1e-9).relax(start)
+    assert (there.status, there.n_steps) == ("ok", 0)
+    assert there.structure == start
+    assert there.fmax > 0.05
+    assert there.energy_per_atom == pytest.approx(atoms.get_potential_energy() / len(atoms))
+
+
 def test_wall_clock_stops_a_relaxation() -> None:
     assert AseRelaxMaker(fmax=1e-6, wall_clock=1e-9).relax(copper()).reason == "wall_clock"
 

@@ -59,6 +59,18 @@ def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: P
         assert record["provenance"]["incar"]["ENCUT"].startswith("500")
 
 
+def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> None:
+    crystal = Crystal("l10", copper_gold(3.9))
+    [result] = relax_batch([crystal], section() | {"max_steps": 0}, tmp_path / "journal", "b0", tmp_path / "work")
+    [record] = [json.loads(line) for line in (tmp_path / "journal/b0.jsonl").read_text().splitlines()]
+    there = AseRelaxMaker(max_steps=0).relax(crystal.structure).energy_per_atom + SHIFT
+    assert result.info["energy_per_atom"] == pytest.approx(there, abs=1e-3)
+    assert there > emt_energy(crystal) + 0.01
+    assert result.structure.matches(crystal.structure, scale=False)
+    assert [(stage["n_steps"], stage["converged"]) for stage in record["stages"]] == [(0, True)]
+    assert record["provenance"]["incar"]["NSW"] == "0"
+
+
 def test_a_crystal_that_ran_out_of_time_goes_on_at_its_last_ionic_step(tmp_path: Path, monkeypatch) -> None:
     crystals = [Crystal("cu3", cu3au(3.5))]
     monkeypatch.setenv("STAND_IN_SECONDS", "0.5")

@@ -82,6 +82,17 @@ def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
     assert len(verified) == len(table) == 4
 
 
+def test_without_steps_energies_are_compared_where_the_crystals_are(tmp_path: Path) -> None:
+    starts = to_verify([crystal("new", cu3au(3.9), -0.03, 0.01)], DATABASE[:1], ELEMENTS)
+    relaxed = relax_batch(starts, config(max_steps=0), tmp_path, "b0")
+    verified, table = compare(starts, relaxed, ["Cu", "Au"], SAME)
+    volumes = [[c.structure.volume for c in crystals] for crystals in (verified, starts)]
+    assert volumes[0] == pytest.approx(volumes[1])
+    assert set(table["status"]) == {"ok"} and not table["n_steps"].any()
+    assert table["difference"].notna().all()
+    assert table["same_structure"].isna().all() and table["volume_change"].isna().all()
+
+
 def test_without_an_element_nothing_can_be_compared(tmp_path: Path) -> None:
     starts = to_verify([], [], ELEMENTS)
     relaxed = [starts[0].updated(status="failed", reason="wall_clock"), starts[1].updated(energy_per_atom=-1.0)]

@@ -171,6 +171,12 @@ def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary
         "2.0 %",
     ):
         assert expected in page, expected
+    there = verified.assign(same_structure=None, volume_change=None)
+    page_there = page_of(database, sure, summary, losses, parity, verified=there).replace(NO_BREAK, " ")
+    assert (
+        "gpaw computed 2 / 2 (100.0 %) of the candidates that it was given, where the first engine left" in page_there
+    )
+    assert "keep their structure" in page and "keep their structure" not in page_there
     assert "snakemake verified" in page_of(database, candidates, summary, losses, parity)
     assert "snakemake verified" not in page
 

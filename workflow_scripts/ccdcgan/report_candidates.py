@@ -174,7 +174,7 @@ def _verification(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if row["status"] != "ok":
         return [("verification", f"{row['verified_engine']}: {reason_label(row['reason'])}")]
     energies = f"formation energy {number(row['verified_formation_energy'])}"
-    kept = "the same structure" if str(row["same_structure"]) == "True" else "another structure"
+    kept = {"True": "the same structure", "False": "another structure"}.get(str(row["same_structure"]), "not relaxed")
     distance = number(row["verified_e_above_hull"])
     return [("verification", f"{row['verified_engine']}: hull distance {distance}, {energies} eV/atom, {kept}")]
 

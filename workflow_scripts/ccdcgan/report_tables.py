@@ -341,7 +341,8 @@ def verified_table(verified: pd.DataFrame | None) -> Table:
     for row in verified.to_dict("records"):
         ok = row["status"] == "ok"
         energies = ("formation_energy", "verified_formation_energy", "e_above_hull", "verified_e_above_hull")
-        kept = ("yes" if str(row.get("same_structure")) == "True" else "no") if ok else reason_label(row["reason"])
+        kept = {"True": "yes", "False": "no"}.get(str(row.get("same_structure")), "–")
+        kept = kept if ok else reason_label(row["reason"])
         change = "–" if pd.isna(row.get("volume_change")) else f"{number(100 * row['volume_change'], 1)} %"
         cells = (formula_html(row["formula"]), row["role"], *(number(row[name]) for name in energies))
         rows.append((*cells, kept, change, str(row["id"])))

@@ -173,15 +173,18 @@ def _verification(verified: pd.DataFrame | None, meta_stable: float) -> str:
         return "None of these candidates has been verified with a second engine."
     done = rows[rows["status"] == "ok"]
     if done.empty:
-        return f"{rows['verified_engine'].iloc[0]} could relax none of {len(rows):,} candidates."
+        return f"{rows['verified_engine'].iloc[0]} failed for all {len(rows):,} candidates that it was given."
     distance = pd.to_numeric(done["verified_e_above_hull"])
     kept = int(((distance < meta_stable) & (pd.to_numeric(done["verified_formation_energy"]) < 0)).sum())
-    same = is_true(done["same_structure"]).sum()
+    same = f", {ratio(is_true(done['same_structure']).sum(), len(done))} keep their structure"
     off = pd.to_numeric(done["difference"]).abs().mean()
+    moved = done["same_structure"].notna().any()
+    did, where = ("relaxed", "") if moved else ("computed", ", where the first engine left them")
     return (
-        f"{done['verified_engine'].iloc[0]} relaxed {ratio(len(done), len(rows))} of the candidates that it was given: "
-        f"{ratio(kept, len(done))} are meta-stable with it too, {ratio(same, len(done))} keep their structure, and "
+        f"{done['verified_engine'].iloc[0]} {did} {ratio(len(done), len(rows))} of the candidates that it was given"
+        f"{where}: {ratio(kept, len(done))} are meta-stable with it too{same if moved else ''}, and "
         f"formation energies differ by {number(off)} eV/atom on average."
+        + ("" if moved else " Relaxing them itself, it could only find lower ones.")
     )
 
 

@@ -87,8 +87,8 @@ def compare(
 
     starts: what :func:`to_verify` returned; relaxed: the same, in order, by the second engine. Energies in
     eV/atom; ``difference`` is the second engine's formation energy minus the first's; ``volume_change`` a
-    fraction; ``same_structure`` whether the crystal is still of its kind. Raises InputError if an element
-    could not be relaxed, for then nothing has a formation energy.
+    fraction; ``same_structure`` whether the crystal is still of its kind; both empty if it
+    took no step. Raises InputError if an element could not be relaxed, for then nothing has a formation energy.
     """
     zeros = lowest_references([crystal for crystal in relaxed if crystal.info["role"] == ELEMENT], elements)
     references = zeros.set_index("element")["energy_per_atom"].to_dict()
@@ -103,8 +103,9 @@ def compare(
         row |= {name: start.info.get(f"first_{name}") for name in FIRST}
         row |= {f"verified_{name}": crystal.info.get(name) if ok or name == "engine" else None for name in FIRST}
         if ok:
-            before, after = (c.structure.volume / len(c.structure) for c in (start, crystal))
             row["difference"] = row["verified_formation_energy"] - row["formation_energy"]
+        if ok and crystal.info["n_steps"]:
+            before, after = (c.structure.volume / len(c.structure) for c in (start, crystal))
             row["volume_change"] = after / before - 1
             row["same_structure"] = uniqueness.equal(start.structure, crystal.structure)
         rows.append(row | {name: crystal.info.get(name, "") for name in ("n_steps", "status", "reason", "detail")})

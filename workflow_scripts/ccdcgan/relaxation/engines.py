@@ -103,11 +103,15 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
         from ccdcgan.relaxation.vasp import VaspRelaxMaker
 
         return VaspRelaxMaker(
-            fmax=config["fmax"], guards=guards, work_dir=str(work_dir or Path.cwd()), **config.get("vasp", {})
+            fmax=config["fmax"],
+            static=_is_static(config),
+            guards=guards,
+            work_dir=str(work_dir or Path.cwd()),
+            **config.get("vasp", {}),
         )
     if engine not in ENGINES:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
-    shared = {key: config[key] for key in ("wall_clock", *_decisive(engine))} | {"guards": guards}
+    shared = {key: config[key] for key in ("wall_clock", *_decisive(config))} | {"guards": guards}
     if engine == "mlip":
         from ccdcgan.relaxation.mlip import MlipRelaxMaker
 
@@ -134,7 +138,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         "engine": engine,
         "versions": {package: _version(package) for package in _packages(engine, config)},
         **settings,
-        **{key: config[key] for key in _decisive(engine)},
+        **{key: config[key] for key in _decisive(config)},
         "guards": vars(Guards.from_config(config.get("guards", {}))),
     }
 
@@ -145,12 +149,19 @@ def _packages(engine: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*PACKAGES[engine], *(FORCE_FIELDS[model] for model in models if model in FORCE_FIELDS))
 
 
-def _decisive(engine: str) -> tuple[str, ...]:
-    """Return the keys shared by engines that decide what ``engine`` returns."""
-    if engine == "vasp":  # has its own optimiser
-        return ("fmax",)
+def _is_static(config: Mapping[str, Any]) -> bool:
+    """Return whether energies are asked for where the crystals are."""
+    return config.get("max_steps") == 0
+
+
+def _decisive(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys shared by engines that decide what the configuration's engine returns."""
+    if config["engine"] == "vasp":  # has its own optimiser, which it can only be told not to use
+        return ("max_steps",) if _is_static(config) else ("fmax",)
     keys = ("fmax", "max_steps", "optimizer", "stiffness")
-    return keys if engine == "gpaw" else (*keys, "displacement")  # GPAW could not pay for a crystal without symmetry
+    if config["engine"] == "gpaw":  # could not pay for a crystal without symmetry
+        return keys
+    return (*keys, "displacement")
 
 
 def _version(package: str) -> str:

@@ -116,10 +116,11 @@ def relax_in_stages(
     """Relax cell and positions, each stage from where the last one stopped; the last one's energy counts.
 
     A stage ends once no force is above ``fmax`` (eV/angstrom). An early stage may run out of its
-    ``max_steps``; only the last one has to converge. The guards hold before, at every step of every stage,
-    and after. Reasons beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at
-    after each step) and ``not_converged``. keep_step: called with the geometry of every step that passed;
-    stiffness: see :func:`make_optimizer`, each stage learning from the one before.
+    ``max_steps``; only the last one has to converge. With no steps at all the energy is that of the crystal as
+    it is, and nothing has to converge. The guards hold before, at every step of every stage, and after. Reasons
+    beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at after each step) and
+    ``not_converged``. keep_step: called with the geometry of every step that passed; stiffness: see
+    :func:`make_optimizer`, each stage learning from the one before.
     """
     reason = check_structure(structure, guards)
     if reason:
@@ -136,7 +137,7 @@ def relax_in_stages(
             cell_and_positions = FrechetCellFilter(atoms)
             steps = make_optimizer(optimizer, cell_and_positions, stiffness, steps)
             for finished in steps.irun(fmax=fmax, steps=max_steps):
-                converged = bool(finished)
+                converged = bool(finished) or not max_steps
                 energy_per_atom = float(atoms.get_potential_energy()) / len(atoms)
                 force = float(np.linalg.norm(cell_and_positions.get_forces(), axis=1).max())
                 reason = check_step(energy_per_atom, force, guards)
@@ -184,8 +185,8 @@ class StagedRelaxMaker(Maker):
     """What makers over ASE calculators share; each says which ``stages`` it goes through.
 
     fmax: eV/angstrom, of every stage (ending an early one coarsely saves no time and strands crystals near
-    saddle points); max_steps: per stage; wall_clock: seconds per crystal; stiffness: eV/angstrom^2, see
-    :func:`make_optimizer`; displacement: angstrom, see :func:`displaced`.
+    saddle points); max_steps: per stage, 0 for the energy of the crystal as it is; wall_clock: seconds per crystal;
+    stiffness: eV/angstrom^2, see :func:`make_optimizer`; displacement: angstrom, see :func:`displaced`.
     """
 
     name: str = "relax"
@@ -207,7 +208,7 @@ class StagedRelaxMaker(Maker):
 
     def start(self, structure: Structure) -> Structure:
         """Return the geometry that the relaxation of ``structure`` starts from."""
-        return displaced(structure, self.displacement)
+        return displaced(structure, self.displacement) if self.max_steps else structure
 
     def keep_step(self, structure: Structure, atoms: Atoms) -> None:
         """Keep what a relaxation of ``structure`` that is killed could go on from; nothing by default."""

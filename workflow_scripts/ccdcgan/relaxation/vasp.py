@@ -65,7 +65,8 @@ class VaspRelaxMaker(Maker):
     command: how VASP is started, e.g. "srun vasp_std"; if None, ATOMATE2_VASP_CMD, VASP_CMD, then vasp_std;
     modules: environment modules loaded first; encut: eV; k_length: angstrom; kpoints: a Gamma mesh in its
     place; incar: INCAR keys to set (None removes one); potcar: element -> POTCAR symbol; potcar_functional:
-    the POTCAR library; fmax: eV/angstrom, becomes EDIFFG; potcar_spec: write names in place of POTCARs, for
+    the POTCAR library; fmax: eV/angstrom, becomes EDIFFG; static: one run without ionic steps in place of the
+    relaxations, for the energy of the crystal as it is; potcar_spec: write names in place of POTCARs, for
     looking at inputs and for tests; wall_clock: seconds after which VASP is asked to stop at the end of its
     ionic step (None: never); custodian_poll: seconds between custodian's looks at a running VASP.
     """
@@ -83,6 +84,7 @@ class VaspRelaxMaker(Maker):
     wall_clock: float | None = None
     custodian_poll: float = 10.0
     fmax: float = 0.05
+    static: bool = False
     guards: Guards = field(default_factory=Guards)
     work_dir: str = "."
 
@@ -113,8 +115,9 @@ class VaspRelaxMaker(Maker):
 
     def inputs(self) -> MeshRelaxSetGenerator:
         """Return the generator of VASP's input files."""
+        ions = {"NSW": 0, "IBRION": -1} if self.static else {"EDIFFG": -self.fmax}
         return MeshRelaxSetGenerator(
-            user_incar_settings={"GGA": "PE", "ENCUT": self.encut, "EDIFFG": -self.fmax, **self.incar},
+            user_incar_settings={"GGA": "PE", "ENCUT": self.encut, **ions, **self.incar},
             user_potcar_settings=self.potcar,
             user_potcar_functional=self.potcar_functional,
             k_length=self.k_length,
@@ -127,7 +130,7 @@ class VaspRelaxMaker(Maker):
         inputs.write_input(folder)
 
     def make(self, structure: Structure) -> Flow:
-        """Return atomate2's flow of two relaxations; its output is atomate2's document of the second."""
+        """Return atomate2's flow of two relaxations (static: of one run); its output is the last one's document."""
         gamma_command = os.environ.get("ATOMATE2_VASP_GAMMA_CMD", self.command)
         handlers = list(DEFAULT_HANDLERS)
         if self.wall_clock is not None:
@@ -145,6 +148,9 @@ class VaspRelaxMaker(Maker):
                 "custodian_kwargs": {"polling_time_step": self.custodian_poll},
             },
         )
+        if self.static:
+            run = relax.make(structure)
+            return Flow([run], output=run.output)
         return DoubleRelaxMaker.from_relax_maker(relax).make(structure)
 
     def relax(self, structure: Structure) -> Relaxation:
@@ -185,7 +191,7 @@ class VaspRelaxMaker(Maker):
             stages.append(
                 {
                     "model": self.label,
-                    "n_steps": len(last),
+                    "n_steps": 0 if self.static else len(last),
                     "energy_per_atom": float(document.output.energy_per_atom),
                     "fmax": float(np.linalg.norm(last[-1].forces, axis=1).max()),
                     "converged": str(getattr(document.state, "value", document.state)) == "successful",
