@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import (
@@ -197,6 +198,19 @@ def test_a_damaged_checkpoint_is_not_used(tmp_path):
     path.write_bytes(path.read_bytes()[:50])
     assert load_checkpoint(path, [], "a") == 0
     assert load_checkpoint(tmp_path / "none.npz", [], "a") == 0
+
+
+def test_a_checkpoint_past_the_last_step_is_not_used(tmp_path, caplog):
+    path, variable = tmp_path / "past.npz", tf.Variable([0.0])
+    save_checkpoint(path, 3, [np.ones(1)], "a")
+    assert load_checkpoint(path, [variable], "a", last=2) == 0
+    assert "starts anew" in caplog.text and variable.numpy() == 0
+    assert load_checkpoint(path, [variable], "a", last=3) == 3
+
+
+def test_a_training_that_diverges_says_so(tmp_path, source):
+    with pytest.raises(InputError, match="diverged before step .*learning_rate"):
+        train(tmp_path, source, learning_rate=1e30)
 
 
 @pytest.mark.parametrize("kind", ["sites", "lattice"])

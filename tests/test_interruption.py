@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from ccdcgan import autoencoders, constraint, interruption
+from ccdcgan import autoencoders, constraint, interruption, training_loop
 from tests import test_autoencoders, test_constraint
 from tests.conftest import ROOT
 
@@ -47,7 +47,7 @@ def test_an_autoencoder_saves_itself_between_two_checkpoints(tmp_path, source, m
 
     whole = run(tmp_path / "whole")
     with monkeypatch.context() as patch:
-        ask_to_end_after(patch, autoencoders, 2)
+        ask_to_end_after(patch, training_loop, 2)
         with pytest.raises(interruption.Interrupted, match="the next attempt goes on there"):
             run(tmp_path / "asked")
     assert int(np.load(tmp_path / "asked/sites.npz")["step"]) == 4  # the next regular one is that of step 8

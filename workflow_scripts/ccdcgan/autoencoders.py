@@ -18,12 +18,10 @@ import tensorflow as tf
 
 from ccdcgan.errors import InputError
 from ccdcgan.files import save_model
-from ccdcgan.history import History
-from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
-from ccdcgan.progress import Progress
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.training import load_checkpoint, save_checkpoint, training_identity
+from ccdcgan.training import training_identity
+from ccdcgan.training_loop import stretches
 
 log = logging.getLogger(__name__)
 
@@ -223,8 +221,8 @@ def train_autoencoder(
         return loss, all_zero_loss(settings["loss"], voxels)
 
     @tf.function
-    def train(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return mean_over(strategy, train_step, first, first + count, (tf.constant(0.0), tf.constant(0.0)), xla)
+    def train(first: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return mean_over(strategy, train_step, first, end, (tf.constant(0.0), tf.constant(0.0)), xla)
 
     run = tf.function(lambda voxels: autoencoder.model(voxels, training=False))
     kept = [tf.Variable(weight.numpy()) for weight in autoencoder.model.weights]
@@ -255,25 +253,22 @@ def train_autoencoder(
     identity = training_identity(settings, seed, policy, identity, source.size, xla=xla)
     sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
     variables = [*autoencoder.model.variables, *optimizer.variables, sums, *kept, best]
-    done = load_checkpoint(checkpoint, variables, identity)
-    history = History(history_csv, HISTORY_COLUMNS, done)
-    progress = Progress(steps, label, done, unit="steps")
-    span = steps_per_call * calls_per_checkpoint
-    while done < steps and not (patience and best.numpy()[2] >= patience):
-        count = min(steps_per_call, steps - done, span - done % span)
-        loss, zero = (float(value) for value in train(tf.constant(done), tf.constant(count)))
-        sums.assign_add([count, count * loss, count * zero])
-        done += count
-        progress.advance(count, f"loss {loss:.3g} (all-zero {zero:.3g})")
-        full = done % span == 0 or done == steps
-        if full:
-            mean = (sums[1:] / sums[0]).numpy()
-            history.append([done, float(mean[0]), float(mean[1]), *judge()])
-            sums.assign(np.zeros(3))
-        if full or asked():
-            save_checkpoint(checkpoint, done, variables, identity)
-        if stop_after is not None and done >= stop_after:
+    files = {"checkpoint": checkpoint, "history": history_csv, "stop_after": stop_after}
+    interval = steps_per_call * calls_per_checkpoint
+    for stretch in stretches(
+        label, steps, variables, identity, HISTORY_COLUMNS, every=steps_per_call, interval=interval, **files
+    ):
+        if patience and best.numpy()[2] >= patience:
             break
+        count = stretch.end - stretch.first
+        loss, zero = (float(value) for value in train(tf.constant(stretch.first), tf.constant(stretch.end)))
+        stretch.check([loss], label, "its learning_rate")
+        stretch.note = f"loss {loss:.3g} (all-zero {zero:.3g})"
+        sums.assign_add([count, count * loss, count * zero])
+        if stretch.full:
+            mean = (sums[1:] / sums[0]).numpy()
+            stretch.row = [float(mean[0]), float(mean[1]), *judge()]
+            sums.assign(np.zeros(3))
     plain = build_autoencoder(*shape, "float32", seed)
     chosen = kept if best.numpy()[0] >= 0 else autoencoder.model.weights
     plain.model.set_weights([variable.numpy() for variable in chosen])

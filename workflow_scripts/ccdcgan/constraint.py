@@ -21,19 +21,11 @@ from ccdcgan.dense_networks import ToRows
 from ccdcgan.errors import InputError
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.gaussian_process import GaussianProcess
-from ccdcgan.history import History
-from ccdcgan.interruption import asked
 from ccdcgan.optimizers import adam
-from ccdcgan.progress import Progress
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.seeds import derive_seed
-from ccdcgan.training import (
-    load_checkpoint,
-    precision_policy,
-    save_checkpoint,
-    set_determinism,
-    training_identity,
-)
+from ccdcgan.training import precision_policy, set_determinism, training_identity
+from ccdcgan.training_loop import stretches
 
 log = logging.getLogger(__name__)
 
@@ -143,20 +135,14 @@ def follow(
     where it diverges; variables, identity, checkpoint: see ``training.save_checkpoint``; history: CSV of
     HISTORY_COLUMNS.
     """
-    done = load_checkpoint(checkpoint, variables, identity)
-    curve = History(history, HISTORY_COLUMNS, done)
-    progress = Progress(steps, "constraint", done, unit="steps")
-    while done < steps and (stop_after is None or done < stop_after):
-        end = min(STEPS_PER_ROW * (done // STEPS_PER_ROW + 1), steps)
-        loss = float(run(tf.constant(done), tf.constant(end)))
-        if not np.isfinite(loss):
-            raise InputError(f"the constraint diverged before step {end}; lower {rate}.")
-        done = end
-        full = done % STEPS_PER_CHECKPOINT == 0 or done == steps
-        curve.append([done, loss, judge(full)])
-        if full or asked():
-            save_checkpoint(checkpoint, done, variables, identity)
-        progress.advance(done - progress.done, remark(loss))
+    files = {"checkpoint": checkpoint, "history": history, "stop_after": stop_after}
+    every, interval = STEPS_PER_ROW, STEPS_PER_CHECKPOINT
+    for stretch in stretches(
+        "constraint", steps, variables, identity, HISTORY_COLUMNS, every=every, interval=interval, **files
+    ):
+        loss = float(run(tf.constant(stretch.first), tf.constant(stretch.end)))
+        stretch.check([loss], "the constraint", rate)
+        stretch.row, stretch.note = [loss, judge(stretch.full)], remark(loss)
 
 
 def load_constraint(path: str | Path) -> keras.Model:

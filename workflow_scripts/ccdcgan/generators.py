@@ -21,13 +21,11 @@ from ccdcgan.errors import InputError
 from ccdcgan.flow import FlowTraining
 from ccdcgan.gan import GanTraining
 from ccdcgan.generator_training import Training
-from ccdcgan.history import History
-from ccdcgan.interruption import asked
 from ccdcgan.probe import QUANTITIES, Probe
-from ccdcgan.progress import Progress
 from ccdcgan.replicas import replicas
 from ccdcgan.schemes import SCHEMES, trained
-from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint, set_determinism, training_identity
+from ccdcgan.training import precision_policy, set_determinism, training_identity
+from ccdcgan.training_loop import stretches
 from ccdcgan.vae import VaeTraining
 
 log = logging.getLogger(__name__)
@@ -84,48 +82,32 @@ def train_generator(
     identity = training_identity(shaping, scheme, seed, policy, graphs.shape, _digest(parts), xla=xla)
     steps, every, probing = int(config["steps"]), int(config["sample_every"]), int(config["probe_every"])
 
-    def begin() -> tuple[Training, _Best]:
-        with replicas(int(config["batch"])).scope():
-            training = FAMILIES[family](graphs, config, seed, constraint, policy)
-        training.xla = xla
-        return training, _Best(training)
-
-    training, best = begin()
-    done = load_checkpoint(checkpoint, [*training.variables, *best.variables], identity)
-    if done > steps:
-        log.warning("checkpoint %s is past %s.steps (%d > %d): training starts anew", checkpoint, family, done, steps)
-        (training, best), done = begin(), 0
-    generator = training.generator()
-    curve = History(history, ("step", *training.quantities, *QUANTITIES), done)
-    progress = Progress(steps, scheme, done, unit="steps")
-    saved, interval = done, int(config["checkpoint_steps"])
-    while done < steps and (stop_after is None or done < stop_after):
-        end = min(every * (done // every + 1), steps)
-        means = training.run(tf.constant(done), tf.constant(end)).numpy().astype(float)
+    with replicas(int(config["batch"])).scope():
+        training = FAMILIES[family](graphs, config, seed, constraint, policy)
+    training.xla = xla
+    best, generator = _Best(training), training.generator()
+    remedy = f"{family}.learning_rate{' or gan.constraint_weight' if constraint is not None else ''}"
+    columns = ("step", *training.quantities, *QUANTITIES)
+    files = {"checkpoint": checkpoint, "history": history, "stop_after": stop_after}
+    variables, interval = [*training.variables, *best.variables], int(config["checkpoint_steps"])
+    for stretch in stretches(scheme, steps, variables, identity, columns, every=every, interval=interval, **files):
+        end = stretch.end
+        means = training.run(tf.constant(stretch.first), tf.constant(end)).numpy().astype(float)
+        stretch.check(means, scheme, remedy)
         named = dict(zip(training.quantities, means, strict=True))
-        if not np.all(np.isfinite(means)):
-            curve.append([end, *means, *[""] * len(QUANTITIES)])
-            raise InputError(
-                f"{scheme} diverged before step {end} (losses {means.tolist()}); lower {family}.learning_rate"
-                f"{' or gan.constraint_weight' if constraint is not None else ''} and run again."
-            )
         found: Sequence[float | str] = [""] * len(QUANTITIES)
-        if probe is not None and probing and (end // probing > done // probing or end == steps):
+        if probe is not None and probing and (end // probing > stretch.first // probing or end == steps):
             training.load(generator, [variable.numpy() for variable in training.weights])
             found = probe(generator)
             best.offer(found[-1], end)
             _say(scheme, end, found, named)
-        done = end
         measured = ["" if name == "constraint_term" and constraint is None else named[name] for name in named]
-        curve.append([done, *measured, *found])
-        if done // interval > saved // interval or done == steps or asked():
-            save_checkpoint(checkpoint, done, [*training.variables, *best.variables], identity)
-            saved = done
-        note = ", ".join(f"{name} {value:.2f}" for name, value in named.items() if name.endswith(("accuracy", "loss")))
-        progress.advance(done - progress.done, note)
+        stretch.row = [*measured, *found]
+        noted = [f"{name} {value:.2f}" for name, value in named.items() if name.endswith(("accuracy", "loss"))]
+        stretch.note = ", ".join(noted)
     keep_best = config["keep"] == "best" and best.step > 0
-    if keep_best and best.step < done:
-        log.info("%s: the generator of step %d of %d is kept, the best by the probe", scheme, best.step, done)
+    if keep_best and best.step < steps:
+        log.info("%s: the generator of step %d of %d is kept, the best by the probe", scheme, best.step, steps)
     values = best.values if keep_best else [variable.numpy() for variable in training.weights]
     training.load(generator, values)
     return generator

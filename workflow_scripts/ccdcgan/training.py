@@ -32,11 +32,11 @@ def save_checkpoint(path: str | Path, step: int, variables: Sequence[Any], ident
     leave_if_asked()
 
 
-def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = "") -> int:
+def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = "", last: int | None = None) -> int:
     """Assign the checkpoint at ``path`` to ``variables`` and return its step; 0 if there is none that fits.
 
-    A file of another identity, number or shape of variables, or one that cannot be read, is left alone with a
-    line in the log and the training starts anew. From here on SIGTERM waits for the next checkpoint.
+    A file of another identity, number or shape of variables, of a step past the ``last``, or one that cannot be read,
+    is left alone with a line in the log and the training starts anew. From here on SIGTERM waits for the next one.
     """
     defer()
     path = Path(path)
@@ -53,6 +53,9 @@ def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = 
     same_shapes = [tuple(variable.shape) for variable in variables] == [array.shape for array in arrays]
     if stored_identity != identity or not same_shapes:
         log.warning("checkpoint %s is of other settings or data: training starts anew", path)
+        return 0
+    if last is not None and step > last:
+        log.warning("checkpoint %s is of step %d, past the last one, %d: training starts anew", path, step, last)
         return 0
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
