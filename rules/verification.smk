@@ -58,6 +58,7 @@ rule compare_engines:
     output:
         table=report(f"{RESULTS}/verification/verified.csv", caption="../report/verified.rst", category="Tables"),
         crystals=f"{RESULTS}/verification/verified.extxyz",
+        points=f"{RESULTS}/verification/points.extxyz",
     log:
         f"{LOGS}/compare_engines.log",
     benchmark:

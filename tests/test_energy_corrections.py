@@ -164,6 +164,7 @@ def test_few_crystals_are_no_neighbourhood(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda table: table.drop(columns="emt"), "no column emt"),
+        (lambda table: table.drop(columns="pbe"), "no column pbe; it needs formula, pbe or pbe_relaxed, and emt"),
         (lambda table: table.head(4), "has 4 points of emt; give 5"),
         (lambda table: table.assign(formula="CuZn"), "crystals with Zn"),
     ],
@@ -173,6 +174,16 @@ def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, change, message:
     write_csv(path, change(points(lambda x, energy, number: 0.0)))
     with pytest.raises(InputError, match=message):
         correction_of("emt", ELEMENTS, path)
+
+
+def test_a_relaxation_with_dft_is_enough(tmp_path: Path) -> None:
+    table = points(lambda x, energy, number: -0.4 * x * (1 - x))
+    write_csv(tmp_path / "points.csv", table)
+    half = table.assign(pbe_relaxed=table["pbe"], pbe=table["pbe"].where(table.index % 2 == 0))
+    write_csv(tmp_path / "half.csv", half)
+    write_csv(tmp_path / "relaxed.csv", half.drop(columns="pbe"))
+    one, *others = (correction_of("emt", ELEMENTS, tmp_path / f"{name}.csv") for name in ("points", "half", "relaxed"))
+    assert [one, one] == others
 
 
 def test_both_energies_and_the_uncertainty_stand_in_the_table(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.energy_corrections import correction_of
 from ccdcgan.errors import InputError
 from ccdcgan.files import read_csv
 from ccdcgan.relaxation.batches import relax_batch
-from ccdcgan.structures import Crystal, read_set
+from ccdcgan.structures import Crystal, read_set, write_set
 from ccdcgan.uniqueness import Uniqueness
-from ccdcgan.verification import best_distinct, compare, competing_phases, to_verify
+from ccdcgan.verification import best_distinct, compare, competing_phases, correction_points, to_verify
 from tests.alloys import config, copper_gold
 from tests.conftest import TOY, Workflow
 
@@ -93,6 +94,27 @@ def test_without_steps_energies_are_compared_where_the_crystals_are(tmp_path: Pa
     assert table["same_structure"].isna().all() and table["volume_change"].isna().all()
 
 
+@pytest.mark.parametrize(("max_steps", "column"), [(0, "pbe"), (250, "pbe_relaxed")])
+def test_a_correction_of_the_first_engine_can_be_learned_from_the_second(tmp_path, max_steps: int, column: str) -> None:
+    chosen = [crystal("new", cu3au(3.9), -0.03), crystal("lost", copper_gold(4.1), -0.02)]
+    first = {"cu": -3.0, "au": -4.0, "l10": -3.7, "new": -3.4, "lost": -3.6}
+    starts = [
+        c.updated(first_energy_per_atom=first[c.id], first_engine="7net-0+7net-l3i5")
+        for c in to_verify(chosen, DATABASE[:1], ELEMENTS)
+    ]
+    relaxed = relax_batch(starts, config(max_steps=max_steps), tmp_path, "b0")
+    relaxed[-1] = relaxed[-1].updated(status="failed", reason="wall_clock")
+    points = correction_points(starts, compare(starts, relaxed, ["Cu", "Au"], SAME)[0])
+    assert [c.id for c in points] == ["cu", "au", "l10", "new"]
+    assert [c.structure for c in points] == [c.structure for c in starts[:-1]]
+    assert [c.info["7net-l3i5"] for c in points] == pytest.approx([0, 0, -0.2, -0.15])
+    energies = {c.id: c.info["energy_per_atom"] for c in relaxed}
+    assert points[-1].info[column] == pytest.approx(energies["new"] - 0.75 * energies["cu"] - 0.25 * energies["au"])
+    write_set(tmp_path / "points.extxyz", points)
+    with pytest.raises(InputError, match="has 2 points of 7net-l3i5; give 5 or more"):
+        correction_of("7net-0+7net-l3i5", ["Cu", "Au"], tmp_path / "points.extxyz")
+
+
 def test_without_an_element_nothing_can_be_compared(tmp_path: Path) -> None:
     starts = to_verify([], [], ELEMENTS)
     relaxed = [starts[0].updated(status="failed", reason="wall_clock"), starts[1].updated(energy_per_atom=-1.0)]
@@ -119,6 +141,9 @@ def test_a_toy_run_is_verified(toy_run: Workflow, tmp_path: Path) -> None:
     assert (table["role"] == "candidate").sum() == 2
     assert set(table.loc[table["role"] == "element", "formula"]) == {"Cu", "Au"}
     assert set(table["id"]) == {c.id for c in verified}
+    points = read_set(tmp_path / "results/toy/verification/points.extxyz")
+    assert {c.id for c in points} == set(table.loc[table["status"] == "ok", "id"])
+    assert all("emt" in c.info and {"pbe", "pbe_relaxed"} & set(c.info) for c in points)
     # the same engine again, from where it stopped: the same energies
     relaxed = table[table["status"] == "ok"]
     assert relaxed["difference"].abs().max() < 0.005

@@ -11,11 +11,12 @@ with job(snakemake):
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
-    from ccdcgan.verification import compare
+    from ccdcgan.verification import compare, correction_points
 
     inputs, params = snakemake.input, snakemake.params
     relaxed = gather([read_set(path) for path in inputs.batches])
-    verified, table = compare(read_set(inputs.selected), relaxed, params.elements, Uniqueness(params.matcher))
+    starts = read_set(inputs.selected)
+    verified, table = compare(starts, relaxed, params.elements, Uniqueness(params.matcher))
     difference = table["difference"][table["role"] != "element"].dropna()
     log.info(
         "%d of %d relaxed; formation energies differ by %.3f eV/atom on average (absolute %.3f, %d compounds)",
@@ -26,4 +27,5 @@ with job(snakemake):
         len(difference),
     )
     write_set(snakemake.output.crystals, verified)
+    write_set(snakemake.output.points, correction_points(starts, verified))
     write_csv(snakemake.output.table, table)

@@ -128,14 +128,16 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
     if path is None:
         return UNCORRECTED
     points = read_points(path)
-    missing = [name for name in ("formula", DFT, model) if name not in points.table]
+    missing = [name for name in ("formula", model) if name not in points.table]
+    missing += [] if {DFT, RELAXED} & set(points.table) else [DFT]
     if missing and own:
         raise InputError(
-            f"relaxation.correction: {own} has no column {missing[0]}; it needs formula, {DFT} and {model}."
+            f"relaxation.correction: {own} has no column {missing[0]}; "
+            f"it needs formula, {DFT} or {RELAXED}, and {model}."
         )
     if missing:
         return UNCORRECTED
-    points = points.of(points.table[[DFT, model]].notna().all(axis=1))
+    points = points.of(~np.isnan(points.errors(model)))
     strange = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
     if strange and own:
         raise InputError(f"relaxation.correction: {own} has crystals with {strange[0]}, which is not in the system.")

@@ -10,9 +10,10 @@ import pandas as pd
 
 from ccdcgan.columns import is_true
 from ccdcgan.database import hull_of, with_formation_energies, with_hull_distances
+from ccdcgan.energy_corrections import DFT, RELAXED
 from ccdcgan.metrics import distinct_among
 from ccdcgan.structures import Crystal
-from ccdcgan.thermodynamics import lowest_references
+from ccdcgan.thermodynamics import formation_energy, lowest_references
 from ccdcgan.uniqueness import Uniqueness
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
@@ -115,3 +116,22 @@ def compare(
     table = table.reindex(columns=[*first, *(name for name in table if name not in first)])
     order = table["role"].map({CANDIDATE: 0, COMPETING: 1, ELEMENT: 2})
     return verified, table.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+
+
+def correction_points(starts: Sequence[Crystal], verified: Sequence[Crystal]) -> list[Crystal]:
+    """Return what a correction of the first engine is learned from (``energy_corrections.read_points``).
+
+    starts: what :func:`to_verify` returned; verified: what :func:`compare` did. A crystal that the second engine could
+    not compute is left out. The others are where the first engine left them, with formation energies in eV/atom: the
+    first engine's, uncorrected, under its last model's name, and the second's, at the same place or relaxed from there.
+    """
+    pairs = [(start, one) for start, one in zip(starts, verified, strict=True) if one.info["status"] == "ok"]
+    elements = [start for start, _ in pairs if start.info["role"] == ELEMENT]
+    zeros = {start.structure[0].specie.symbol: start.info["first_energy_per_atom"] for start in elements}
+    points = []
+    for start, one in pairs:
+        energy = formation_energy(start.structure.composition, start.info["first_energy_per_atom"], zeros)
+        model = start.info["first_engine"].split("+")[-1]
+        truth = {RELAXED if one.info["n_steps"] else DFT: one.info["formation_energy"]}
+        points.append(Crystal(start.id, start.structure, {"source": start.info["role"], model: energy, **truth}))
+    return points
