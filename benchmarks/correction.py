@@ -4,7 +4,9 @@
 
 reads the crystals that benchmarks/hypothetical.py has written, prints every crystal, the errors by composition and by
 formation energy, and those of every form of correction (`ccdcgan.energy_corrections`) in Markdown, and draws PBE
-against each model.
+against each model. --unseen takes crystals that nothing is learned from, as a verification with DFT leaves them:
+
+    python benchmarks/correction.py --unseen benchmarks/data/verified-Bi-Se.extxyz
 """
 
 import argparse
@@ -110,16 +112,21 @@ def run_table(points: Points, model: str, elements: list[str]) -> list[str]:
     lines = [head("candidates of", "number", *FORMS)]
     for run in sorted(set(runs) - {""}):
         rows = runs == run
-        new, cells, fits = points.of(rows), [], fit_forms(points.of(~rows), model, elements)
-        crystals = list(zip(new.structures, new.table[model], strict=True))
-        for form in FORMS:
-            if form in fits:
-                error = 1000 * (new.errors(model) + [fits[form].correction.of(*crystal)[0] for crystal in crystals])
-                cells.append(f"{error.mean():+.0f}, {np.abs(error).mean():.0f}")
-            else:
-                cells.append("")
-        lines.append(row(run, rows.sum(), *cells))
+        lines.append(unseen_row(run, points.of(rows), points.of(~rows), model, elements))
     return lines
+
+
+def unseen_row(name: str, new: Points, known: Points, model: str, elements: list[str]) -> str:
+    """Return the mean and mean absolute error (meV/atom) on new points of every form fitted to the known ones."""
+    fits, cells = fit_forms(known, model, elements), []
+    crystals = list(zip(new.structures, new.table[model], strict=True))
+    for form in FORMS:
+        if form in fits:
+            error = 1000 * (new.errors(model) + [fits[form].correction.of(*crystal)[0] for crystal in crystals])
+            cells.append(f"{error.mean():+.0f}, {np.abs(error).mean():.0f}")
+        else:
+            cells.append("")
+    return row(name, len(crystals), *cells)
 
 
 def _distances(compositions, energies, vertices, on_hull, elements) -> np.ndarray:
@@ -156,6 +163,7 @@ def main() -> None:
     parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
     parser.add_argument("--points", help="the crystals; those of the elements in ccdcgan/measured if not given")
     parser.add_argument("--threshold", type=float, default=0.15, help="eV/atom, hull distance of a meta-stable crystal")
+    parser.add_argument("--unseen", help="crystals to judge the corrections by that are not learned from")
     parser.add_argument("--figure", help="PNG to draw")
     arguments = parser.parse_args()
     every = read_points(arguments.points or measured_points(arguments.elements))
@@ -167,6 +175,11 @@ def main() -> None:
     print(*error_table(points), *correction_table(every, arguments.elements), sep="\n")
     print(*hull_table(every, "7net-l3i5", arguments.elements, arguments.threshold), sep="\n")
     print(*run_table(every, "7net-l3i5", arguments.elements), sep="\n")
+    if arguments.unseen:
+        unseen = read_points(arguments.unseen)
+        new = unseen.of(unseen.compounds)
+        print(head("crystals of", "number", *FORMS))
+        print(unseen_row(Path(arguments.unseen).name, new, every, "7net-l3i5", arguments.elements))
     if arguments.figure:
         with atomic_path(Path(arguments.figure)) as temporary:
             scatter(points).savefig(temporary, format="png", dpi=style.DPI // 2, metadata={"Software": None})
