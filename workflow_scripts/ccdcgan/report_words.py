@@ -184,7 +184,7 @@ def _verification(verified: pd.DataFrame | None, meta_stable: float) -> str:
         f"{done['verified_engine'].iloc[0]} {did} {ratio(len(done), len(rows))} of the candidates that it was given"
         f"{where}: {ratio(kept, len(done))} are meta-stable with it too{same if moved else ''}, and "
         f"formation energies differ by {number(off)} eV/atom on average."
-        + ("" if moved else " Relaxing them itself, it could only find lower ones.")
+        + ("" if moved else " Relaxed by it, none would end above these energies.")
     )
 
 
