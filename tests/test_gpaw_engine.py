@@ -11,7 +11,7 @@ from ccdcgan.files import read_csv
 from ccdcgan.relaxation import gpaw
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import identity, make_engine
-from ccdcgan.structures import Crystal
+from ccdcgan.structures import Crystal, to_atoms
 from tests.alloys import config
 from tests.conftest import TOY, Workflow
 
@@ -47,6 +47,14 @@ def test_settings_of_gpaw_identify_its_results() -> None:
 def test_an_element_without_a_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no PAW data set of Po"):
         make_engine(section(), tmp_path).check_elements({"Al", "Po"})
+
+
+@installed
+def test_without_steps_what_a_relaxation_left_is_not_gone_on_from(tmp_path: Path) -> None:
+    relaxing, static = (make_engine(section() | {"max_steps": most}, tmp_path) for most in (20, 0))
+    relaxing.keep_step(aluminium(), to_atoms(aluminium(4.0)))
+    assert relaxing.start(aluminium()).volume == pytest.approx(aluminium(4.0).volume)
+    assert static.start(aluminium()).volume == pytest.approx(aluminium().volume)
 
 
 @installed

@@ -61,6 +61,7 @@ def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: P
 
 def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> None:
     crystal = Crystal("l10", copper_gold(3.9))
+    relax_batch([crystal], section(), tmp_path / "before", "b0", tmp_path / "work")  # what it left is not gone on from
     [result] = relax_batch([crystal], section() | {"max_steps": 0}, tmp_path / "journal", "b0", tmp_path / "work")
     [record] = [json.loads(line) for line in (tmp_path / "journal/b0.jsonl").read_text().splitlines()]
     there = AseRelaxMaker(max_steps=0).relax(crystal.structure).energy_per_atom + SHIFT

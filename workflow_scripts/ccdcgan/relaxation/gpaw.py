@@ -100,9 +100,12 @@ class GpawRelaxMaker(StagedRelaxMaker):
         return [Stage(self.label, GPAW(**settings | self.options))]
 
     def start(self, structure: Structure) -> Structure:
-        """Return where to start: the last step of an earlier attempt, or the crystal made symmetric."""
+        """Return where to start: the last step of an earlier attempt, or the crystal made symmetric.
+
+        Without steps it is the crystal, for what a relaxation of it has left is elsewhere.
+        """
         path = self._folder(structure) / LAST_STEP
-        if path.is_file():
+        if self.max_steps and path.is_file():
             log.info("GPAW goes on at the last step in %s", path)
             return from_atoms(ase.io.read(path))
         return symmetrised(structure, SYMPREC)

@@ -166,7 +166,7 @@ class VaspRelaxMaker(Maker):
         name = f"{structure.composition.reduced_formula}-{fingerprint(structure.as_dict())}"
         folder = Path(self.work_dir).resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
-        start = last_geometry(folder, structure)
+        start = structure if self.static else last_geometry(folder, structure)
         log.info("VASP runs in %s%s", folder, "" if start is structure else ", from the last ionic step found there")
         os.environ.pop("CUSTODIAN_WALLTIME_START", None)  # custodian's clock starts anew with each crystal
         flow = self.make(start)
