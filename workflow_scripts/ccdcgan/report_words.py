@@ -176,15 +176,17 @@ def _verification(verified: pd.DataFrame | None, meta_stable: float) -> str:
         return f"{rows['verified_engine'].iloc[0]} failed for all {len(rows):,} candidates that it was given."
     distance = pd.to_numeric(done["verified_e_above_hull"])
     kept = int(((distance < meta_stable) & (pd.to_numeric(done["verified_formation_energy"]) < 0)).sum())
-    same = f", {ratio(is_true(done['same_structure']).sum(), len(done))} keep their structure"
     off = pd.to_numeric(done["difference"]).abs().mean()
-    moved = done["same_structure"].notna().any()
-    did, where = ("relaxed", "") if moved else ("computed", ", where the first engine left them")
+    given = f"{ratio(len(done), len(rows))} of the candidates that it was given"
+    if done["same_structure"].notna().any():
+        did, rest = f"relaxed {given}", ""
+        same = f", {ratio(is_true(done['same_structure']).sum(), len(done))} keep their structure"
+    else:
+        did, same = f"computed {given}, where the first engine left them", ""
+        rest = " Relaxed by it, none would end above these energies."
     return (
-        f"{done['verified_engine'].iloc[0]} {did} {ratio(len(done), len(rows))} of the candidates that it was given"
-        f"{where}: {ratio(kept, len(done))} are meta-stable with it too{same if moved else ''}, and "
-        f"formation energies differ by {number(off)} eV/atom on average."
-        + ("" if moved else " Relaxed by it, none would end above these energies.")
+        f"{done['verified_engine'].iloc[0]} {did}: {ratio(kept, len(done))} are meta-stable with it too{same}, and "
+        f"formation energies differ by {number(off)} eV/atom on average.{rest}"
     )
 
 
