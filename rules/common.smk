@@ -222,9 +222,12 @@ def measured_fingerprint():
     return fingerprints.file_fingerprint(table) if table else ""
 
 
-def code_fingerprint(script):
-    """Of the library code behind a script, worked out for planned jobs only: each job reads all rules once more."""
-    return lambda wildcards: fingerprints.code_fingerprint(script)
+def code_fingerprint(script, engine=None):
+    """Of the library code behind a script, worked out for planned jobs only: each job reads all rules once more.
+
+    engine: the one relaxation engine that the script uses; the code of the others does not count.
+    """
+    return lambda wildcards: fingerprints.code_fingerprint(script, engine)
 
 
 def numbered(count):

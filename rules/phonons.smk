@@ -26,7 +26,7 @@ rule compute_phonons:
         settings={key: value for key, value in config["phonons"].items() if key != "top"},
         engine=phonon_engine(),
         matcher=config["matcher"],
-        code=code_fingerprint("compute_phonons"),
+        code=code_fingerprint("compute_phonons", phonon_engine()["engine"]),
     message:
         "Computing the phonons of the candidate of rank {params.rank}"
     script:

@@ -21,7 +21,7 @@ rule relax_database:
         n_batches=config["relaxation"]["batches"],
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
-        code=code_fingerprint("relax_batch"),
+        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
     message:
         "Relaxing the database, batch {wildcards.batch} of {params.n_batches}"
     script:
@@ -42,7 +42,7 @@ use rule relax_database as relax_reference with:
         n_batches=1,
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
-        code=code_fingerprint("relax_batch"),
+        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
     message:
         "Relaxing the unary prototypes of {wildcards.element}"
 
@@ -61,7 +61,7 @@ use rule relax_database as relax_candidates with:
         n_batches=config["evaluation"]["batches"],
         journal=f"{RESULTS}/candidates/journal",
         known_journals=EARLIER_JOURNALS,
-        code=code_fingerprint("relax_batch"),
+        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
     message:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"
 
@@ -83,7 +83,7 @@ rule write_vasp_inputs:
         runtime=minutes(60),
     params:
         settings=relaxation_settings(config["relaxation"] | {"engine": "vasp"}),
-        code=code_fingerprint("write_vasp_inputs"),
+        code=code_fingerprint("write_vasp_inputs", "vasp"),
     message:
         "Writing VASP's inputs of the substituted crystals, to be looked at"
     script:

@@ -46,7 +46,7 @@ use rule relax_database as relax_verified with:
         settings=verification_settings(),
         n_batches=config["verify"]["batches"],
         journal=f"{RESULTS}/verification/journal",
-        code=code_fingerprint("relax_batch"),
+        code=code_fingerprint("relax_batch", config["verify"]["engine"]),
     message:
         "Verifying with {params.settings[engine]}, batch {wildcards.batch} of {params.n_batches}"
 

@@ -18,8 +18,8 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation import engines
+from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import relax_batch
-from ccdcgan.relaxation.engines import AseRelaxMaker
 from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.structures import Crystal, read_set, write_set
 from tests.alloys import alloys, config, copper, outcome
@@ -135,13 +135,13 @@ def test_a_torn_line_of_another_journal_is_skipped_and_left_alone(tmp_path: Path
 SLOW_BATCH = """
     import json, sys, time
     from pathlib import Path
-    from ccdcgan.relaxation import batches, engines
+    from ccdcgan.relaxation import ase_potentials, batches
     from ccdcgan.structures import read_set
-    original = engines.AseRelaxMaker.relax
+    original = ase_potentials.AseRelaxMaker.relax
     def slow(self, structure):
         time.sleep(0.3)
         return original(self, structure)
-    engines.AseRelaxMaker.relax = slow
+    ase_potentials.AseRelaxMaker.relax = slow
     here = Path(sys.argv[1])
     batches.relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), here / "journal", "b0")
 """

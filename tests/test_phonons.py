@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.figures.phonons import phonon_bands
 from ccdcgan.phonons import COLUMNS, compute_phonons, judge, supercell_of
-from ccdcgan.relaxation.engines import AseRelaxMaker
+from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.structures import Crystal
 from tests.alloys import copper_gold
 from tests.conftest import Workflow

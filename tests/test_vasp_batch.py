@@ -13,8 +13,8 @@ import pytest
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
 from ccdcgan.relaxation import engines
+from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import relax_batch
-from ccdcgan.relaxation.engines import AseRelaxMaker
 from ccdcgan.structures import Crystal, read_set, write_set
 from tests.alloys import copper_gold
 from tests.conftest import ROOT, TOY, Workflow

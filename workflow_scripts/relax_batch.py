@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+from ccdcgan_workflow.fingerprints import earlier_relaxations
 from ccdcgan_workflow.jobs import job
 
 log = logging.getLogger("ccdcgan.relaxation")
@@ -19,7 +20,13 @@ with job(snakemake):
     crystals = slice_of(read_set(snakemake.input[0]), int(batch), params.n_batches)
     journal = Path(params.journal)
     relaxed = relax_batch(
-        *(crystals, params.settings, journal, name, journal / "work" / name, params.code),
+        crystals,
+        params.settings,
+        journal,
+        name,
+        work_dir=journal / "work" / name,
+        code=params.code,
+        earlier_code=earlier_relaxations(params.settings["engine"], params.code),
         known_journals=params.get("known_journals", []),
     )
     reasons = Counter(crystal.info["reason"] for crystal in relaxed if crystal.info["status"] != "ok")

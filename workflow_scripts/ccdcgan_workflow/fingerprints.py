@@ -1,24 +1,54 @@
-"""A fingerprint of the library code a script runs, so that a change reruns what depends on it and nothing else.
+"""Fingerprints of the library code that a script runs, so that a change reruns what depends on it and nothing else.
 
-Snakemake sees a script's own text only. The fingerprint covers every library module that the script imports,
-directly or through others, by its syntax tree: comments, docstrings and layout do not count.
+Snakemake sees the text of a script only. The code fingerprint covers every library module that the script imports,
+directly or through others, by its syntax tree. Comments, docstrings, layout, import statements and the names and
+order of the files do not count, nor does the version of Python: moving a module changes no fingerprint.
 """
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files", "ccdcgan.interruption"}
+PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files", "ccdcgan.interruption", "ccdcgan.parallel"}
 """Modules that change no result."""
+
+ENGINE_MODULES = {
+    "mlip": ("ccdcgan.relaxation.mlip", "ccdcgan.relaxation.force_fields"),
+    "vasp": ("ccdcgan.relaxation.vasp", "ccdcgan.relaxation.potcars"),
+    "gpaw": ("ccdcgan.relaxation.gpaw",),
+    "ase": ("ccdcgan.relaxation.ase_potentials",),
+}
+"""Relaxation engine -> the modules that are its own; what only they import counts for them only."""
+
+RELAXATION_CODE = {
+    "mlip": "9f46bd34e61b",
+    "vasp": "ccdcb244520c",
+    "gpaw": "f558f0f800b2",
+    "ase": "54b3e856d11b",
+}
+"""Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
+
+SAME_RELAXATIONS = ("960d04f5bc9a",)
+"""Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
+
+The journals that they wrote remain valid. Whoever changes the code of a relaxation decides: if its results stay the
+same, the fingerprint that was valid before is added here and RELAXATION_CODE is updated; if not, this is emptied.
+"""
 
 
 @cache
-def code_fingerprint(script: str) -> str:
-    """Return 12 hexadecimal digits for the library code behind ``workflow_scripts/{script}.py``."""
-    text = "".join(_skeleton(path) for path in sorted(library_behind(script)))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def code_fingerprint(script: str, engine: str | None = None) -> str:
+    """Return 12 hexadecimal digits for the library code behind ``workflow_scripts/{script}.py``.
+
+    Args:
+        script: Name of the script, without its ending.
+        engine: Relaxation engine that the script uses; the modules of the other engines are left out. None: all count.
+    """
+    texts = sorted(filter(None, map(_skeleton, library_behind(script, engine))))
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 def file_fingerprint(path: str | Path) -> str:
@@ -26,13 +56,30 @@ def file_fingerprint(path: str | Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
 
 
-def library_behind(script: str) -> set[Path]:
-    """Return the files of all library modules that a script imports, directly or through others."""
+def earlier_relaxations(engine: str, code: str) -> tuple[str, ...]:
+    """Return the earlier code fingerprints under which the relaxations of ``code`` are in the journals, too.
+
+    Args:
+        engine: Relaxation engine.
+        code: Code fingerprint of the present relaxation.
+    """
+    return SAME_RELAXATIONS if RELAXATION_CODE.get(engine) == code else ()
+
+
+def library_behind(script: str, engine: str | None = None) -> set[Path]:
+    """Return the files of all library modules that a script imports, directly or through others.
+
+    Args:
+        script: Name of the script, without its ending.
+        engine: As for :func:`code_fingerprint`.
+    """
+    others = [module for name, own in ENGINE_MODULES.items() if engine not in (None, name) for module in own]
+    left_out = {_file_of(module) for module in others}
     modules: set[Path] = set()
     waiting = sorted(_imports(SCRIPTS / f"{script}.py"))
     while waiting:
         path = waiting.pop()
-        if path not in modules:
+        if path not in modules and path not in left_out:
             modules.add(path)
             waiting.extend(_imports(path))
     return modules
@@ -62,19 +109,38 @@ def _imports(path: Path) -> frozenset[Path]:
 
 
 def _file_of(module: str) -> Path | None:
-    """Return the file of a library module, or None if the name is no module (a function, say)."""
+    """Return the file of a library module, or None if the name is not a module (a function, say)."""
     base = SCRIPTS.joinpath(*module.split("."))
     return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
 
 
 @cache
 def _skeleton(path: Path) -> str:
-    """Return the syntax of a module without docstrings, which are taken out of its tree: they import nothing."""
-    tree = _tree(path)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                body[0] = ast.Pass()
-    return ast.dump(tree)
+    """Return the syntax of a module without docstrings and import statements; empty if nothing else is in it."""
+    return "\n".join(_described(statement) for statement in _statements(_tree(path).body))
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a body that count: no import statements, no text that stands by itself."""
+    for statement in body:
+        text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if not isinstance(statement, ast.Import | ast.ImportFrom) and not text:
+            yield statement
+
+
+def _described(node: object) -> str:
+    """Return a node of a syntax tree as text that does not depend on the version of Python.
+
+    :func:`ast.dump` shows the empty fields that newer versions add.
+    """
+    if isinstance(node, list):
+        return f"[{', '.join(map(_described, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = []
+    for name, value in ast.iter_fields(node):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            value = list(_statements(value))
+        if value not in (None, []) and not isinstance(value, ast.expr_context):
+            fields.append(f"{name}={_described(value)}")
+    return f"{type(node).__name__}({', '.join(fields)})"

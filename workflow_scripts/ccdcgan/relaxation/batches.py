@@ -38,6 +38,7 @@ def relax_batch(
     batch: str,
     work_dir: str | Path | None = None,
     code: str = "",
+    earlier_code: Sequence[str] = (),
     known_journals: Sequence[str | Path] = (),
 ) -> list[Crystal]:
     """Relax crystals in order with the engine of ``config`` (the ``relaxation`` section); return all of them.
@@ -47,7 +48,8 @@ def relax_batch(
     failed, now or before it came here, keeps the geometry it came with; its energy is NaN.
 
     journal_dir: the journals of all batches, ``{batch}.jsonl``; a batch that is already being worked on
-    elsewhere is waited for. code: a fingerprint of the library; results of other code are not reused.
+    elsewhere is waited for. code: a fingerprint of the library; results of other code are not reused, but for those
+    of earlier_code, fingerprints of versions that relax crystals in the same way.
     known_journals: folders of earlier runs' journals, whose results are taken too.
     Raises InputError where the engine cannot start at all; an exception inside one relaxation is that
     crystal's ``engine_error``.
@@ -61,7 +63,10 @@ def relax_batch(
         for folder in (*known_journals, journal_dir):
             records |= _read_journals(Path(folder))
         keys = [
-            "" if crystal.info.get("status") == "failed" else _key(crystal, identified, code) for crystal in crystals
+            ""
+            if crystal.info.get("status") == "failed"
+            else _known_key(crystal, identified, (code, *earlier_code), records)
+            for crystal in crystals
         ]
         elements = {
             element.symbol
@@ -102,6 +107,12 @@ def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
             "code": code,
         }
     )
+
+
+def _known_key(crystal: Crystal, identified: dict[str, Any], codes: Sequence[str], records: Mapping[str, Any]) -> str:
+    """Return the key of a relaxation with the first of ``codes`` that ``records`` has; with the very first if none."""
+    keys = [_key(crystal, identified, code) for code in codes]
+    return next((key for key in keys if key in records), keys[0])
 
 
 def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key: str) -> dict[str, Any]:

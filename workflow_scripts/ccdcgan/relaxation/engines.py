@@ -6,7 +6,6 @@ also have ``.label`` (their name in tables) and ``.check_elements(elements)``, w
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from pymatgen.core import Structure
 from ccdcgan.errors import InputError
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
-from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, optimizer_class
+from ccdcgan.relaxation.stages import Relaxation
 
 PACKAGES = {
     "mlip": ("sevenn", "torch", "ase"),
@@ -28,7 +27,6 @@ PACKAGES = {
 """The engines, and the packages whose versions are part of what they return."""
 
 ENGINES = tuple(PACKAGES)
-CALCULATORS = ("emt", "lj")
 
 
 class Engine(Protocol):
@@ -44,50 +42,6 @@ class Engine(Protocol):
 
     def make(self, structure: Structure) -> Job | Flow:
         """Return the job or flow that relaxes one crystal."""
-
-
-@dataclass
-class AseRelaxMaker(StagedRelaxMaker):
-    """Relax crystals with one of ASE's own toy potentials: for tests, never for results.
-
-    calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with
-    epsilon 1 eV and sigma 2.5 angstrom for every element).
-    """
-
-    name: str = "ase relax"
-    calculator: str = "emt"
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot run before anything does; raises InputError."""
-        if self.calculator not in CALCULATORS:
-            raise InputError(
-                f"relaxation.ase.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
-            )
-        optimizer_class(self.optimizer)
-
-    @property
-    def label(self) -> str:
-        """The calculator's name, as tables name this engine."""
-        return self.calculator
-
-    def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element the calculator does not know."""
-        from ase.calculators.emt import parameters
-
-        if self.calculator == "emt":
-            for element in sorted(elements - set(parameters)):
-                raise InputError(
-                    f"relaxation.ase.calculator emt knows no {element}, only {', '.join(parameters)}; "
-                    "it is for tests: choose the engine mlip, vasp or gpaw."
-                )
-
-    def stages(self, structure: Structure) -> list[Stage]:
-        """Return the one stage there is."""
-        from ase.calculators.emt import EMT
-        from ase.calculators.lj import LennardJones
-
-        calculator = EMT() if self.calculator == "emt" else LennardJones(epsilon=1.0, sigma=2.5, rc=7.5)
-        return [Stage(self.calculator, calculator)]
 
 
 def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -> Engine:
@@ -120,6 +74,8 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
         from ccdcgan.relaxation.gpaw import GpawRelaxMaker
 
         return GpawRelaxMaker(**shared, work_dir=str(work_dir or Path.cwd()), **config.get("gpaw", {}))
+    from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
+
     return AseRelaxMaker(**shared, **config.get("ase", {}))
 
 

@@ -1,0 +1,54 @@
+"""The engine ``ase``: potentials that come with ASE, for tests of the workflow only."""
+
+from dataclasses import dataclass
+
+from pymatgen.core import Structure
+
+from ccdcgan.errors import InputError
+from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
+
+CALCULATORS = ("emt", "lj")
+
+
+@dataclass
+class AseRelaxMaker(StagedRelaxMaker):
+    """Relax crystals with one of ASE's own toy potentials: for tests, never for results.
+
+    calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with
+    epsilon 1 eV and sigma 2.5 angstrom for every element).
+    """
+
+    name: str = "ase relax"
+    calculator: str = "emt"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run before anything does; raises InputError."""
+        if self.calculator not in CALCULATORS:
+            raise InputError(
+                f"relaxation.ase.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
+            )
+        optimizer_class(self.optimizer)
+
+    @property
+    def label(self) -> str:
+        """The calculator's name, as tables name this engine."""
+        return self.calculator
+
+    def check_elements(self, elements: set[str]) -> None:
+        """Raise InputError naming the first element the calculator does not know."""
+        from ase.calculators.emt import parameters
+
+        if self.calculator == "emt":
+            for element in sorted(elements - set(parameters)):
+                raise InputError(
+                    f"relaxation.ase.calculator emt knows no {element}, only {', '.join(parameters)}; "
+                    "it is for tests: choose the engine mlip, vasp or gpaw."
+                )
+
+    def stages(self, structure: Structure) -> list[Stage]:
+        """Return the one stage there is."""
+        from ase.calculators.emt import EMT
+        from ase.calculators.lj import LennardJones
+
+        calculator = EMT() if self.calculator == "emt" else LennardJones(epsilon=1.0, sigma=2.5, rc=7.5)
+        return [Stage(self.calculator, calculator)]
