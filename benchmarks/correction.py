@@ -32,10 +32,10 @@ from ccdcgan.energy_corrections import (  # noqa: E402
     rms,
 )
 from ccdcgan.figures import style  # noqa: E402
-from ccdcgan.files import atomic_path  # noqa: E402
 from ccdcgan.measured import measured_points  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS  # noqa: E402
 from ccdcgan.thermodynamics import convex_hull, hull_distance  # noqa: E402
+from ccdcgan.utils.files import atomic_path  # noqa: E402
 
 RANGES = {
     "PBE below -0.1 eV/atom": (-np.inf, -0.1),

@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_script
 
 from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
 
-from ccdcgan.parallel import parallel_map  # noqa: E402
 from ccdcgan.structures import Crystal, read_set  # noqa: E402
 from ccdcgan.uniqueness import Uniqueness  # noqa: E402
+from ccdcgan.utils.parallel import parallel_map  # noqa: E402
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 

@@ -18,8 +18,8 @@ if workflow.modifier.skip_configfile:  # a module of another workflow, which may
     update_config(config, given)
 
 try:
-    from ccdcgan.errors import InputError
-    from ccdcgan.files import fingerprint
+    from ccdcgan.utils.errors import InputError
+    from ccdcgan.utils.files import fingerprint
     from ccdcgan.measured import MEASURED, measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.errors import InputError
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.structures import Crystal, read_set, write_set
+from ccdcgan.utils.errors import InputError
 from tests.alloys import alloys, config, copper, outcome
 
 

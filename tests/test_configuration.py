@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.configuration import as_typed, check_configuration, in_one_order, read_schema
 from tests.conftest import ROOT, Workflow
 

@@ -18,7 +18,6 @@ from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa
 from ccdcgan.crystal_graph import encode_crystals  # noqa: E402
 from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network  # noqa: E402
 from ccdcgan.descriptors import descriptor_names, descriptors  # noqa: E402
-from ccdcgan.errors import InputError  # noqa: E402
 from ccdcgan.flow import EulerSteps, guided  # noqa: E402
 from ccdcgan.free_crystals import free_crystals  # noqa: E402
 from ccdcgan.gan_networks import in_precision  # noqa: E402
@@ -26,6 +25,7 @@ from ccdcgan.gaussian_process import GaussianProcess, fit  # noqa: E402
 from ccdcgan.generation import load_generator  # noqa: E402
 from ccdcgan.properties import build_objective  # noqa: E402
 from ccdcgan.structures import Crystal, standard_cell  # noqa: E402
+from ccdcgan.utils.errors import InputError  # noqa: E402
 from ccdcgan.voxels import Geometry  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")

@@ -10,10 +10,10 @@ from pymatgen.core import Composition, Lattice, Structure
 from ccdcgan.crystal_process import CrystalProcess
 from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
 from ccdcgan.energy_corrections import Points, best_form, correction_of, fit_forms, read_points, rms
-from ccdcgan.errors import InputError
-from ccdcgan.files import write_csv
 from ccdcgan.measured import measured_points
 from ccdcgan.structures import Crystal, write_set
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import write_csv
 from tests.alloys import copper_gold
 
 FORMULAS = ["Cu3Au", "Cu2Au", "CuAu", "Cu2Au3", "CuAu2", "CuAu3", "Cu3Au2", "CuAu4"]

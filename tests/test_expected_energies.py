@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ccdcgan import likelihood
-from ccdcgan.errors import InputError
 from ccdcgan.expected_energies import learn_expected_energies
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.errors import InputError
 from tests.alloys import copper_gold
 
 ELEMENTS = ["Au", "Cu"]

@@ -17,7 +17,6 @@ from optimade.utils import insert_from_jsonl
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 
-from ccdcgan.errors import InputError
 from ccdcgan.exports.optimade import PREFIX, write_optimade
 from ccdcgan.exports.structure_files import (
     cif_name,
@@ -27,9 +26,10 @@ from ccdcgan.exports.structure_files import (
     write_extxyz,
 )
 from ccdcgan.exports.tables import export_table, write_tables
-from ccdcgan.files import read_csv
 from ccdcgan.report_figures import ALTERNATIVES
 from ccdcgan.structures import Crystal, from_atoms, read_set
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow
 
 

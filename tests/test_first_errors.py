@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.configuration import KNOWN_ELEMENTS, check_configuration
 from ccdcgan_workflow.jobs import failure_in_words
 from tests.conftest import ROOT, TOY, Workflow

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.errors import InputError
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
+from ccdcgan.utils.errors import InputError
 from tests.alloys import BI2SE3, GUARDS, copper, copper_gold
 
 

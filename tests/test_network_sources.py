@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from ccdcgan.errors import InputError
 from ccdcgan.prototypes import collect_prototypes
 from ccdcgan.prototypes.kept import check_kept
+from ccdcgan.utils.errors import InputError
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 from tests.servers import serving
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 from tests.conftest import Workflow
 
 keras = pytest.importorskip("keras")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ccdcgan.files import read_csv
 from ccdcgan.report_tables import Table
+from ccdcgan.utils.files import read_csv
 from ccdcgan_workflow.results import PAGES, markdown, numbers_of, put_between_marks
 from tests.conftest import Workflow
 

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from ccdcgan import columns
-from ccdcgan.errors import InputError
-from ccdcgan.files import read_csv
 from ccdcgan.report_tables import scatter_table
 from ccdcgan.report_words import trust
 from ccdcgan.scatter import scatter
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ccdcgan.progress import Progress, in_words
+from ccdcgan.utils.progress import Progress, in_words
 from ccdcgan_workflow import job_states
 from ccdcgan_workflow.job_states import job_state, read_states
 from ccdcgan_workflow.status import begun, describe, rule_statuses
@@ -39,7 +39,7 @@ def reached(done: int, total: int, left: float | None, lost: dict | None = None)
 def test_progress_counts_and_estimates(monkeypatch, caplog):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    with caplog.at_level(logging.INFO, logger="ccdcgan.progress"):
+    with caplog.at_level(logging.INFO, logger="ccdcgan.utils.progress"):
         progress = Progress(10, "relaxing 003", done=2, unit="crystals")
         now[0] = 20.0
         progress.advance(2, "1 failed", ["too_close"])

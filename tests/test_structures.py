@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import SymmOp
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import read_csv, write_csv
 from ccdcgan.structures import (
     Crystal,
     compact_positions,
@@ -18,6 +16,8 @@ from ccdcgan.structures import (
     standard_cell,
     write_set,
 )
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import read_csv, write_csv
 from tests.crystals import REAL, bi2se3
 
 

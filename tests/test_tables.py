@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from ccdcgan import columns
-from ccdcgan.files import read_csv
+from ccdcgan.utils.files import read_csv
 from ccdcgan_workflow.tables import PAGE, TABLES, tables_page
 from tests.conftest import Workflow
 

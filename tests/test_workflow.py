@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from ccdcgan.database import hull_of
-from ccdcgan.files import read_csv
 from ccdcgan.schemes import trained
 from ccdcgan.selection import most_promising
 from ccdcgan.structures import read_set
+from ccdcgan.utils.files import read_csv
 from tests.conftest import ROOT, TOY, Workflow
 from tests.test_faults import copy_until
 

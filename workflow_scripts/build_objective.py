@@ -4,8 +4,8 @@ from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
     from ccdcgan.constraint import load_constraint
-    from ccdcgan.files import read_csv, save_model
     from ccdcgan.properties import build_objective, scale_of
+    from ccdcgan.utils.files import read_csv, save_model
 
     targets = snakemake.params.properties
     names = [target["name"] for target in targets]

@@ -8,11 +8,11 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.prototypes")
 
 with job(snakemake):
-    from ccdcgan.files import write_csv, write_text
     from ccdcgan.prototypes import collect_prototypes
     from ccdcgan.prototypes.kept import check_kept, describe_sources
     from ccdcgan.structures import write_set
     from ccdcgan.substitution import describe_drops
+    from ccdcgan.utils.files import write_csv, write_text
 
     params, inputs = snakemake.params, dict(snakemake.input.items())
     fetched = {

@@ -9,10 +9,10 @@ log = logging.getLogger("ccdcgan.database")
 with job(snakemake):
     from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
     from ccdcgan.energy_corrections import correction_of
-    from ccdcgan.errors import InputError
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
+    from ccdcgan.utils.errors import InputError
+    from ccdcgan.utils.files import read_csv, write_csv
 
     elements = snakemake.params.elements
     references = read_csv(snakemake.input.references).set_index("element")["energy_per_atom"].to_dict()

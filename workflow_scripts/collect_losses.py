@@ -3,8 +3,8 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import losses_by_reason
+    from ccdcgan.utils.files import read_csv, write_csv
 
     inputs = snakemake.input
     counts = dict(zip(snakemake.params.schemes, map(read_csv, inputs.losses), strict=True))

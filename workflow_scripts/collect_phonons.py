@@ -9,7 +9,7 @@ with job(snakemake):
 
     from ccdcgan.figures.phonons import phonon_bands
     from ccdcgan.figures.style import save_figure
-    from ccdcgan.files import read_csv, write_csv
+    from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output = snakemake.input, snakemake.output
     tables = [table for table in map(read_csv, inputs.tables) if len(table)]

@@ -7,9 +7,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.thermodynamics")
 
 with job(snakemake):
-    from ccdcgan.files import write_csv
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.thermodynamics import lowest_references
+    from ccdcgan.utils.files import write_csv
 
     crystals = [crystal for path in snakemake.input for crystal in read_set(path)]
     references = lowest_references(crystals, snakemake.params.elements)

@@ -8,8 +8,8 @@ log = logging.getLogger("ccdcgan.baselines")
 
 with job(snakemake):
     from ccdcgan.baselines import compare_with_baselines
-    from ccdcgan.files import read_csv, write_csv
-    from ccdcgan.seeds import derive_seed
+    from ccdcgan.utils.files import read_csv, write_csv
+    from ccdcgan.utils.seeds import derive_seed
 
     inputs, params = snakemake.input, snakemake.params
     parities = dict(zip(params.held_out_by, map(read_csv, inputs.parities), strict=True))

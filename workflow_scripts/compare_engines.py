@@ -7,10 +7,10 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.verification")
 
 with job(snakemake):
-    from ccdcgan.files import write_csv
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.utils.files import write_csv
     from ccdcgan.verification import compare, correction_points
 
     inputs, params = snakemake.input, snakemake.params

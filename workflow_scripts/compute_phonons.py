@@ -9,11 +9,11 @@ log = logging.getLogger("ccdcgan.phonons")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.phonons import COLUMNS, judge
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.structures import read_set
     from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.utils.files import read_csv, write_csv
     from ccdcgan.verification import best_distinct, with_distinct
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params

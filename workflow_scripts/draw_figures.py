@@ -8,9 +8,9 @@ with job(snakemake):
     import numpy as np
 
     from ccdcgan import figures
-    from ccdcgan.files import read_arrays, read_csv
     from ccdcgan.reconstruction_examples import load_examples
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import read_arrays, read_csv
 
     inputs, params = snakemake.input, snakemake.params
     database, candidates, summary = (read_csv(path) for path in (inputs.database, inputs.candidates, inputs.summary))

@@ -10,8 +10,8 @@ with job(snakemake):
     from ccdcgan.exports.optimade import write_optimade
     from ccdcgan.exports.structure_files import in_table_order, write_ase_database, write_cif_archive, write_extxyz
     from ccdcgan.exports.tables import export_table, write_tables
-    from ccdcgan.files import read_csv
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import read_csv
 
     inputs, output = snakemake.input, snakemake.output
     table = export_table(read_csv(inputs.candidates))

@@ -4,10 +4,10 @@ from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
     from ccdcgan.constraint import load_constraint
-    from ccdcgan.files import save_model
     from ccdcgan.flow import guided
     from ccdcgan.generation import load_generator
     from ccdcgan.latent_optimisation import optimised
+    from ccdcgan.utils.files import save_model
 
     inputs, pull = snakemake.input, {"guided-flow": guided, "optimised-flow": optimised}[snakemake.wildcards.scheme]
     generator, constraint = load_generator(inputs.generator), load_constraint(inputs.constraint)

@@ -9,12 +9,12 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
     from ccdcgan.energy_corrections import correction_of
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import find_repeats
     from ccdcgan.novelty import displacement, find_known, known_structures
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, elements = snakemake.input, snakemake.params.elements
     references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()

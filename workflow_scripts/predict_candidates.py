@@ -8,9 +8,9 @@ with job(snakemake):
 
     from ccdcgan.constraint import load_constraint, predict
     from ccdcgan.expected_energies import learn_expected_energies
-    from ccdcgan.files import read_arrays, write_csv
     from ccdcgan.splits import relaxed_for_training
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import read_arrays, write_csv
 
     inputs, params = snakemake.input, snakemake.params
     model = load_constraint(inputs.constraint)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ccdcgan.files import write_csv
+from ccdcgan.utils.files import write_csv
 from ccdcgan_workflow.costs import costs, costs_in_words, finished_jobs
 
 params = snakemake.params

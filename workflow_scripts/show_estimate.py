@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.costs import estimate, estimate_in_words, finished_jobs, planned_work
 from ccdcgan_workflow.status import ask_snakemake
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.job_states import read_states
 from ccdcgan_workflow.status import ask_snakemake, begun, describe, rule_statuses
 

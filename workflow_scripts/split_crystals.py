@@ -7,9 +7,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.split")
 
 with job(snakemake):
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.splits import kinds_of_prototypes, split_training
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import read_csv, write_csv
 
     params = snakemake.params
     table = split_training(

@@ -10,12 +10,12 @@ log = logging.getLogger("ccdcgan.substitution")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.errors import InputError
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.rounds import join, new_candidates
     from ccdcgan.structures import read_set, write_set
     from ccdcgan.substitution import SubstitutionRules, describe_drops, substitute
     from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.utils.errors import InputError
+    from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params = snakemake.input, snakemake.params
     fewest, most = params.n_elements

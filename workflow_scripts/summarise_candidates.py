@@ -9,8 +9,8 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.files import read_csv, write_csv
     from ccdcgan.metrics import database_counts, evaluate_scheme
+    from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     evaluated = [

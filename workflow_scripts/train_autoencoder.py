@@ -6,11 +6,11 @@ from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
     from ccdcgan.autoencoders import save_autoencoder, train_autoencoder
-    from ccdcgan.files import exclusive, read_csv, write_text
-    from ccdcgan.seeds import derive_seed
     from ccdcgan.sources import training_sources
     from ccdcgan.structures import read_set
     from ccdcgan.training import precision_policy, set_determinism
+    from ccdcgan.utils.files import exclusive, read_csv, write_text
+    from ccdcgan.utils.seeds import derive_seed
 
     inputs, params, network = snakemake.input, snakemake.params, snakemake.wildcards.network
     seed = derive_seed(params.seed, "autoencoder", network)

@@ -12,11 +12,11 @@ with job(snakemake):
     from ccdcgan.constraint import load_constraint
     from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.equivalents import oriented_graphs
-    from ccdcgan.files import exclusive, save_model, write_text
     from ccdcgan.generators import train_generator
     from ccdcgan.probe import make_probe
-    from ccdcgan.seeds import derive_seed
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import exclusive, save_model, write_text
+    from ccdcgan.utils.seeds import derive_seed
 
     inputs, params, scheme = snakemake.input, snakemake.params, snakemake.wildcards.scheme
     constraint, settings, seed = inputs.get("constraint"), params.settings, derive_seed(params.seed, "gan")

@@ -13,10 +13,10 @@ with job(snakemake):
     from ccdcgan.constraint import predict
     from ccdcgan.constraint_choice import train_chosen_constraint
     from ccdcgan.crystal_graph import load_graphs
-    from ccdcgan.files import read_csv, save_model, write_csv, write_text
     from ccdcgan.properties import property_values
-    from ccdcgan.seeds import derive_seed
     from ccdcgan.splits import split_held_out
+    from ccdcgan.utils.files import read_csv, save_model, write_csv, write_text
+    from ccdcgan.utils.seeds import derive_seed
 
     params, inputs, output, name = snakemake.params, snakemake.input, snakemake.output, snakemake.wildcards.property
     graphs, table = load_graphs(inputs.graphs), read_csv(inputs.table)

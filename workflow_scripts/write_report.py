@@ -11,7 +11,6 @@ log = logging.getLogger("ccdcgan.report")
 
 with job(snakemake):
     from ccdcgan.exports import short_summary, write_best
-    from ccdcgan.files import read_arrays, read_csv, write_text
     from ccdcgan.provenance import describe_versions
     from ccdcgan.report import render_report
     from ccdcgan.report_candidates import views
@@ -19,6 +18,7 @@ with job(snakemake):
     from ccdcgan.report_provenance import cost_table, machine_table
     from ccdcgan.report_tables import best_candidates
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.files import read_arrays, read_csv, write_text
 
     inputs, output, config = snakemake.input, snakemake.output, snakemake.params.settings
     tables = {name: read_csv(inputs[name]) for name in snakemake.params.tables}

@@ -8,9 +8,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.vasp")
 
 with job(snakemake):
-    from ccdcgan.progress import track
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.structures import read_set
+    from ccdcgan.utils.progress import track
 
     settings = snakemake.params.settings
     # Nothing is run, so the inputs can be reviewed where neither VASP nor its POTCARs are.

@@ -16,12 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import save_model
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
 from ccdcgan.training import training_identity
 from ccdcgan.training_loop import stretches
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import save_model
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ import pandas as pd
 import tensorflow as tf
 
 from ccdcgan.dense_networks import ToRows
-from ccdcgan.errors import InputError
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.gaussian_process import GaussianProcess
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.seeds import derive_seed
 from ccdcgan.training import precision_policy, set_determinism, training_identity
 from ccdcgan.training_loop import stretches
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 

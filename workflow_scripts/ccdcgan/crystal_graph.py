@@ -17,9 +17,9 @@ import numpy as np
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.corrections import read_lattices, read_sites
 from ccdcgan.decoding import MISSING, Decoded, assemble_crystal
-from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import atomic_path
 from ccdcgan.voxels import Geometry, encode_batch
 
 log = logging.getLogger(__name__)

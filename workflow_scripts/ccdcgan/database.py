@@ -8,9 +8,9 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.energy_corrections import UNCORRECTED, Correction
-from ccdcgan.errors import InputError
 from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.thermodynamics import convex_hull, formation_energy, hull_distance
+from ccdcgan.utils.errors import InputError
 
 SPACE_GROUP_TOLERANCE = 0.1
 """Distance (angstrom) within which a relaxed crystal counts as symmetric."""

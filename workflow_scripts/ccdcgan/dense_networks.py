@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.seeds import derive_seed
 
 SMALLEST_SPREAD = 1e-4
 """Standard deviation below which a pixel counts as the same in all crystal graphs."""

@@ -17,10 +17,10 @@ import pandas as pd
 from pymatgen.core import Composition, Structure
 
 from ccdcgan.crystal_process import CrystalProcess
-from ccdcgan.errors import InputError
-from ccdcgan.files import read_csv
 from ccdcgan.measured import MEASURED, measured_points
 from ccdcgan.structures import read_set
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import read_csv
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ccdcgan.crystal_process import CrystalProcess
-from ccdcgan.errors import InputError
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.errors import InputError
 
 
 def learn_expected_energies(

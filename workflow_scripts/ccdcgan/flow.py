@@ -22,7 +22,7 @@ from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, own_share
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.seeds import derive_seed
 
 
 class EulerSteps(keras.layers.Layer):

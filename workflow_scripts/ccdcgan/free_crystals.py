@@ -18,8 +18,8 @@ from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.descriptors import descriptors
 from ccdcgan.equivalents import encode_like, orientations
-from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal, lattice_from_parameters
+from ccdcgan.utils.seeds import derive_seed
 from ccdcgan.voxels import refusal
 
 

@@ -15,13 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.errors import InputError
 from ccdcgan.gan_networks import build_discriminator, build_generator, in_precision
 from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, own_share
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.seeds import derive_seed
 
 TERMS = ("mean", "exp")
 

@@ -9,8 +9,8 @@ explicit seeds; :func:`in_precision` gives a copy that computes in a lower preci
 import keras
 import tensorflow as tf
 
-from ccdcgan.errors import InputError
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.seeds import derive_seed
 
 LEAK = 0.2
 """Slope of LeakyReLU for negative arguments."""

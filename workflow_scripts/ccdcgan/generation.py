@@ -19,14 +19,14 @@ from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.decoding import Decoded
 from ccdcgan.dense_networks import ToGraph
-from ccdcgan.errors import InputError
-from ccdcgan.files import write_arrays, write_csv
 from ccdcgan.flow import EulerSteps
 from ccdcgan.latent_optimisation import OptimisedFlow
-from ccdcgan.progress import Progress
 from ccdcgan.repair import closest, expand
-from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal, write_set
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import write_arrays, write_csv
+from ccdcgan.utils.progress import Progress
+from ccdcgan.utils.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 

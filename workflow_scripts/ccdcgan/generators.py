@@ -17,7 +17,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.errors import InputError
 from ccdcgan.flow import FlowTraining
 from ccdcgan.gan import GanTraining
 from ccdcgan.generator_training import Training
@@ -26,6 +25,7 @@ from ccdcgan.replicas import replicas
 from ccdcgan.schemes import SCHEMES, trained
 from ccdcgan.training import precision_policy, set_determinism, training_identity
 from ccdcgan.training_loop import stretches
+from ccdcgan.utils.errors import InputError
 from ccdcgan.vae import VaeTraining
 
 log = logging.getLogger(__name__)

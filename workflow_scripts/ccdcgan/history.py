@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ccdcgan.files import atomic_path
+from ccdcgan.utils.files import atomic_path
 
 
 class History:

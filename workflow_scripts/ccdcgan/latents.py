@@ -11,10 +11,10 @@ import pandas as pd
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, disassemble
-from ccdcgan.progress import Progress
 from ccdcgan.reconstruction import compare
-from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal, shortest_distance
+from ccdcgan.utils.progress import Progress
+from ccdcgan.utils.seeds import derive_seed
 
 SATURATED = 0.99
 """Absolute value above which a component of a latent, a tanh, is saturated."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 
 def learning_rate(settings: Mapping[str, Any]) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -17,9 +17,9 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from ccdcgan.progress import track
 from ccdcgan.relaxation.stages import StagedRelaxMaker
 from ccdcgan.structures import Crystal, symmetrised
+from ccdcgan.utils.progress import track
 
 SYMPREC = 0.01
 """Distance (angstrom) within which sites count as symmetric: fewer displacements do."""

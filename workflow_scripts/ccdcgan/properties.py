@@ -20,8 +20,8 @@ import pandas as pd
 from pymatgen.core import Composition
 from scipy.constants import atomic_mass
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import read_csv
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import read_csv
 
 CUBIC_ANGSTROM_IN_CM3 = 1e-24
 

@@ -15,7 +15,7 @@ from ccdcgan.dense_networks import Standardisation, ToRows, residual_network
 from ccdcgan.free_crystals import FreeCrystals
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.seeds import derive_seed
 
 
 class ReadingTraining:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan.columns import is_true
-from ccdcgan.files import read_arrays, write_arrays
 from ccdcgan.structures import Crystal, read_set, write_set
+from ccdcgan.utils.files import read_arrays, write_arrays
 
 
 @dataclass(frozen=True)

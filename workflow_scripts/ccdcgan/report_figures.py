@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccdcgan.errors import InputError
 from ccdcgan.figures.style import DPI
+from ccdcgan.utils.errors import InputError
 
 CAPTIONS = Path(__file__).parent / "templates/captions"
 CSS_DPI = 112

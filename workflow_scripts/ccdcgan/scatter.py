@@ -6,7 +6,7 @@ import pandas as pd
 
 from ccdcgan import columns
 from ccdcgan.columns import scheme_label
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 COLUMNS = ("scheme", "quantity", "n_runs", "mean", "standard_deviation", "lowest", "highest", "unit")
 

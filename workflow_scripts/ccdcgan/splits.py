@@ -9,9 +9,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ccdcgan.columns import SAME_AS
-from ccdcgan.errors import InputError
-from ccdcgan.seeds import derive_seed
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.seeds import derive_seed
 
 
 def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: int) -> np.ndarray:

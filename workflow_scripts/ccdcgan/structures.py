@@ -12,8 +12,8 @@ import spglib
 from ase import Atoms
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import atomic_path
 
 SYMPREC = 0.01
 """Distance (angstrom) within which two positions count as symmetric when the primitive cell is sought."""

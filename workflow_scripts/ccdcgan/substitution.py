@@ -15,9 +15,9 @@ from scipy.constants import Avogadro
 
 from ccdcgan.assignments import Assignments
 from ccdcgan.columns import SAME_AS
-from ccdcgan.parallel import parallel_map
 from ccdcgan.structures import Crystal, shortest_distance
 from ccdcgan.uniqueness import Uniqueness
+from ccdcgan.utils.parallel import parallel_map
 
 USUAL_BOND = 2.5
 """Shortest distance (angstrom) given to a crystal before its bonds are sought, whatever its prototype's scale."""

@@ -6,8 +6,8 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
-from ccdcgan.errors import InputError
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.errors import InputError
 
 
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path, fingerprint
-from ccdcgan.interruption import defer, leave_if_asked
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import atomic_path, fingerprint
+from ccdcgan.utils.interruption import defer, leave_if_asked
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ccdcgan.errors import InputError
 from ccdcgan.history import History
-from ccdcgan.interruption import asked
-from ccdcgan.progress import Progress
 from ccdcgan.training import load_checkpoint, save_checkpoint
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.interruption import asked
+from ccdcgan.utils.progress import Progress
 
 
 @dataclass

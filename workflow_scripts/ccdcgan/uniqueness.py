@@ -19,7 +19,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from ccdcgan.matching import Screen, Shape
-from ccdcgan.parallel import parallel_map
+from ccdcgan.utils.parallel import parallel_map
 
 Verdict = tuple[str, int] | None
 

@@ -17,7 +17,7 @@ from ccdcgan.generator_training import Training
 from ccdcgan.moving_average import MovingAverage
 from ccdcgan.optimizers import adam
 from ccdcgan.replicas import descend, own_share
-from ccdcgan.seeds import derive_seed
+from ccdcgan.utils.seeds import derive_seed
 
 LOG_VARIANCES = (-12.0, 6.0)
 """The logarithm of a code's variance is held in this range."""

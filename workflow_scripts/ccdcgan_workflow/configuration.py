@@ -9,7 +9,7 @@ import jsonschema
 import yaml
 from ase.data import atomic_numbers
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 KNOWN_ELEMENTS = {
     "mlip": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 95 and not 83 < number < 89},

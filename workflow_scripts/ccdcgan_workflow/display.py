@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ccdcgan.progress import clock
+from ccdcgan.utils.progress import clock
 from ccdcgan_workflow.job_states import read_states
 
 TERMINAL_FILE = "CCDCGAN_TERMINAL"

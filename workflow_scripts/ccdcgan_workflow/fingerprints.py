@@ -12,7 +12,13 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PLUMBING = {"ccdcgan.errors", "ccdcgan.progress", "ccdcgan.files", "ccdcgan.interruption", "ccdcgan.parallel"}
+PLUMBING = {
+    "ccdcgan.utils.errors",
+    "ccdcgan.utils.progress",
+    "ccdcgan.utils.files",
+    "ccdcgan.utils.interruption",
+    "ccdcgan.utils.parallel",
+}
 """Modules that change no result."""
 
 ENGINE_MODULES = {

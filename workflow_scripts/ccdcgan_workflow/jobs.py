@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ccdcgan.errors import InputError
-from ccdcgan.interruption import Interrupted, watch
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.interruption import Interrupted, watch
 from ccdcgan_workflow.job_states import job_state
 from ccdcgan_workflow.system_errors import sentence as system_error
 
@@ -88,7 +88,7 @@ def _terminal() -> logging.StreamHandler:
     if not os.path.exists(file):
         return logging.StreamHandler(os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1))
     handler = logging.StreamHandler(open(file, "a", encoding="utf-8", buffering=1))  # noqa: SIM115
-    handler.addFilter(lambda record: record.name != "ccdcgan.progress")
+    handler.addFilter(lambda record: record.name != "ccdcgan.utils.progress")
     return handler
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 _held: list[IO[str]] = []
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pandas as pd
 
 from ccdcgan.figures.losses import stage_counts
-from ccdcgan.files import read_csv, write_text
 from ccdcgan.report_provenance import cost_table, machine_table
 from ccdcgan.report_tables import (
     NO_BREAK,
@@ -32,6 +31,7 @@ from ccdcgan.report_tables import (
     summary_table,
 )
 from ccdcgan.report_words import findings, trust
+from ccdcgan.utils.files import read_csv, write_text
 from ccdcgan_workflow.costs import costs, finished_jobs
 from ccdcgan_workflow.job_states import read_states
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ccdcgan.errors import InputError
-from ccdcgan.progress import clock, in_words
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.progress import clock, in_words
 
 
 @dataclass

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 MENDABLE = {
     errno.ENOSPC: "the disk is full; free some space",

@@ -17,8 +17,8 @@ from optimade.models import EntryInfoResource
 from optimade.server.schemas import ENTRY_INFO_SCHEMAS, retrieve_queryable_properties
 
 from ccdcgan.columns import COLUMNS, title
-from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal
+from ccdcgan.utils.files import atomic_path
 
 PREFIX = "_ccdcgan_"
 UNITS = {"": None, "eV/atom": "eV/{atom}", "eV/angstrom": "eV/Ao", "angstrom": "Ao", "angstrom^3/atom": "Ao3/{atom}"}

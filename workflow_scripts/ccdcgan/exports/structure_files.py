@@ -17,9 +17,9 @@ from ase.db.row import AtomsRow
 from pymatgen.io.cif import CifWriter
 
 from ccdcgan.columns import COLUMNS
-from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path
 from ccdcgan.structures import Crystal, to_atoms, write_set
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import atomic_path
 
 ASE_NAMES: Mapping[str, str] = {"id": "name", "fmax": "largest_force"}
 """Column -> key in the ASE database, which keeps some names for itself."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ccdcgan.columns import COLUMNS, in_order, is_true
-from ccdcgan.files import atomic_path, write_csv
+from ccdcgan.utils.files import atomic_path, write_csv
 
 _COUNTS = ("n_atoms", "n_steps")
 _YES_OR_NO = ("distinct", "novel")

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ccdcgan.files import atomic_path
 from ccdcgan.schemes import SCHEMES
+from ccdcgan.utils.files import atomic_path
 
 P = ParamSpec("P")
 

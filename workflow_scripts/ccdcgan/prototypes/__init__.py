@@ -15,14 +15,14 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan.errors import InputError
-from ccdcgan.parallel import parallel_map
 from ccdcgan.prototypes.aflow import read_aflow
 from ccdcgan.prototypes.files import read_files
 from ccdcgan.prototypes.found import Found, Request
 from ccdcgan.prototypes.oqmd import read_oqmd
 from ccdcgan.prototypes.parts import found_in
 from ccdcgan.structures import Crystal, standard_cell
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.parallel import parallel_map
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import ase.io
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 
-from ccdcgan.errors import InputError
 from ccdcgan.prototypes.found import Found, Request
 from ccdcgan.structures import from_atoms
+from ccdcgan.utils.errors import InputError
 
 PATTERNS = {
     "cif": ("*.cif", "*.mcif"),

@@ -7,9 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import write_text
 from ccdcgan.prototypes.files import files_in
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import write_text
 
 
 def sha256_of(path: str | Path) -> str:

@@ -13,8 +13,8 @@ from mp_api.client import MPRester
 from mp_api.client.core.exceptions import MPRestError
 from pymatgen.core import SETTINGS
 
-from ccdcgan.errors import InputError
 from ccdcgan.prototypes.parts import Row, fetch_parts
+from ccdcgan.utils.errors import InputError
 
 PAGE = 500
 """Crystals in one answer."""

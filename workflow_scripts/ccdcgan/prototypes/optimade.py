@@ -8,8 +8,8 @@ from typing import Any
 from optimade.adapters import Structure as Entry
 from optimade.client import OptimadeClient
 
-from ccdcgan.errors import InputError
 from ccdcgan.prototypes.parts import Row, fetch_parts
+from ccdcgan.utils.errors import InputError
 
 FIELDS = (
     *("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "structure_features"),

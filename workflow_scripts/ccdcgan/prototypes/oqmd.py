@@ -16,12 +16,12 @@ from pathlib import Path
 
 import ase.db
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import atomic_path, exclusive
-from ccdcgan.progress import track
 from ccdcgan.prototypes.found import Found, Request
 from ccdcgan.prototypes.kept import sha256_of, write_provenance
 from ccdcgan.structures import from_atoms
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import atomic_path, exclusive
+from ccdcgan.utils.progress import track
 
 log = logging.getLogger(__name__)
 

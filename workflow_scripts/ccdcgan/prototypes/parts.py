@@ -11,10 +11,10 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from ccdcgan.files import atomic_path, exclusive
-from ccdcgan.progress import Progress
 from ccdcgan.prototypes.found import Found, Request
 from ccdcgan.prototypes.kept import write_provenance
+from ccdcgan.utils.files import atomic_path, exclusive
+from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 

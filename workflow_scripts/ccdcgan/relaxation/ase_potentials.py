@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from pymatgen.core import Structure
 
-from ccdcgan.errors import InputError
 from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
+from ccdcgan.utils.errors import InputError
 
 CALCULATORS = ("emt", "lj")
 

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from jobflow import Flow, Job
 from pymatgen.core import Structure
 
-from ccdcgan.errors import InputError
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.relaxation.stages import Relaxation
+from ccdcgan.utils.errors import InputError
 
 PACKAGES = {
     "mlip": ("sevenn", "torch", "ase"),

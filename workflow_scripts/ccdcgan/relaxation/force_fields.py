@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from ase.calculators.calculator import Calculator
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 FORCE_FIELDS = {
     "MACE-MP-0": "mace",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 
 @dataclass(frozen=True)

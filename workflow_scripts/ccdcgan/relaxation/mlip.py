@@ -14,9 +14,9 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Structure
 
-from ccdcgan.errors import InputError
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS, check_force_field, load_force_field
 from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
+from ccdcgan.utils.errors import InputError
 
 WEIGHTS = {
     "7net-0": "SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 
 def potcar_folder() -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from ccdcgan.errors import InputError
+from ccdcgan.utils.errors import InputError
 
 Item = TypeVar("Item")
 

@@ -19,10 +19,10 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
-from ccdcgan.errors import InputError
-from ccdcgan.files import fingerprint
 from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
 from ccdcgan.structures import from_atoms, to_atoms
+from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.files import fingerprint
 
 OPTIMIZERS = {"BFGS": BFGS, "FIRE": FIRE, "LBFGS": LBFGS}
 

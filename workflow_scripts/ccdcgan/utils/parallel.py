@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
-from ccdcgan.progress import Progress
+from ccdcgan.utils.progress import Progress
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
