@@ -22,8 +22,8 @@ import yaml  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
+from ccdcgan.crystals.structures import from_atoms  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
-from ccdcgan.structures import from_atoms  # noqa: E402
 from ccdcgan.thermodynamics import convex_hull, formation_energy  # noqa: E402
 
 SYMPREC = 0.1

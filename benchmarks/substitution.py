@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_script
 
 from pymatgen.core import Structure  # noqa: E402
 
+from ccdcgan.crystals.structures import Crystal  # noqa: E402
+from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.prototypes import collect_prototypes  # noqa: E402
-from ccdcgan.structures import Crystal  # noqa: E402
 from ccdcgan.substitution import estimate_volume  # noqa: E402
-from ccdcgan.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.utils.parallel import parallel_map  # noqa: E402
 
 ELEMENTS = ("Bi", "Se", "Te", "Mg", "O", "V", "Mn", "Ni")

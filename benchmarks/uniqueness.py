@@ -3,7 +3,7 @@
     python benchmarks/uniqueness.py results/Bi-Se-oqmd/database/prototypes.extxyz --elements Bi Se --crystals 3000
 
 Puts the elements on the prototypes, draws that many crystals, and groups them three ways in one run: by
-``StructureMatcher.group_structures(symmetric=True)``, by ccdcgan.uniqueness with one process, and with more.
+``StructureMatcher.group_structures(symmetric=True)``, by ccdcgan.crystals.uniqueness with one process, and with more.
 """
 
 import argparse
@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_script
 
 from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
 
-from ccdcgan.structures import Crystal, read_set  # noqa: E402
-from ccdcgan.uniqueness import Uniqueness  # noqa: E402
+from ccdcgan.crystals.structures import Crystal, read_set  # noqa: E402
+from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.utils.parallel import parallel_map  # noqa: E402
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
@@ -70,7 +70,7 @@ def main() -> None:
             members[i if verdict is None else verdict[1]].add(i)
         same = {frozenset(group) for group in members.values()} == expected
         verdict = "same grouping" if same else "ANOTHER GROUPING"
-        print(f"ccdcgan.uniqueness, {processes} process(es) {own:9.1f} s   {seconds / own:5.1f} x   {verdict}")
+        print(f"ccdcgan.crystals.uniqueness, {processes} process(es) {own:9.1f} s   {seconds / own:5.1f} x   {verdict}")
         if not same:
             sys.exit(1)
 

@@ -19,7 +19,7 @@ import ase.db  # noqa: E402
 import numpy as np  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
-from ccdcgan.structures import from_atoms, read_set, standard_cell  # noqa: E402
+from ccdcgan.crystals.structures import from_atoms, read_set, standard_cell  # noqa: E402
 from ccdcgan.substitution import estimate_volume  # noqa: E402
 
 WAYS = ("bonds", "elements")

@@ -3,8 +3,8 @@
 from ase.build import bulk
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal, from_atoms
 from ccdcgan.relaxation.guards import Guards
-from ccdcgan.structures import Crystal, from_atoms
 
 GUARDS = Guards()
 

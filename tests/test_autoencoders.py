@@ -12,8 +12,8 @@ from ccdcgan.autoencoders import (
     save_autoencoder,
     train_autoencoder,
 )
+from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters
 from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmetries, one_element_sets
-from ccdcgan.structures import compact_positions, lattice_from_parameters
 from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive

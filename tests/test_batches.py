@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.slices import gather, slice_of
-from ccdcgan.structures import Crystal, read_set, write_set
 from ccdcgan.utils.errors import InputError
 from tests.alloys import alloys, config, copper, outcome
 
@@ -136,7 +136,7 @@ SLOW_BATCH = """
     import json, sys, time
     from pathlib import Path
     from ccdcgan.relaxation import ase_potentials, batches
-    from ccdcgan.structures import read_set
+    from ccdcgan.crystals.structures import read_set
     original = ase_potentials.AseRelaxMaker.relax
     def slow(self, structure):
         time.sleep(0.3)

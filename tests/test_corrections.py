@@ -7,8 +7,8 @@ import pytest
 
 from ccdcgan.corrections import read_lattices, read_sites
 from ccdcgan.crystal_graph import FAINT_ATOMS, assemble, decode_crystals
+from ccdcgan.crystals.structures import lattice_from_parameters
 from ccdcgan.decoding import decode_sites, largest_displacement
-from ccdcgan.structures import lattice_from_parameters
 from ccdcgan.voxels import Geometry, lattice_voxel, sites_voxel
 
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=0.8)

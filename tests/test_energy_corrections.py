@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
-from ccdcgan.crystal_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.structures import Crystal, write_set
 from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
 from ccdcgan.energy_corrections import Points, best_form, correction_of, fit_forms, read_points, rms
 from ccdcgan.measured import measured_points
-from ccdcgan.structures import Crystal, write_set
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_csv
 from tests.alloys import copper_gold

@@ -5,9 +5,9 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal, lattice_from_parameters, standard_cell
 from ccdcgan.decoding import decode_crystal
 from ccdcgan.equivalents import equivalents, holohedry, orientations
-from ccdcgan.structures import Crystal, lattice_from_parameters, standard_cell
 from ccdcgan.voxels import Geometry, encode_crystal
 from tests.crystals import bi2se3, rock_salt
 

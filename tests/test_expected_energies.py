@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ccdcgan import likelihood
+from ccdcgan.crystals import likelihood
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.expected_energies import learn_expected_energies
-from ccdcgan.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from tests.alloys import copper_gold
 

@@ -17,6 +17,7 @@ from optimade.utils import insert_from_jsonl
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser
 
+from ccdcgan.crystals.structures import Crystal, from_atoms, read_set
 from ccdcgan.exports.optimade import PREFIX, write_optimade
 from ccdcgan.exports.structure_files import (
     cif_name,
@@ -27,7 +28,6 @@ from ccdcgan.exports.structure_files import (
 )
 from ccdcgan.exports.tables import export_table, write_tables
 from ccdcgan.report_figures import ALTERNATIVES
-from ccdcgan.structures import Crystal, from_atoms, read_set
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow

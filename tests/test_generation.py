@@ -9,10 +9,10 @@ from pymatgen.core import Lattice, Structure  # noqa: E402
 
 from ccdcgan import generation  # noqa: E402
 from ccdcgan.crystal_graph import CrystalGraphs, assemble  # noqa: E402
+from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.decoding import Decoded  # noqa: E402
 from ccdcgan.gan_networks import build_generator  # noqa: E402
 from ccdcgan.repair import closest, expand  # noqa: E402
-from ccdcgan.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.voxels import Geometry, encode_crystal  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal, to_atoms
 from ccdcgan.relaxation import gpaw
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import identity, make_engine
-from ccdcgan.structures import Crystal, to_atoms
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.alloys import config

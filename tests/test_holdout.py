@@ -2,12 +2,12 @@
 
 import pytest
 
+from ccdcgan.crystals.structures import Crystal, standard_cell
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.prototypes import collect_prototypes
 from ccdcgan.sources import training_sources
 from ccdcgan.splits import kinds_of_prototypes, relaxed_for_training, split_training
-from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.substitution import substitute
-from ccdcgan.uniqueness import Uniqueness
 from tests.crystals import bi2se3, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}

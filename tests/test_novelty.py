@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.novelty import displacement, find_known, known_structures
-from ccdcgan.structures import Crystal
-from ccdcgan.uniqueness import Uniqueness
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.figures.phonons import phonon_bands
 from ccdcgan.phonons import COLUMNS, compute_phonons, judge, supercell_of
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
-from ccdcgan.structures import Crystal
 from tests.alloys import copper_gold
 from tests.conftest import Workflow
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ccdcgan.crystals.structures import Crystal, read_set
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.rounds import join, new_candidates
-from ccdcgan.structures import Crystal, read_set
-from ccdcgan.uniqueness import Uniqueness
 from tests.conftest import TOY, Workflow
 from tests.crystals import cesium_chloride, rock_salt, zinc_blende
 

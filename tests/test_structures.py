@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import SymmOp
 
-from ccdcgan.structures import (
+from ccdcgan.crystals.structures import (
     Crystal,
     compact_positions,
     read_set,

@@ -11,8 +11,8 @@ from pymatgen.core import Composition
 
 from ccdcgan import columns
 from ccdcgan.crystal_graph import image_side
+from ccdcgan.crystals.structures import standard_cell
 from ccdcgan.decoding import decode_crystal
-from ccdcgan.structures import standard_cell
 from ccdcgan.utils.files import read_csv
 from ccdcgan.voxels import Geometry, encode_crystal
 from tests.conftest import ROOT, TOY, Workflow

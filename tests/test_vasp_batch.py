@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 
+from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import relax_batch
-from ccdcgan.structures import Crystal, read_set, write_set
 from tests.alloys import copper_gold
 from tests.conftest import ROOT, TOY, Workflow
 from tests.test_verification import cu3au
@@ -89,7 +89,7 @@ BATCH = """
     import json, sys
     from pathlib import Path
     from ccdcgan.relaxation.batches import relax_batch
-    from ccdcgan.structures import read_set
+    from ccdcgan.crystals.structures import read_set
     here = Path(sys.argv[1])
     relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), here / "journal", "b0", here / "work")
 """

@@ -10,11 +10,11 @@ import pytest
 from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints
 
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import make_engine
 from ccdcgan.relaxation.meshes import gamma_mesh
 from ccdcgan.relaxation.vasp import VaspRelaxMaker
-from ccdcgan.structures import Crystal
 from ccdcgan.utils.errors import InputError
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "vasp_recorded"

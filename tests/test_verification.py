@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal, read_set, write_set
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.energy_corrections import correction_of
 from ccdcgan.relaxation.batches import relax_batch
-from ccdcgan.structures import Crystal, read_set, write_set
-from ccdcgan.uniqueness import Uniqueness
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from ccdcgan.verification import best_distinct, compare, competing_phases, correction_points, to_verify

@@ -8,9 +8,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.prototypes")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import write_set
     from ccdcgan.prototypes import collect_prototypes
     from ccdcgan.prototypes.kept import check_kept, describe_sources
-    from ccdcgan.structures import write_set
     from ccdcgan.substitution import describe_drops
     from ccdcgan.utils.files import write_csv, write_text
 

@@ -7,7 +7,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.thermodynamics")
 
 with job(snakemake):
-    from ccdcgan.structures import read_set, write_set
+    from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.thermodynamics import lowest_references
     from ccdcgan.utils.files import write_csv
 

@@ -7,9 +7,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.verification")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set, write_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.relaxation.slices import gather
-    from ccdcgan.structures import read_set, write_set
-    from ccdcgan.uniqueness import Uniqueness
     from ccdcgan.utils.files import write_csv
     from ccdcgan.verification import compare, correction_points
 

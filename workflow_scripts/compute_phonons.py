@@ -9,10 +9,10 @@ log = logging.getLogger("ccdcgan.phonons")
 with job(snakemake):
     import pandas as pd
 
+    from ccdcgan.crystals.structures import read_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.phonons import COLUMNS, judge
     from ccdcgan.relaxation.engines import make_engine
-    from ccdcgan.structures import read_set
-    from ccdcgan.uniqueness import Uniqueness
     from ccdcgan.utils.files import read_csv, write_csv
     from ccdcgan.verification import best_distinct, with_distinct
 

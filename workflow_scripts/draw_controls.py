@@ -10,8 +10,8 @@ with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.controls import control_shard
     from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.generation import ShardPlan, write_shard
-    from ccdcgan.structures import read_set
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     shard = control_shard(

@@ -8,8 +8,8 @@ with job(snakemake):
     import numpy as np
 
     from ccdcgan import figures
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.reconstruction_examples import load_examples
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import read_arrays, read_csv
 
     inputs, params = snakemake.input, snakemake.params

@@ -7,10 +7,10 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.exports")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.exports.optimade import write_optimade
     from ccdcgan.exports.structure_files import in_table_order, write_ase_database, write_cif_archive, write_extxyz
     from ccdcgan.exports.tables import export_table, write_tables
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import read_csv
 
     inputs, output = snakemake.input, snakemake.output

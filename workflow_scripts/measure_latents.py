@@ -9,8 +9,8 @@ log = logging.getLogger("ccdcgan.latents")
 with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.latents import latent_ranges, latent_tests
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import write_csv
 
     inputs, output = snakemake.input, snakemake.output

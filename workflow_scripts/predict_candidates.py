@@ -7,9 +7,9 @@ with job(snakemake):
     import pandas as pd
 
     from ccdcgan.constraint import load_constraint, predict
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.expected_energies import learn_expected_energies
     from ccdcgan.splits import relaxed_for_training
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import read_arrays, write_csv
 
     inputs, params = snakemake.input, snakemake.params

@@ -10,9 +10,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.relaxation")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.relaxation.batches import relax_batch
     from ccdcgan.relaxation.slices import slice_of
-    from ccdcgan.structures import read_set, write_set
 
     params, wildcards = snakemake.params, dict(snakemake.wildcards)
     batch = wildcards.get("batch", "000")

@@ -8,10 +8,10 @@ log = logging.getLogger("ccdcgan.selection")
 
 with job(snakemake):
     from ccdcgan.columns import REPEAT
+    from ccdcgan.crystals.structures import read_set, write_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database import hull_of
     from ccdcgan.selection import most_promising, select
-    from ccdcgan.structures import read_set, write_set
-    from ccdcgan.uniqueness import Uniqueness
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params = snakemake.input, snakemake.params

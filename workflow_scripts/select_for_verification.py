@@ -7,8 +7,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.verification")
 
 with job(snakemake):
-    from ccdcgan.structures import read_set, write_set
-    from ccdcgan.uniqueness import Uniqueness
+    from ccdcgan.crystals.structures import read_set, write_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.utils.files import read_csv
     from ccdcgan.verification import best_distinct, competing_phases, to_verify, with_distinct
 

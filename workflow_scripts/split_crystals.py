@@ -7,8 +7,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.split")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.splits import kinds_of_prototypes, split_training
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import read_csv, write_csv
 
     params = snakemake.params

@@ -10,10 +10,10 @@ log = logging.getLogger("ccdcgan.substitution")
 with job(snakemake):
     import pandas as pd
 
+    from ccdcgan.crystals.structures import read_set, write_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.rounds import join, new_candidates
-    from ccdcgan.structures import read_set, write_set
     from ccdcgan.substitution import SubstitutionRules, describe_drops, substitute
-    from ccdcgan.uniqueness import Uniqueness
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv
 

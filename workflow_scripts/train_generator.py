@@ -11,10 +11,10 @@ with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.constraint import load_constraint
     from ccdcgan.crystal_graph import load_graphs
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.equivalents import oriented_graphs
     from ccdcgan.generators import train_generator
     from ccdcgan.probe import make_probe
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import exclusive, save_model, write_text
     from ccdcgan.utils.seeds import derive_seed
 

@@ -10,6 +10,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.report")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.exports import short_summary, write_best
     from ccdcgan.provenance import describe_versions
     from ccdcgan.report import render_report
@@ -17,7 +18,6 @@ with job(snakemake):
     from ccdcgan.report_plots import generated_graphs, latent_plot
     from ccdcgan.report_provenance import cost_table, machine_table
     from ccdcgan.report_tables import best_candidates
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.files import read_arrays, read_csv, write_text
 
     inputs, output, config = snakemake.input, snakemake.output, snakemake.params.settings

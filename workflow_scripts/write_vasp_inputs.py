@@ -8,8 +8,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.vasp")
 
 with job(snakemake):
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.relaxation.engines import make_engine
-    from ccdcgan.structures import read_set
     from ccdcgan.utils.progress import track
 
     settings = snakemake.params.settings

@@ -11,12 +11,12 @@ from matplotlib.image import imread
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.metrics import summarise
 from ccdcgan.report import render_report
 from ccdcgan.report_candidates import views
 from ccdcgan.report_plots import latent_plot
 from ccdcgan.report_tables import best_candidates
-from ccdcgan.structures import Crystal
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the packages chromium and chromium-driver")

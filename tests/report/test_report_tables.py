@@ -8,12 +8,12 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
 from ccdcgan.crystal_views import view
+from ccdcgan.crystals.fingerprints import nearest_known
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.funnel import funnels
-from ccdcgan.neighbours import nearest_known
 from ccdcgan.provenance import describe_machine
 from ccdcgan.report_provenance import cost_table, machine_table
 from ccdcgan.report_tables import PAPER, best_candidates
-from ccdcgan.structures import Crystal
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
 

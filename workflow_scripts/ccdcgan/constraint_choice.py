@@ -10,8 +10,8 @@ import numpy as np
 from ccdcgan.autoencoders import load_autoencoder
 from ccdcgan.constraint import train_constraint
 from ccdcgan.crystal_graph import CrystalGraphs
+from ccdcgan.crystals.structures import read_set
 from ccdcgan.informed_constraint import draw_lessons, train_informed_constraint
-from ccdcgan.structures import read_set
 from ccdcgan.utils.files import exclusive
 
 

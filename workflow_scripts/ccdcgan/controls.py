@@ -16,10 +16,10 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs
+from ccdcgan.crystals.structures import standard_cell
 from ccdcgan.decoding import Decoded
 from ccdcgan.equivalents import encode_like
 from ccdcgan.generation import Shard, ShardPlan, judge, sample_table
-from ccdcgan.structures import standard_cell
 from ccdcgan.voxels import refusal
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import numpy as np
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.corrections import read_lattices, read_sites
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.decoding import MISSING, Decoded, assemble_crystal
-from ccdcgan.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
 from ccdcgan.voxels import Geometry, encode_batch

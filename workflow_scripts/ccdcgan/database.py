@@ -7,8 +7,8 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.energy_corrections import UNCORRECTED, Correction
-from ccdcgan.structures import Crystal, standard_cell
 from ccdcgan.thermodynamics import convex_hull, formation_energy, hull_distance
 from ccdcgan.utils.errors import InputError
 

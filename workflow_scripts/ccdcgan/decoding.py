@@ -12,7 +12,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from ccdcgan.structures import lattice_from_parameters
+from ccdcgan.crystals.structures import lattice_from_parameters
 from ccdcgan.voxels import ANGLES, LENGTHS, RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
 
 THRESHOLD = 0.4

@@ -3,7 +3,7 @@
 Measured points are crystals whose formation energy is known from both (eV/atom). Forms of the error are polynomials in
 the composition that vanish for the elements (Redlich and Kister, Ind. Eng. Chem. 40, 345 (1948)), a share of the
 formation energy itself, and, where the points' structures are known, a Gaussian process
-(:mod:`ccdcgan.crystal_process`). They are judged on points left out of the fit, one at a time.
+(:mod:`ccdcgan.crystals.gaussian_process`). They are judged on points left out of the fit, one at a time.
 """
 
 import logging
@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from ccdcgan.crystal_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.structures import read_set
 from ccdcgan.measured import MEASURED, measured_points
-from ccdcgan.structures import read_set
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 

@@ -15,7 +15,7 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, encode_crystals
-from ccdcgan.structures import Crystal, compact_positions
+from ccdcgan.crystals.structures import Crystal, compact_positions
 
 SYMPREC = 0.05
 """Distance (angstrom) within which a rotation maps the lattice on itself; the decoder's error is of this size."""

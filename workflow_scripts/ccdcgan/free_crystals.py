@@ -16,9 +16,9 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs
-from ccdcgan.descriptors import descriptors
+from ccdcgan.crystals.descriptors import descriptors
+from ccdcgan.crystals.structures import Crystal, lattice_from_parameters
 from ccdcgan.equivalents import encode_like, orientations
-from ccdcgan.structures import Crystal, lattice_from_parameters
 from ccdcgan.utils.seeds import derive_seed
 from ccdcgan.voxels import refusal
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.likelihood import drawn, likeliest_process
+from ccdcgan.crystals.likelihood import drawn, likeliest_process
 
 SMALLEST_SQUARE = 1e-6
 """Squared distance, in length scales, below which points count as this far apart, since a root has no slope at 0."""

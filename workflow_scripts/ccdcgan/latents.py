@@ -11,8 +11,8 @@ import pandas as pd
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, disassemble
+from ccdcgan.crystals.structures import Crystal, shortest_distance
 from ccdcgan.reconstruction import compare
-from ccdcgan.structures import Crystal, shortest_distance
 from ccdcgan.utils.progress import Progress
 from ccdcgan.utils.seeds import derive_seed
 

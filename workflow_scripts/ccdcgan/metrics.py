@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan import columns
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.schemes import screening
-from ccdcgan.structures import Crystal
-from ccdcgan.uniqueness import Uniqueness
 
 
 def classify(formation_energies: pd.Series, hull_distances: pd.Series, thresholds: Mapping[str, float]) -> pd.Series:

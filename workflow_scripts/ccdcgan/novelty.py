@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.structures import Crystal
-from ccdcgan.uniqueness import Uniqueness
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
 
 
 def known_structures(prototypes: Sequence[Crystal], elements: Collection[str]) -> list[Crystal]:

@@ -17,8 +17,8 @@ from phonopy.structure.atoms import PhonopyAtoms
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from ccdcgan.crystals.structures import Crystal, symmetrised
 from ccdcgan.relaxation.stages import StagedRelaxMaker
-from ccdcgan.structures import Crystal, symmetrised
 from ccdcgan.utils.progress import track
 
 SYMPREC = 0.01

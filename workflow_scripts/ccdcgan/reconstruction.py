@@ -14,9 +14,9 @@ from pymatgen.core import Structure
 
 from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
+from ccdcgan.crystals.structures import Crystal, compact_positions
 from ccdcgan.decoding import Decoded, decode_crystal
 from ccdcgan.reconstruction_examples import Examples
-from ccdcgan.structures import Crystal, compact_positions
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.progress import track
 from ccdcgan.voxels import encode_crystal, refusal

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan.columns import is_true
-from ccdcgan.structures import Crystal, read_set, write_set
+from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.utils.files import read_arrays, write_arrays
 
 

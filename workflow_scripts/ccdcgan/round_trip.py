@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ccdcgan.crystals.structures import Crystal, compact_positions
 from ccdcgan.decoding import decode_crystal, decode_sites, largest_displacement
 from ccdcgan.reconstruction import matches
-from ccdcgan.structures import Crystal, compact_positions
 from ccdcgan.voxels import Geometry, encode_batch
 
 COLUMNS = ("id", "formula", "n_atoms", "reason", "matched", "position_error", "length_error", "angle_error")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from ccdcgan.columns import is_true
-from ccdcgan.structures import Crystal
-from ccdcgan.uniqueness import Uniqueness
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition
 
 from ccdcgan.columns import REPEAT
-from ccdcgan.structures import Crystal
-from ccdcgan.uniqueness import Uniqueness
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
 
 COUNT_COLUMNS = ["reason", "count", "within_selection"]
 WANTED = 0.100

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.structures import Crystal, shortest_distance
 from ccdcgan.points import NO_AUGMENTATION, Augmentation, LatticeSource, SitesSource, one_element_sets
-from ccdcgan.structures import Crystal, shortest_distance
 
 
 def training_sources(

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ccdcgan.columns import SAME_AS
-from ccdcgan.structures import Crystal
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed
 

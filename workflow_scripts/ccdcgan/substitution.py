@@ -15,8 +15,8 @@ from scipy.constants import Avogadro
 
 from ccdcgan.assignments import Assignments
 from ccdcgan.columns import SAME_AS
-from ccdcgan.structures import Crystal, shortest_distance
-from ccdcgan.uniqueness import Uniqueness
+from ccdcgan.crystals.structures import Crystal, shortest_distance
+from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.utils.parallel import parallel_map
 
 USUAL_BOND = 2.5

@@ -6,7 +6,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
-from ccdcgan.structures import Crystal
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 
 

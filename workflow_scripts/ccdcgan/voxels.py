@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.structures import compact_positions
+from ccdcgan.crystals.structures import compact_positions
 
 MARGIN = 0.5
 """Least distance (angstrom) of an atom from the faces of the sites voxel's box."""

@@ -17,7 +17,7 @@ from optimade.models import EntryInfoResource
 from optimade.server.schemas import ENTRY_INFO_SCHEMAS, retrieve_queryable_properties
 
 from ccdcgan.columns import COLUMNS, title
-from ccdcgan.structures import Crystal
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.files import atomic_path
 
 PREFIX = "_ccdcgan_"

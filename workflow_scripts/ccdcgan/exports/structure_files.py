@@ -17,7 +17,7 @@ from ase.db.row import AtomsRow
 from pymatgen.io.cif import CifWriter
 
 from ccdcgan.columns import COLUMNS
-from ccdcgan.structures import Crystal, to_atoms, write_set
+from ccdcgan.crystals.structures import Crystal, to_atoms, write_set
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
 

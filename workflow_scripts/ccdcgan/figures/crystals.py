@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ccdcgan.columns import complete
+from ccdcgan.crystals.structures import Crystal, to_atoms
 from ccdcgan.figures.style import (
     DARK_GREY,
     ELEMENT_COLOURS,
@@ -23,7 +24,6 @@ from ccdcgan.figures.style import (
     signed,
     styled,
 )
-from ccdcgan.structures import Crystal, to_atoms
 
 MOST = 4
 """Crystals in the figure."""

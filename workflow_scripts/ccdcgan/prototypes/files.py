@@ -15,8 +15,8 @@ import ase.io
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 
+from ccdcgan.crystals.structures import from_atoms
 from ccdcgan.prototypes.found import Found, Request
-from ccdcgan.structures import from_atoms
 from ccdcgan.utils.errors import InputError
 
 PATTERNS = {

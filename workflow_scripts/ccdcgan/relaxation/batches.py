@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.relaxation.stages import failed
-from ccdcgan.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive, fingerprint
 from ccdcgan.utils.progress import Progress

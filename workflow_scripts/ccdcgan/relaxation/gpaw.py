@@ -15,10 +15,10 @@ import ase.io
 from ase import Atoms
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.structures import from_atoms, symmetrised
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.meshes import gamma_mesh
 from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, failed, optimizer_class
-from ccdcgan.structures import from_atoms, symmetrised
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path, fingerprint
 

@@ -19,8 +19,8 @@ from monty.json import MSONable
 from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
+from ccdcgan.crystals.structures import from_atoms, to_atoms
 from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
-from ccdcgan.structures import from_atoms, to_atoms
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import fingerprint
 

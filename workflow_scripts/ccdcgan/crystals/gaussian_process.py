@@ -1,6 +1,6 @@
 """A Gaussian process over crystals: nothing is known of a quantity but that similar crystals have similar values.
 
-Similar are crystals with similar :mod:`ccdcgan.descriptors`. Matern kernel with nu = 3/2, a constant and white noise
+Similar are crystals with similar :mod:`ccdcgan.crystals.descriptors`. Matern kernel with nu = 3/2, a constant and white noise
 (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Eqs. 4.17, 2.25 and 2.26). Near a known
 crystal the value is that crystal's; far from all of them it is about their mean, with a standard deviation to match. A
 function of the composition cannot do that: to it a good phase and the bad crystals of its composition are the same.
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.descriptors import descriptor_names, descriptors
-from ccdcgan.likelihood import drawn, likeliest_process
+from ccdcgan.crystals.descriptors import descriptor_names, descriptors
+from ccdcgan.crystals.likelihood import drawn, likeliest_process
 
 SMALLEST_NOISE = 0.01
 """Smallest variance of the noise, of that of all values: neither density functional theory nor a relaxation is any

@@ -1,7 +1,7 @@
 """Which crystals are the same: the answer of pymatgen's StructureMatcher, without asking it about most pairs.
 
 Crystals of one composition and one size of reduced cell are compared one after the other with those kept so
-far, as StructureMatcher's own grouping does it; :mod:`ccdcgan.matching` knows its answer for most pairs. Such a
+far, as StructureMatcher's own grouping does it; :mod:`ccdcgan.crystals.matcher_prefilter` knows its answer for most pairs. Such a
 bucket is independent of every other, so buckets are shared out to processes.
 
 StructureMatcher is neither symmetric (a pair near a tolerance may match one way round only) nor transitive (a like b
@@ -18,7 +18,7 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from ccdcgan.matching import Screen, Shape
+from ccdcgan.crystals.matcher_prefilter import Screen, Shape
 from ccdcgan.utils.parallel import parallel_map
 
 Verdict = tuple[str, int] | None

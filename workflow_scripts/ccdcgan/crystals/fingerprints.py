@@ -11,7 +11,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.structures import Crystal
+from ccdcgan.crystals.structures import Crystal
 
 CUTOFF = 3.0
 """Largest distance, in units of (volume per atom)^(1/3)."""
