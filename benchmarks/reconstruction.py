@@ -28,7 +28,7 @@ from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.reconstruction import reconstruct, summarise  # noqa: E402
 from ccdcgan.sources import training_sources  # noqa: E402
 from ccdcgan.splits import kinds_of_prototypes, split_training  # noqa: E402
-from ccdcgan.training import precision_policy  # noqa: E402
+from ccdcgan.training.checkpoints import precision_policy  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402
 from ccdcgan.voxels import Geometry  # noqa: E402

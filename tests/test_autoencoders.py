@@ -14,7 +14,7 @@ from ccdcgan.autoencoders import (
 )
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters
 from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmetries, one_element_sets
-from ccdcgan.training import load_checkpoint, precision_policy, save_checkpoint
+from ccdcgan.training.checkpoints import load_checkpoint, precision_policy, save_checkpoint
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
 from ccdcgan.voxels import lattice_voxel, sites_voxel

@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 
 from ccdcgan import gan, gan_networks, generators  # noqa: E402
 from ccdcgan.constraint import predict  # noqa: E402
-from ccdcgan.history import History  # noqa: E402
+from ccdcgan.training.history import History  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
 CONFIG = {

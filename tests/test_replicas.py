@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccdcgan import replicas
+from ccdcgan.training import devices as replicas
 from tests.conftest import ROOT
 from tests.replica_trainings import ON_ONE
 

@@ -8,7 +8,7 @@ with job(snakemake):
     from ccdcgan.autoencoders import save_autoencoder, train_autoencoder
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.sources import training_sources
-    from ccdcgan.training import precision_policy, set_determinism
+    from ccdcgan.training.checkpoints import precision_policy, set_determinism
     from ccdcgan.utils.files import exclusive, read_csv, write_text
     from ccdcgan.utils.seeds import derive_seed
 

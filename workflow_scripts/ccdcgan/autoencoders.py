@@ -16,10 +16,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.optimizers import adam
-from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.training import training_identity
-from ccdcgan.training_loop import stretches
+from ccdcgan.training.checkpoints import training_identity
+from ccdcgan.training.devices import descend, mean_over, own_share, replicas
+from ccdcgan.training.loop import stretches
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import save_model
 

@@ -20,10 +20,10 @@ import tensorflow as tf
 from ccdcgan.dense_networks import ToRows
 from ccdcgan.gan_networks import build_constraint, in_precision
 from ccdcgan.gaussian_process import GaussianProcess
-from ccdcgan.optimizers import adam
-from ccdcgan.replicas import descend, mean_over, own_share, replicas
-from ccdcgan.training import precision_policy, set_determinism, training_identity
-from ccdcgan.training_loop import stretches
+from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
+from ccdcgan.training.devices import descend, mean_over, own_share, replicas
+from ccdcgan.training.loop import stretches
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed
 

@@ -19,9 +19,9 @@ import tensorflow as tf
 
 from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
 from ccdcgan.generator_training import Training
-from ccdcgan.moving_average import MovingAverage
-from ccdcgan.optimizers import adam
-from ccdcgan.replicas import descend, own_share
+from ccdcgan.training.devices import descend, own_share
+from ccdcgan.training.moving_average import MovingAverage
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.seeds import derive_seed
 
 

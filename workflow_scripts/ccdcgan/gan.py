@@ -17,9 +17,9 @@ import tensorflow as tf
 
 from ccdcgan.gan_networks import build_discriminator, build_generator, in_precision
 from ccdcgan.generator_training import Training
-from ccdcgan.moving_average import MovingAverage
-from ccdcgan.optimizers import adam
-from ccdcgan.replicas import descend, own_share
+from ccdcgan.training.devices import descend, own_share
+from ccdcgan.training.moving_average import MovingAverage
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.moving_average import MovingAverage
-from ccdcgan.replicas import mean_over
+from ccdcgan.training.devices import mean_over
+from ccdcgan.training.moving_average import MovingAverage
 
 
 class Training(ABC):

@@ -21,10 +21,10 @@ from ccdcgan.flow import FlowTraining
 from ccdcgan.gan import GanTraining
 from ccdcgan.generator_training import Training
 from ccdcgan.probe import QUANTITIES, Probe
-from ccdcgan.replicas import replicas
 from ccdcgan.schemes import SCHEMES, trained
-from ccdcgan.training import precision_policy, set_determinism, training_identity
-from ccdcgan.training_loop import stretches
+from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
+from ccdcgan.training.devices import replicas
+from ccdcgan.training.loop import stretches
 from ccdcgan.utils.errors import InputError
 from ccdcgan.vae import VaeTraining
 

@@ -25,7 +25,7 @@ from ccdcgan.equivalents import encode_like, equivalents
 from ccdcgan.free_crystals import FreeCrystals, free_crystals
 from ccdcgan.gaussian_process import GaussianProcess, fit
 from ccdcgan.reading import ReadingTraining
-from ccdcgan.training import precision_policy, set_determinism, training_identity
+from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed
 

@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import compact_positions
 from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement
-from ccdcgan.replicas import own_share
+from ccdcgan.training.devices import own_share
 from ccdcgan.voxels import MARGIN, fits_box, metric_design, voxel_centres
 
 SAME_PLACE = 0.5

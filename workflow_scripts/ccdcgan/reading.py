@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from ccdcgan.dense_networks import Standardisation, ToRows, residual_network
 from ccdcgan.free_crystals import FreeCrystals
-from ccdcgan.optimizers import adam
-from ccdcgan.replicas import descend, mean_over, own_share, replicas
+from ccdcgan.training.devices import descend, mean_over, own_share, replicas
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.seeds import derive_seed
 
 

@@ -1,7 +1,7 @@
 """SIGTERM, with which batch systems announce a time limit or a cancellation: save what is done, then leave.
 
 A job that has nothing to save leaves at once. A training that has looked for its checkpoint (see
-:mod:`ccdcgan.training`) goes on to the end of its current step, saves itself, and leaves then.
+:mod:`ccdcgan.training.checkpoints`) goes on to the end of its current step, saves itself, and leaves then.
 """
 
 import signal

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ccdcgan.history import History
-from ccdcgan.training import load_checkpoint, save_checkpoint
+from ccdcgan.training.checkpoints import load_checkpoint, save_checkpoint
+from ccdcgan.training.history import History
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.interruption import asked
 from ccdcgan.utils.progress import Progress

@@ -1,0 +1,1 @@
+"""What all trainings share: checkpoints, the loop around the steps, optimisers, devices."""
