@@ -45,7 +45,7 @@ from ccdcgan.crystals.structures import Crystal, read_set, symmetrised, to_atoms
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.energy_corrections import RELAXED  # noqa: E402
 from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
-from ccdcgan.relaxation.meshes import gamma_mesh  # noqa: E402
+from ccdcgan.relaxation.kpoints import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
 from ccdcgan.thermodynamics import formation_energy  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402

@@ -28,10 +28,10 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import read_set, to_atoms  # noqa: E402
+from ccdcgan.relaxation.ase_relaxation import displaced  # noqa: E402
 from ccdcgan.relaxation.engines import make_engine  # noqa: E402
 from ccdcgan.relaxation.guards import Guards, check_structure  # noqa: E402
 from ccdcgan.relaxation.mlip import MODALS, MODELS, weights_path  # noqa: E402
-from ccdcgan.relaxation.stages import displaced  # noqa: E402
 
 LOADED: dict[str, object] = {}
 

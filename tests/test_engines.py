@@ -13,10 +13,10 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import to_atoms
 from ccdcgan.relaxation import mlip
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
+from ccdcgan.relaxation.ase_relaxation import Stage, displaced, make_optimizer, relax_in_stages
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
-from ccdcgan.relaxation.stages import Stage, displaced, make_optimizer, relax_in_stages
 from ccdcgan.utils.errors import InputError
 from tests.alloys import BI2SE3, GUARDS, config, copper
 

@@ -13,7 +13,7 @@ from pymatgen.io.vasp import Incar, Kpoints
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.relaxation.engines import make_engine
-from ccdcgan.relaxation.meshes import gamma_mesh
+from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.vasp import VaspRelaxMaker
 from ccdcgan.utils.errors import InputError
 

@@ -18,7 +18,7 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.crystals.structures import Crystal, symmetrised
-from ccdcgan.relaxation.stages import StagedRelaxMaker
+from ccdcgan.relaxation.ase_relaxation import StagedRelaxMaker
 from ccdcgan.utils.progress import track
 
 SYMPREC = 0.01

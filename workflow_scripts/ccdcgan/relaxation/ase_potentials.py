@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pymatgen.core import Structure
 
-from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
+from ccdcgan.relaxation.ase_relaxation import Stage, StagedRelaxMaker, optimizer_class
 from ccdcgan.utils.errors import InputError
 
 CALCULATORS = ("emt", "lj")

@@ -19,8 +19,8 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.relaxation.ase_relaxation import failed
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
-from ccdcgan.relaxation.stages import failed
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive, fingerprint
 from ccdcgan.utils.progress import Progress

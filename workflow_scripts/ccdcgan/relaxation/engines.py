@@ -1,7 +1,7 @@
 """Engines: what relaxes a crystal. A configuration in, a maker out.
 
 Every engine is a jobflow maker with ``.make(structure)``, a job (or flow) for any jobflow manager, and
-``.relax(structure)``, which returns a :class:`~ccdcgan.relaxation.stages.Relaxation` at once. All of them
+``.relax(structure)``, which returns a :class:`~ccdcgan.relaxation.ase_relaxation.Relaxation` at once. All of them
 also have ``.label`` (their name in tables) and ``.check_elements(elements)``, which raises InputError.
 """
 
@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from jobflow import Flow, Job
 from pymatgen.core import Structure
 
+from ccdcgan.relaxation.ase_relaxation import Relaxation
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
-from ccdcgan.relaxation.stages import Relaxation
 from ccdcgan.utils.errors import InputError
 
 PACKAGES = {

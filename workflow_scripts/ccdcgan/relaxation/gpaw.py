@@ -16,9 +16,9 @@ from ase import Atoms
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import from_atoms, symmetrised
+from ccdcgan.relaxation.ase_relaxation import Relaxation, Stage, StagedRelaxMaker, failed, optimizer_class
 from ccdcgan.relaxation.guards import check_structure
-from ccdcgan.relaxation.meshes import gamma_mesh
-from ccdcgan.relaxation.stages import Relaxation, Stage, StagedRelaxMaker, failed, optimizer_class
+from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path, fingerprint
 

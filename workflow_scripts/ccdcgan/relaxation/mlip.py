@@ -14,8 +14,8 @@ from typing import Any
 from ase.calculators.calculator import Calculator
 from pymatgen.core import Structure
 
+from ccdcgan.relaxation.ase_relaxation import Stage, StagedRelaxMaker, optimizer_class
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS, check_force_field, load_force_field
-from ccdcgan.relaxation.stages import Stage, StagedRelaxMaker, optimizer_class
 from ccdcgan.utils.errors import InputError
 
 WEIGHTS = {

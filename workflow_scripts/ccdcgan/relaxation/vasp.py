@@ -28,10 +28,10 @@ from maggma.stores import MemoryStore
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
+from ccdcgan.relaxation.ase_relaxation import Relaxation, failed
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
-from ccdcgan.relaxation.meshes import gamma_mesh
+from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.potcars import check_potcars, potcar_folder
-from ccdcgan.relaxation.stages import Relaxation, failed
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import fingerprint
 
