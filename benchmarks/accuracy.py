@@ -23,8 +23,8 @@ from pymatgen.core import Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
 from ccdcgan.crystals.structures import from_atoms  # noqa: E402
+from ccdcgan.database.thermodynamics import convex_hull, formation_energy  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
-from ccdcgan.thermodynamics import convex_hull, formation_energy  # noqa: E402
 
 SYMPREC = 0.1
 """Distance (angstrom) within which a relaxed crystal counts as symmetric."""

@@ -3,7 +3,7 @@
     python benchmarks/correction.py --figure docs/images/hypothetical.png
 
 reads the crystals that benchmarks/hypothetical.py has written, prints every crystal, the errors by composition and by
-formation energy, and those of every form of correction (`ccdcgan.energy_corrections`) in Markdown, and draws PBE
+formation energy, and those of every form of correction (`ccdcgan.database.energy_correction`) in Markdown, and draws PBE
 against each model. --unseen takes crystals that nothing is learned from, as a verification with DFT leaves them:
 
     python benchmarks/correction.py --unseen benchmarks/data/verified-Bi-Se.extxyz
@@ -21,20 +21,11 @@ import pandas as pd  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from pymatgen.core import Composition  # noqa: E402
 
-from ccdcgan.energy_corrections import (  # noqa: E402
-    DFT,
-    FORMS,
-    RELAXED,
-    Points,
-    best_form,
-    fit_forms,
-    read_points,
-    rms,
-)
+from ccdcgan.database.dft_points import measured_points  # noqa: E402
+from ccdcgan.database.energy_correction import DFT, FORMS, RELAXED, Points, best_form, fit_forms, read_points, rms  # noqa: E402
+from ccdcgan.database.thermodynamics import convex_hull, hull_distance  # noqa: E402
 from ccdcgan.figures import style  # noqa: E402
-from ccdcgan.measured import measured_points  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS  # noqa: E402
-from ccdcgan.thermodynamics import convex_hull, hull_distance  # noqa: E402
 from ccdcgan.utils.files import atomic_path  # noqa: E402
 
 RANGES = {

@@ -43,11 +43,11 @@ from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal, read_set, symmetrised, to_atoms, write_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
-from ccdcgan.energy_corrections import RELAXED  # noqa: E402
+from ccdcgan.database.energy_correction import RELAXED  # noqa: E402
+from ccdcgan.database.thermodynamics import formation_energy  # noqa: E402
 from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
 from ccdcgan.relaxation.kpoints import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
-from ccdcgan.thermodynamics import formation_energy  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.progress import Progress  # noqa: E402
 
@@ -232,7 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="results/Bi-Se", help="a finished run's folder")
     parser.add_argument("--work", default="results/hypothetical", help="folder of the journal and of GPAW's logs")
-    parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/measured/Bi-Se.extxyz"))
+    parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/database/data/Bi-Se.extxyz"))
     parser.add_argument("--count", type=int, default=40, help="crystals to compute of the database")
     parser.add_argument("--candidates", type=int, default=10, help="crystals to compute of the candidates")
     parser.add_argument("--symprec", type=float, default=SYMPREC, help="angstrom, within which compounds are symmetric")

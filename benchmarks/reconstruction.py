@@ -25,9 +25,9 @@ from snakemake.utils import update_config  # noqa: E402
 from ccdcgan.autoencoders import train_autoencoder  # noqa: E402
 from ccdcgan.crystal_graph import encode_crystals  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
+from ccdcgan.database.splits import kinds_of_prototypes, split_training  # noqa: E402
 from ccdcgan.reconstruction import reconstruct, summarise  # noqa: E402
 from ccdcgan.sources import training_sources  # noqa: E402
-from ccdcgan.splits import kinds_of_prototypes, split_training  # noqa: E402
 from ccdcgan.training.checkpoints import precision_policy  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402

@@ -28,8 +28,8 @@ from pymatgen.core import Lattice, Structure  # noqa: E402
 from scipy.ndimage import gaussian_filter, maximum_filter  # noqa: E402
 
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters  # noqa: E402
+from ccdcgan.database.prototypes.collection import collect_prototypes  # noqa: E402
 from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement  # noqa: E402
-from ccdcgan.prototypes import collect_prototypes  # noqa: E402
 from ccdcgan.voxels import Geometry, encode_batch, voxel_centres  # noqa: E402
 
 GEOMETRY = Geometry(15.0, 64, 0.26, 32, 0.26)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
 
-from ccdcgan.prototypes import collect_prototypes  # noqa: E402
+from ccdcgan.database.prototypes.collection import collect_prototypes  # noqa: E402
 from ccdcgan.round_trip import voxel_round_trip  # noqa: E402
 from ccdcgan.voxels import Geometry  # noqa: E402
 

@@ -23,8 +23,8 @@ from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
-from ccdcgan.prototypes import collect_prototypes  # noqa: E402
-from ccdcgan.substitution import estimate_volume  # noqa: E402
+from ccdcgan.database.prototypes.collection import collect_prototypes  # noqa: E402
+from ccdcgan.database.substitution import estimate_volume  # noqa: E402
 from ccdcgan.utils.parallel import parallel_map  # noqa: E402
 
 ELEMENTS = ("Bi", "Se", "Te", "Mg", "O", "V", "Mn", "Ni")

@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import from_atoms, read_set, standard_cell  # noqa: E402
-from ccdcgan.substitution import estimate_volume  # noqa: E402
+from ccdcgan.database.substitution import estimate_volume  # noqa: E402
 
 WAYS = ("bonds", "elements")
 MOST_ATOMS = 20

@@ -20,7 +20,7 @@ if workflow.modifier.skip_configfile:  # a module of another workflow, which may
 try:
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import fingerprint
-    from ccdcgan.measured import MEASURED, measured_points
+    from ccdcgan.database.dft_points import MEASURED, measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
     from ccdcgan_workflow import fingerprints
@@ -129,7 +129,7 @@ def own_files():
     section = config["prototypes"]
     if "files" not in section["sources"]:
         return []
-    from ccdcgan.prototypes.files import files_in  # here, since it takes seconds that other runs need not pay
+    from ccdcgan.database.prototypes.user_files import files_in  # here, since it takes seconds that other runs need not pay
 
     return files_in(section["files"]["folder"])
 

@@ -19,10 +19,10 @@ from ccdcgan.crystal_graph import (
     save_graphs,
 )
 from ccdcgan.crystals.structures import Crystal, lattice_from_parameters, standard_cell
+from ccdcgan.database.splits import split_held_out
 from ccdcgan.latents import IDLE, latent_ranges, latent_tests
 from ccdcgan.reconstruction import COLUMNS, make_examples, matches, reconstruct, summarise
 from ccdcgan.reconstruction_examples import choose
-from ccdcgan.splits import split_held_out
 from ccdcgan.utils.errors import InputError
 from ccdcgan.voxels import Geometry, lattice_voxel
 from tests.crystals import rock_salt, zinc_blende

@@ -9,9 +9,9 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from ccdcgan.crystals.gaussian_process import CrystalProcess
 from ccdcgan.crystals.structures import Crystal, write_set
-from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
-from ccdcgan.energy_corrections import Points, best_form, correction_of, fit_forms, read_points, rms
-from ccdcgan.measured import measured_points
+from ccdcgan.database.dft_points import measured_points
+from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
+from ccdcgan.database.energy_correction import Points, best_form, correction_of, fit_forms, read_points, rms
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_csv
 from tests.alloys import copper_gold

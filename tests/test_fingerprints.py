@@ -1,6 +1,5 @@
 """A code fingerprint follows what the code does, not where it lies; journals stay valid as long as results do."""
 
-import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from tests.alloys import alloys, config
 from tests.conftest import ROOT
 
 SCRIPTS = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py"))
-MOVED = "ccdcgan.database_moved.renamed_module"
+MOVED = "ccdcgan.elsewhere.renamed_module"
 
 
 def fingerprints_of(scripts: Path, engine: str | None = None) -> dict[str, str]:
@@ -45,7 +44,7 @@ def append(scripts: Path, module: str, text: str) -> None:
 
 def test_moving_a_module_changes_no_fingerprint(scripts: Path):
     before = fingerprints_of(scripts)
-    old, new = module_file(scripts, "ccdcgan.thermodynamics"), module_file(scripts, MOVED)
+    old, new = module_file(scripts, "ccdcgan.database.thermodynamics"), module_file(scripts, MOVED)
     new.parent.mkdir()
     (new.parent / "__init__.py").write_text('"""A package."""\n')
     old.rename(new)
@@ -54,13 +53,16 @@ def test_moving_a_module_changes_no_fingerprint(scripts: Path):
         path.write_text(
             re.sub(r"^(\s*)from ccdcgan\.thermodynamics import", rf"\1from {MOVED} import", text, flags=re.M)
         )
-    assert MOVED in (scripts / "collect_database.py").read_text() + module_file(scripts, "ccdcgan.database").read_text()
+    assert (
+        MOVED
+        in (scripts / "collect_database.py").read_text() + module_file(scripts, "ccdcgan.database.energies").read_text()
+    )
     assert fingerprints_of(scripts) == before
 
 
 def test_comments_docstrings_and_layout_change_no_fingerprint(scripts: Path):
     before = fingerprints_of(scripts)
-    path = module_file(scripts, "ccdcgan.thermodynamics")
+    path = module_file(scripts, "ccdcgan.database.thermodynamics")
     text = path.read_text().replace('"""', '"""Other words. ', 1)
     path.write_text(text + "\n\n# A comment.\n")
     assert fingerprints_of(scripts) == before
@@ -68,7 +70,7 @@ def test_comments_docstrings_and_layout_change_no_fingerprint(scripts: Path):
 
 def test_code_changes_the_fingerprints_of_the_scripts_that_use_it(scripts: Path):
     before = fingerprints_of(scripts)
-    append(scripts, "ccdcgan.thermodynamics", "\nCHANGED = True\n")
+    append(scripts, "ccdcgan.database.thermodynamics", "\nCHANGED = True\n")
     after = fingerprints_of(scripts)
     changed = {script for script in SCRIPTS if before[script] != after[script]}
     assert {"collect_references", "collect_database", "place_candidates"} <= changed

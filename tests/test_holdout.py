@@ -4,10 +4,10 @@ import pytest
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.prototypes import collect_prototypes
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_training
+from ccdcgan.database.substitution import substitute
 from ccdcgan.sources import training_sources
-from ccdcgan.splits import kinds_of_prototypes, relaxed_for_training, split_training
-from ccdcgan.substitution import substitute
 from tests.crystals import bi2se3, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}

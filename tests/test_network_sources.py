@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ccdcgan.prototypes import collect_prototypes
-from ccdcgan.prototypes.kept import check_kept
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.prototypes.provenance import check_kept
 from ccdcgan.utils.errors import InputError
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 from tests.servers import serving
@@ -13,9 +13,9 @@ from tests.servers import serving
 pytest.importorskip("mp_api")
 pytest.importorskip("optimade")
 
-from ccdcgan.prototypes import materials_project  # noqa: E402
-from ccdcgan.prototypes.materials_project import fetch_materials_project  # noqa: E402
-from ccdcgan.prototypes.optimade import fetch_optimade  # noqa: E402
+from ccdcgan.database.prototypes import materials_project  # noqa: E402
+from ccdcgan.database.prototypes.materials_project import fetch_materials_project  # noqa: E402
+from ccdcgan.database.prototypes.optimade import fetch_optimade  # noqa: E402
 
 KEY = "0123456789abcdef0123456789ABCDEF"
 PRIMITIVES = {

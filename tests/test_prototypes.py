@@ -8,9 +8,10 @@ import zipfile
 import ase.db
 import pytest
 
-from ccdcgan.prototypes import collect_prototypes, oqmd
-from ccdcgan.prototypes.kept import check_kept, describe_sources, sha256_of, write_provenance
-from ccdcgan.substitution import describe_drops
+from ccdcgan.database.prototypes import oqmd
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.prototypes.provenance import check_kept, describe_sources, sha256_of, write_provenance
+from ccdcgan.database.substitution import describe_drops
 from ccdcgan.utils.errors import InputError
 from tests.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 

@@ -9,7 +9,7 @@ import pytest
 
 from ccdcgan.crystals.structures import Crystal, read_set
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.rounds import join, new_candidates
+from ccdcgan.database.earlier_runs import join, new_candidates
 from tests.conftest import TOY, Workflow
 from tests.crystals import cesium_chloride, rock_salt, zinc_blende
 

@@ -3,10 +3,10 @@
 import pytest
 from pymatgen.core import Composition, Element
 
-from ccdcgan.assignments import Assignments, substitution_probability
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.substitution import SubstitutionRules, estimate_volume, substitute
+from ccdcgan.database.assignments import Assignments, substitution_probability
+from ccdcgan.database.substitution import SubstitutionRules, estimate_volume, substitute
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}

@@ -10,8 +10,8 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from ccdcgan.crystals.matcher_prefilter import Screen, Shape
 from ccdcgan.crystals.structures import standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.prototypes import collect_prototypes
-from ccdcgan.substitution import substitute
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.substitution import substitute
 from tests.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}

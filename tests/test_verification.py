@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.energy_corrections import correction_of
+from ccdcgan.database.energy_correction import correction_of
 from ccdcgan.relaxation.batches import relax_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv

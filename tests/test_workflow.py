@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ccdcgan.crystals.structures import read_set
-from ccdcgan.database import hull_of
+from ccdcgan.database.energies import hull_of
 from ccdcgan.schemes import trained
 from ccdcgan.selection import most_promising
 from ccdcgan.utils.files import read_csv

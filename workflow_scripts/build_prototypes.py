@@ -9,9 +9,9 @@ log = logging.getLogger("ccdcgan.prototypes")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import write_set
-    from ccdcgan.prototypes import collect_prototypes
-    from ccdcgan.prototypes.kept import check_kept, describe_sources
-    from ccdcgan.substitution import describe_drops
+    from ccdcgan.database.prototypes.collection import collect_prototypes
+    from ccdcgan.database.prototypes.provenance import check_kept, describe_sources
+    from ccdcgan.database.substitution import describe_drops
     from ccdcgan.utils.files import write_csv, write_text
 
     params, inputs = snakemake.params, dict(snakemake.input.items())

@@ -8,8 +8,8 @@ log = logging.getLogger("ccdcgan.database")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
-    from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
-    from ccdcgan.energy_corrections import correction_of
+    from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.database.energy_correction import correction_of
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv

@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.thermodynamics")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
-    from ccdcgan.thermodynamics import lowest_references
+    from ccdcgan.database.thermodynamics import lowest_references
     from ccdcgan.utils.files import write_csv
 
     crystals = [crystal for path in snakemake.input for crystal in read_set(path)]

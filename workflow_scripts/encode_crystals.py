@@ -10,7 +10,7 @@ with job(snakemake):
     from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.crystal_graph import encode_crystals, save_graphs
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.splits import relaxed_for_training
+    from ccdcgan.database.splits import relaxed_for_training
     from ccdcgan.voxels import Geometry
 
     inputs, params = snakemake.input, snakemake.params

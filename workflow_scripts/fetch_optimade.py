@@ -3,7 +3,7 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.prototypes.optimade import fetch_optimade
+    from ccdcgan.database.prototypes.optimade import fetch_optimade
 
     output = snakemake.output
     fetch_optimade(output.optimade, output.optimade_provenance, *snakemake.params.query)

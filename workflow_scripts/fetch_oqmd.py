@@ -3,6 +3,6 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.prototypes.oqmd import fetch_oqmd
+    from ccdcgan.database.prototypes.oqmd import fetch_oqmd
 
     fetch_oqmd(snakemake.output.oqmd, snakemake.output.oqmd_provenance)

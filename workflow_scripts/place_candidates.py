@@ -9,8 +9,8 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.database import hull_of, to_table, with_formation_energies, with_hull_distances
-    from ccdcgan.energy_corrections import correction_of
+    from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.database.energy_correction import correction_of
     from ccdcgan.metrics import find_repeats
     from ccdcgan.novelty import displacement, find_known, known_structures
     from ccdcgan.relaxation.slices import gather

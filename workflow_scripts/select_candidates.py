@@ -10,7 +10,7 @@ with job(snakemake):
     from ccdcgan.columns import REPEAT
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.database import hull_of
+    from ccdcgan.database.energies import hull_of
     from ccdcgan.selection import most_promising, select
     from ccdcgan.utils.files import read_csv, write_csv
 

@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.split")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.splits import kinds_of_prototypes, split_training
+    from ccdcgan.database.splits import kinds_of_prototypes, split_training
     from ccdcgan.utils.files import read_csv, write_csv
 
     params = snakemake.params

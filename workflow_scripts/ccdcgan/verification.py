@@ -11,10 +11,10 @@ import pandas as pd
 from ccdcgan.columns import is_true
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database import hull_of, with_formation_energies, with_hull_distances
-from ccdcgan.energy_corrections import DFT, RELAXED
+from ccdcgan.database.energies import hull_of, with_formation_energies, with_hull_distances
+from ccdcgan.database.energy_correction import DFT, RELAXED
+from ccdcgan.database.thermodynamics import formation_energy, lowest_references
 from ccdcgan.metrics import distinct_among
-from ccdcgan.thermodynamics import formation_energy, lowest_references
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
 """Why a crystal is verified: its ``role``."""

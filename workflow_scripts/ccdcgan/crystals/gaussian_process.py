@@ -5,7 +5,7 @@ Similar are crystals with similar :mod:`ccdcgan.crystals.descriptors`. Matern ke
 crystal the value is that crystal's; far from all of them it is about their mean, with a standard deviation to match. A
 function of the composition cannot do that: to it a good phase and the bad crystals of its composition are the same.
 
-Two quantities are learned so: an engine's error (:mod:`ccdcgan.energy_corrections`), and what formation energy a
+Two quantities are learned so: an engine's error (:mod:`ccdcgan.database.energy_correction`), and what formation energy a
 crystal will have once it is relaxed (:mod:`ccdcgan.expected_energies`).
 """
 

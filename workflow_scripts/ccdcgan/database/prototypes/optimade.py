@@ -8,7 +8,7 @@ from typing import Any
 from optimade.adapters import Structure as Entry
 from optimade.client import OptimadeClient
 
-from ccdcgan.prototypes.parts import Row, fetch_parts
+from ccdcgan.database.prototypes.download import Row, fetch_parts
 from ccdcgan.utils.errors import InputError
 
 FIELDS = (

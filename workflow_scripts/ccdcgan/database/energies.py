@@ -8,8 +8,8 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
-from ccdcgan.energy_corrections import UNCORRECTED, Correction
-from ccdcgan.thermodynamics import convex_hull, formation_energy, hull_distance
+from ccdcgan.database.energy_correction import UNCORRECTED, Correction
+from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance
 from ccdcgan.utils.errors import InputError
 
 SPACE_GROUP_TOLERANCE = 0.1

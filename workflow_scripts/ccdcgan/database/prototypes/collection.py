@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
-from ccdcgan.prototypes.aflow import read_aflow
-from ccdcgan.prototypes.files import read_files
-from ccdcgan.prototypes.found import Found, Request
-from ccdcgan.prototypes.oqmd import read_oqmd
-from ccdcgan.prototypes.parts import found_in
+from ccdcgan.database.prototypes.aflow import read_aflow
+from ccdcgan.database.prototypes.download import found_in
+from ccdcgan.database.prototypes.oqmd import read_oqmd
+from ccdcgan.database.prototypes.source import Found, Request
+from ccdcgan.database.prototypes.user_files import read_files
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.parallel import parallel_map
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import ase.db
 
 from ccdcgan.crystals.structures import from_atoms
-from ccdcgan.prototypes.found import Found, Request
-from ccdcgan.prototypes.kept import sha256_of, write_provenance
+from ccdcgan.database.prototypes.provenance import sha256_of, write_provenance
+from ccdcgan.database.prototypes.source import Found, Request
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import track

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ccdcgan.prototypes.found import Found, Request
+from ccdcgan.database.prototypes.source import Found, Request
 
 
 def read_aflow(request: Request) -> Iterator[Found]:

@@ -13,7 +13,7 @@ from mp_api.client import MPRester
 from mp_api.client.core.exceptions import MPRestError
 from pymatgen.core import SETTINGS
 
-from ccdcgan.prototypes.parts import Row, fetch_parts
+from ccdcgan.database.prototypes.download import Row, fetch_parts
 from ccdcgan.utils.errors import InputError
 
 PAGE = 500

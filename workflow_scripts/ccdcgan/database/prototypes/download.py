@@ -11,8 +11,8 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from ccdcgan.prototypes.found import Found, Request
-from ccdcgan.prototypes.kept import write_provenance
+from ccdcgan.database.prototypes.provenance import write_provenance
+from ccdcgan.database.prototypes.source import Found, Request
 from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import Progress
 

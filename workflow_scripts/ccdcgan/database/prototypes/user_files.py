@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 
 from ccdcgan.crystals.structures import from_atoms
-from ccdcgan.prototypes.found import Found, Request
+from ccdcgan.database.prototypes.source import Found, Request
 from ccdcgan.utils.errors import InputError
 
 PATTERNS = {

@@ -18,7 +18,7 @@ from pymatgen.core import Composition, Structure
 
 from ccdcgan.crystals.gaussian_process import CrystalProcess
 from ccdcgan.crystals.structures import read_set
-from ccdcgan.measured import MEASURED, measured_points
+from ccdcgan.database.dft_points import MEASURED, measured_points
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 

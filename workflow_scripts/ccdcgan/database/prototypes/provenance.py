@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ccdcgan.prototypes.files import files_in
+from ccdcgan.database.prototypes.user_files import files_in
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_text
 

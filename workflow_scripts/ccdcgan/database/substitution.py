@@ -13,10 +13,10 @@ from pymatgen.analysis.structure_prediction.volume_predictor import DLSVolumePre
 from pymatgen.core import Element, Structure
 from scipy.constants import Avogadro
 
-from ccdcgan.assignments import Assignments
 from ccdcgan.columns import SAME_AS
 from ccdcgan.crystals.structures import Crystal, shortest_distance
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.assignments import Assignments
 from ccdcgan.utils.parallel import parallel_map
 
 USUAL_BOND = 2.5
@@ -33,7 +33,7 @@ class SubstitutionRules:
     """The ``substitution`` section of the configuration.
 
     assignments: ``all`` (Long et al.), ``oxidation_states`` or ``probability``, with its threshold: see
-    :mod:`ccdcgan.assignments`; volume: how :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
+    :mod:`ccdcgan.database.assignments`; volume: how :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
     """
 
     assignments: str = "all"

@@ -1,0 +1,1 @@
+"""The database: prototypes, substitution, references, formation energies, hull distances, splits."""
