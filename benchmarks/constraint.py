@@ -23,14 +23,14 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 
-from ccdcgan.autoencoders import load_autoencoder  # noqa: E402
 from ccdcgan.baselines import composition_mean, gradient_boosting  # noqa: E402
 from ccdcgan.constraint import predict, train_constraint  # noqa: E402
-from ccdcgan.crystal_graph import load_graphs  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptors  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.gaussian_process import GaussianProcess, fit  # noqa: E402
 from ccdcgan.informed_constraint import draw_lessons, train_informed_constraint  # noqa: E402
+from ccdcgan.representation.autoencoders import load_autoencoder  # noqa: E402
+from ccdcgan.representation.crystal_graph import load_graphs  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 
 

@@ -22,16 +22,16 @@ import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 from snakemake.utils import update_config  # noqa: E402
 
-from ccdcgan.autoencoders import train_autoencoder  # noqa: E402
-from ccdcgan.crystal_graph import encode_crystals  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.database.splits import kinds_of_prototypes, split_training  # noqa: E402
-from ccdcgan.reconstruction import reconstruct, summarise  # noqa: E402
-from ccdcgan.sources import training_sources  # noqa: E402
+from ccdcgan.representation.autoencoders import train_autoencoder  # noqa: E402
+from ccdcgan.representation.crystal_graph import encode_crystals  # noqa: E402
+from ccdcgan.representation.reconstruction import reconstruct, summarise  # noqa: E402
+from ccdcgan.representation.training_data import training_sources  # noqa: E402
+from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.training.checkpoints import precision_policy  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402
-from ccdcgan.voxels import Geometry  # noqa: E402
 
 
 def rebuilt(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> pd.DataFrame:

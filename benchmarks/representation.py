@@ -29,8 +29,8 @@ from scipy.ndimage import gaussian_filter, maximum_filter  # noqa: E402
 
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters  # noqa: E402
 from ccdcgan.database.prototypes.collection import collect_prototypes  # noqa: E402
-from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement  # noqa: E402
-from ccdcgan.voxels import Geometry, encode_batch, voxel_centres  # noqa: E402
+from ccdcgan.representation.voxel_decoding import decode_lattice, decode_sites, largest_displacement  # noqa: E402
+from ccdcgan.representation.voxels import Geometry, encode_batch, voxel_centres  # noqa: E402
 
 GEOMETRY = Geometry(15.0, 64, 0.26, 32, 0.26)
 FLOOR = 0.02
@@ -154,7 +154,7 @@ def training_speed(grid: int, batches: list[int], steps: int, xla: bool) -> None
     import keras
     import tensorflow as tf
 
-    from ccdcgan.autoencoders import build_autoencoder, reconstruction_loss
+    from ccdcgan.representation.autoencoders import build_autoencoder, reconstruction_loss
 
     loss_of = reconstruction_loss("weighted")
 

@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
 
 from ccdcgan.database.prototypes.collection import collect_prototypes  # noqa: E402
-from ccdcgan.round_trip import voxel_round_trip  # noqa: E402
-from ccdcgan.voxels import Geometry  # noqa: E402
+from ccdcgan.representation.round_trip import voxel_round_trip  # noqa: E402
+from ccdcgan.representation.voxels import Geometry  # noqa: E402
 
 GEOMETRIES = {"default": Geometry(15.0, 16, 0.8, 16, 0.8), "paper": Geometry(15.0, 64, 0.26, 32, 0.26)}
 FILTER = {"max_atoms": 20, "limit": None, "oqmd": {"max_formation_energy": 2.0}}

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.autoencoders import train_autoencoder
-from ccdcgan.points import Augmentation, SitesSource, one_element_sets
+from ccdcgan.representation.autoencoders import train_autoencoder
+from ccdcgan.representation.training_voxels import Augmentation, SitesSource, one_element_sets
 from ccdcgan.training import devices as replicas
 from tests import test_autoencoders, test_constraint, test_generators
 from tests.crystals import rock_salt

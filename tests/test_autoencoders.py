@@ -5,19 +5,25 @@ import pytest
 import tensorflow as tf
 from pymatgen.core import Structure
 
-from ccdcgan.autoencoders import (
+from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters
+from ccdcgan.representation.autoencoders import (
     build_autoencoder,
     load_autoencoder,
     reconstruction_loss,
     save_autoencoder,
     train_autoencoder,
 )
-from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters
-from ccdcgan.points import Augmentation, LatticeSource, SitesSource, cube_symmetries, one_element_sets
+from ccdcgan.representation.training_voxels import (
+    Augmentation,
+    LatticeSource,
+    SitesSource,
+    cube_symmetries,
+    one_element_sets,
+)
+from ccdcgan.representation.voxels import lattice_voxel, sites_voxel
 from ccdcgan.training.checkpoints import load_checkpoint, precision_policy, save_checkpoint
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
-from ccdcgan.voxels import lattice_voxel, sites_voxel
 
 SETTINGS = {
     **{"grid": 16, "sigma": 0.8, "latent": 16, "filters": 4, "activation": "linear", "loss": "weighted"},

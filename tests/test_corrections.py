@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ccdcgan.corrections import read_lattices, read_sites
-from ccdcgan.crystal_graph import FAINT_ATOMS, assemble, decode_crystals
 from ccdcgan.crystals.structures import lattice_from_parameters
-from ccdcgan.decoding import decode_sites, largest_displacement
-from ccdcgan.voxels import Geometry, lattice_voxel, sites_voxel
+from ccdcgan.representation.crystal_graph import FAINT_ATOMS, assemble, decode_crystals
+from ccdcgan.representation.latent_decoding import read_lattices, read_sites
+from ccdcgan.representation.voxel_decoding import decode_sites, largest_displacement
+from ccdcgan.representation.voxels import Geometry, lattice_voxel, sites_voxel
 
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=0.8)
 ATOMS = np.array([[-3.0, 0.3, 1.0], [-1.3, 0.5, 1.1], [1.7, -2.0, -2.4], [2.2, 2.5, 0.1]])

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.autoencoders import build_autoencoder
-from ccdcgan.crystal_graph import (
+from ccdcgan.crystals.structures import Crystal, lattice_from_parameters, standard_cell
+from ccdcgan.database.splits import split_held_out
+from ccdcgan.representation.autoencoders import build_autoencoder
+from ccdcgan.representation.crystal_graph import (
     assemble,
     decode_crystals,
     decode_graphs,
@@ -18,13 +20,11 @@ from ccdcgan.crystal_graph import (
     load_graphs,
     save_graphs,
 )
-from ccdcgan.crystals.structures import Crystal, lattice_from_parameters, standard_cell
-from ccdcgan.database.splits import split_held_out
-from ccdcgan.latents import IDLE, latent_ranges, latent_tests
-from ccdcgan.reconstruction import COLUMNS, make_examples, matches, reconstruct, summarise
-from ccdcgan.reconstruction_examples import choose
+from ccdcgan.representation.latent_tests import IDLE, latent_ranges, latent_tests
+from ccdcgan.representation.reconstruction import COLUMNS, make_examples, matches, reconstruct, summarise
+from ccdcgan.representation.reconstruction_examples import choose
+from ccdcgan.representation.voxels import Geometry, lattice_voxel
 from ccdcgan.utils.errors import InputError
-from ccdcgan.voxels import Geometry, lattice_voxel
 from tests.crystals import rock_salt, zinc_blende
 
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=1.0)

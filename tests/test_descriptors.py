@@ -13,9 +13,7 @@ import tensorflow as tf  # noqa: E402
 
 from ccdcgan import constraint  # noqa: E402
 from ccdcgan import informed_constraint as module  # noqa: E402
-from ccdcgan.autoencoders import build_autoencoder  # noqa: E402
 from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
-from ccdcgan.crystal_graph import encode_crystals  # noqa: E402
 from ccdcgan.crystals import likelihood  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptor_names, descriptors  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
@@ -26,8 +24,10 @@ from ccdcgan.gan_networks import in_precision  # noqa: E402
 from ccdcgan.gaussian_process import GaussianProcess, fit  # noqa: E402
 from ccdcgan.generation import load_generator  # noqa: E402
 from ccdcgan.properties import build_objective  # noqa: E402
+from ccdcgan.representation.autoencoders import build_autoencoder  # noqa: E402
+from ccdcgan.representation.crystal_graph import encode_crystals  # noqa: E402
+from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
-from ccdcgan.voxels import Geometry  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=1.0)

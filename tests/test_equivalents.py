@@ -6,9 +6,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, lattice_from_parameters, standard_cell
-from ccdcgan.decoding import decode_crystal
-from ccdcgan.equivalents import equivalents, holohedry, orientations
-from ccdcgan.voxels import Geometry, encode_crystal
+from ccdcgan.representation.orientations import equivalents, holohedry, orientations
+from ccdcgan.representation.voxel_decoding import decode_crystal
+from ccdcgan.representation.voxels import Geometry, encode_crystal
 from tests.crystals import bi2se3, rock_salt
 
 GEOMETRY = Geometry(box=15.0, sites_grid=32, sites_sigma=0.6, lattice_grid=16, lattice_sigma=0.8)

@@ -74,7 +74,7 @@ def test_interrupted_training_goes_on(workflow: Workflow, toy_run: Workflow, sig
 
 def load_weights(model: Path) -> list[bytes]:
     """Return the bytes of all weights of a saved autoencoder."""
-    from ccdcgan.autoencoders import load_autoencoder
+    from ccdcgan.representation.autoencoders import load_autoencoder
 
     return [weight.tobytes() for weight in load_autoencoder(model).model.get_weights()]
 

@@ -8,12 +8,12 @@ keras = pytest.importorskip("keras")
 from pymatgen.core import Lattice, Structure  # noqa: E402
 
 from ccdcgan import generation  # noqa: E402
-from ccdcgan.crystal_graph import CrystalGraphs, assemble  # noqa: E402
 from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
-from ccdcgan.decoding import Decoded  # noqa: E402
 from ccdcgan.gan_networks import build_generator  # noqa: E402
 from ccdcgan.repair import closest, expand  # noqa: E402
-from ccdcgan.voxels import Geometry, encode_crystal  # noqa: E402
+from ccdcgan.representation.crystal_graph import CrystalGraphs, assemble  # noqa: E402
+from ccdcgan.representation.voxel_decoding import Decoded  # noqa: E402
+from ccdcgan.representation.voxels import Geometry, encode_crystal  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")
 GEOMETRY = Geometry(box=15.0, sites_grid=24, sites_sigma=0.6, lattice_grid=16, lattice_sigma=1.0)

@@ -7,7 +7,7 @@ from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.prototypes.collection import collect_prototypes
 from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_training
 from ccdcgan.database.substitution import substitute
-from ccdcgan.sources import training_sources
+from ccdcgan.representation.training_data import training_sources
 from tests.crystals import bi2se3, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}

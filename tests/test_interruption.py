@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from ccdcgan import autoencoders, constraint
+from ccdcgan import constraint
+from ccdcgan.representation import autoencoders
 from ccdcgan.training import loop as training_loop
 from ccdcgan.utils import interruption
 from tests import test_autoencoders, test_constraint

@@ -12,8 +12,8 @@ from pymatgen.core import Structure, SymmOp
 
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters, standard_cell
 from ccdcgan.database.prototypes.oqmd import fetch_oqmd
-from ccdcgan.decoding import decode_crystal, decode_lattice
-from ccdcgan.voxels import Geometry, encode_crystal, lattice_voxel, refusal
+from ccdcgan.representation.voxel_decoding import decode_crystal, decode_lattice
+from ccdcgan.representation.voxels import Geometry, encode_crystal, lattice_voxel, refusal
 from tests.conftest import ROOT
 from tests.crystals import random_crystal
 

@@ -10,11 +10,11 @@ import pytest
 from pymatgen.core import Composition
 
 from ccdcgan import columns
-from ccdcgan.crystal_graph import image_side
 from ccdcgan.crystals.structures import standard_cell
-from ccdcgan.decoding import decode_crystal
+from ccdcgan.representation.crystal_graph import image_side
+from ccdcgan.representation.voxel_decoding import decode_crystal
+from ccdcgan.representation.voxels import Geometry, encode_crystal
 from ccdcgan.utils.files import read_csv
-from ccdcgan.voxels import Geometry, encode_crystal
 from tests.conftest import ROOT, TOY, Workflow
 from tests.crystals import rock_salt
 from tests.warm_python import START, warm_python

@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters, standard_cell
-from ccdcgan.decoding import decode_crystal, decode_lattice, decode_sites
-from ccdcgan.reconstruction import matches
-from ccdcgan.voxels import Geometry, encode_batch, encode_crystal, fits_box, lattice_voxel, refusal, sites_voxel
+from ccdcgan.representation.reconstruction import matches
+from ccdcgan.representation.voxel_decoding import decode_crystal, decode_lattice, decode_sites
+from ccdcgan.representation.voxels import (
+    Geometry,
+    encode_batch,
+    encode_crystal,
+    fits_box,
+    lattice_voxel,
+    refusal,
+    sites_voxel,
+)
 
 BOX = 15.0
 GEOMETRIES = [

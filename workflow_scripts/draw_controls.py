@@ -7,11 +7,11 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.controls")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.controls import control_shard
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.generation import ShardPlan, write_shard
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import load_graphs
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     shard = control_shard(

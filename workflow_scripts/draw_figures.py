@@ -9,7 +9,7 @@ with job(snakemake):
 
     from ccdcgan import figures
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.reconstruction_examples import load_examples
+    from ccdcgan.representation.reconstruction_examples import load_examples
     from ccdcgan.utils.files import read_arrays, read_csv
 
     inputs, params = snakemake.input, snakemake.params

@@ -7,11 +7,11 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.crystal_graph")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
-    from ccdcgan.crystal_graph import encode_crystals, save_graphs
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import relaxed_for_training
-    from ccdcgan.voxels import Geometry
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import encode_crystals, save_graphs
+    from ccdcgan.representation.voxels import Geometry
 
     inputs, params = snakemake.input, snakemake.params
     crystals = relaxed_for_training(read_set(inputs.database), params.holdout)

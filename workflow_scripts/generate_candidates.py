@@ -7,9 +7,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generation")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.generation import ShardPlan, generate_shard, load_generator, write_shard
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import load_graphs
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     shard = generate_shard(

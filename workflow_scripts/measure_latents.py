@@ -7,10 +7,10 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.latents")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.latents import latent_ranges, latent_tests
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import load_graphs
+    from ccdcgan.representation.latent_tests import latent_ranges, latent_tests
     from ccdcgan.utils.files import write_csv
 
     inputs, output = snakemake.input, snakemake.output

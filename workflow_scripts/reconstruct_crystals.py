@@ -7,12 +7,12 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.reconstruction")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import relaxed_for_training
-    from ccdcgan.reconstruction import make_examples, reconstruct, summarise
-    from ccdcgan.reconstruction_examples import choose, save_examples
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import load_graphs
+    from ccdcgan.representation.reconstruction import make_examples, reconstruct, summarise
+    from ccdcgan.representation.reconstruction_examples import choose, save_examples
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output = snakemake.input, snakemake.output

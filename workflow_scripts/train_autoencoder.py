@@ -5,9 +5,9 @@ from pathlib import Path
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.autoencoders import save_autoencoder, train_autoencoder
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.sources import training_sources
+    from ccdcgan.representation.autoencoders import save_autoencoder, train_autoencoder
+    from ccdcgan.representation.training_data import training_sources
     from ccdcgan.training.checkpoints import precision_policy, set_determinism
     from ccdcgan.utils.files import exclusive, read_csv, write_text
     from ccdcgan.utils.seeds import derive_seed

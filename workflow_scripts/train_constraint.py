@@ -9,9 +9,9 @@ log = logging.getLogger("ccdcgan.constraint")
 with job(snakemake):
     from ccdcgan.constraint import parity
     from ccdcgan.constraint_choice import train_chosen_constraint
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.database.splits import split_held_out
     from ccdcgan.metrics import parity_metrics
+    from ccdcgan.representation.crystal_graph import load_graphs
     from ccdcgan.utils.files import read_csv, save_model, write_csv, write_text
     from ccdcgan.utils.seeds import derive_seed
 

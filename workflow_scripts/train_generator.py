@@ -8,13 +8,13 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generators")
 
 with job(snakemake):
-    from ccdcgan.autoencoders import load_autoencoder
     from ccdcgan.constraint import load_constraint
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.equivalents import oriented_graphs
     from ccdcgan.generators import train_generator
     from ccdcgan.probe import make_probe
+    from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.crystal_graph import load_graphs
+    from ccdcgan.representation.orientations import oriented_graphs
     from ccdcgan.utils.files import exclusive, save_model, write_text
     from ccdcgan.utils.seeds import derive_seed
 

@@ -12,9 +12,9 @@ with job(snakemake):
 
     from ccdcgan.constraint import predict
     from ccdcgan.constraint_choice import train_chosen_constraint
-    from ccdcgan.crystal_graph import load_graphs
     from ccdcgan.database.splits import split_held_out
     from ccdcgan.properties import property_values
+    from ccdcgan.representation.crystal_graph import load_graphs
     from ccdcgan.utils.files import read_csv, save_model, write_csv, write_text
     from ccdcgan.utils.seeds import derive_seed
 

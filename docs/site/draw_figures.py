@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ccdcgan.crystal_graph import CrystalGraphs, load_graphs
 from ccdcgan.crystals.structures import Crystal, read_set
 from ccdcgan.figures.style import DPI, new_figure, styled
-from ccdcgan.voxels import encode_crystal
+from ccdcgan.representation.crystal_graph import CrystalGraphs, load_graphs
+from ccdcgan.representation.voxels import encode_crystal
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 

@@ -9,11 +9,11 @@ import pytest
 
 from ccdcgan import figures
 from ccdcgan.columns import scheme_label
-from ccdcgan.latents import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.report import LARGEST_PAGE, render_report
 from ccdcgan.report_figures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report_plots import hull_plot
 from ccdcgan.report_tables import NO_BREAK
+from ccdcgan.representation.latent_tests import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.utils.errors import InputError
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 

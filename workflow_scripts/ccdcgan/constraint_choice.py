@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from ccdcgan.autoencoders import load_autoencoder
 from ccdcgan.constraint import train_constraint
-from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.informed_constraint import draw_lessons, train_informed_constraint
+from ccdcgan.representation.autoencoders import load_autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs
 from ccdcgan.utils.files import exclusive
 
 

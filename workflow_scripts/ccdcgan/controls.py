@@ -14,13 +14,13 @@ from types import MappingProxyType
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.crystals.structures import standard_cell
-from ccdcgan.decoding import Decoded
-from ccdcgan.equivalents import encode_like
 from ccdcgan.generation import Shard, ShardPlan, judge, sample_table
-from ccdcgan.voxels import refusal
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs
+from ccdcgan.representation.orientations import encode_like
+from ccdcgan.representation.voxel_decoding import Decoded
+from ccdcgan.representation.voxels import refusal
 
 log = logging.getLogger(__name__)
 

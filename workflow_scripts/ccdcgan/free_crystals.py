@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.crystals.descriptors import descriptors
 from ccdcgan.crystals.structures import Crystal, lattice_from_parameters
-from ccdcgan.equivalents import encode_like, orientations
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs
+from ccdcgan.representation.orientations import encode_like, orientations
+from ccdcgan.representation.voxels import refusal
 from ccdcgan.utils.seeds import derive_seed
-from ccdcgan.voxels import refusal
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan import constraint
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.crystals.structures import Crystal, write_set
-from ccdcgan.decoding import Decoded
 from ccdcgan.dense_networks import ToGraph
 from ccdcgan.flow import EulerSteps
 from ccdcgan.latent_optimisation import OptimisedFlow
 from ccdcgan.repair import closest, expand
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals
+from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_arrays, write_csv
 from ccdcgan.utils.progress import Progress

@@ -17,14 +17,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from ccdcgan.autoencoders import Autoencoder
 from ccdcgan.constraint import check_data, follow, mean_error
-from ccdcgan.crystal_graph import CrystalGraphs
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.equivalents import encode_like, equivalents
 from ccdcgan.free_crystals import FreeCrystals, free_crystals
 from ccdcgan.gaussian_process import GaussianProcess, fit
 from ccdcgan.reading import ReadingTraining
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs
+from ccdcgan.representation.orientations import encode_like, equivalents
 from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ccdcgan.columns import SPLITS, is_true, reason_label
 from ccdcgan.figures.crystals import crystal_title, draw_crystal, element_colours
 from ccdcgan.figures.style import DARK_GREY, empty_figure, new_figure, say_empty, styled
-from ccdcgan.reconstruction_examples import Examples
+from ccdcgan.representation.reconstruction_examples import Examples
 
 
 @styled

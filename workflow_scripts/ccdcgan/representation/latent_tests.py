@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, disassemble
 from ccdcgan.crystals.structures import Crystal, shortest_distance
-from ccdcgan.reconstruction import compare
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals, disassemble
+from ccdcgan.representation.reconstruction import compare
 from ccdcgan.utils.progress import Progress
 from ccdcgan.utils.seeds import derive_seed
 

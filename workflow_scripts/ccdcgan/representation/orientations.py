@@ -13,9 +13,9 @@ import numpy as np
 import spglib
 from pymatgen.core import Structure
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, encode_crystals
 from ccdcgan.crystals.structures import Crystal, compact_positions
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs, encode_crystals
 
 SYMPREC = 0.05
 """Distance (angstrom) within which a rotation maps the lattice on itself; the decoder's error is of this size."""

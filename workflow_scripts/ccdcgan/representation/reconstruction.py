@@ -12,14 +12,14 @@ import pandas as pd
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
 from ccdcgan.crystals.structures import Crystal, compact_positions
-from ccdcgan.decoding import Decoded, decode_crystal
-from ccdcgan.reconstruction_examples import Examples
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
+from ccdcgan.representation.reconstruction_examples import Examples
+from ccdcgan.representation.voxel_decoding import Decoded, decode_crystal
+from ccdcgan.representation.voxels import encode_crystal, refusal
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.progress import track
-from ccdcgan.voxels import encode_crystal, refusal
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan.crystals.structures import Crystal, compact_positions
-from ccdcgan.decoding import decode_crystal, decode_sites, largest_displacement
-from ccdcgan.reconstruction import matches
-from ccdcgan.voxels import Geometry, encode_batch
+from ccdcgan.representation.reconstruction import matches
+from ccdcgan.representation.voxel_decoding import decode_crystal, decode_sites, largest_displacement
+from ccdcgan.representation.voxels import Geometry, encode_batch
 
 COLUMNS = ("id", "formula", "n_atoms", "reason", "matched", "position_error", "length_error", "angle_error")
 

@@ -15,9 +15,9 @@ import tensorflow as tf
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import compact_positions
-from ccdcgan.decoding import decode_lattice, decode_sites, largest_displacement
+from ccdcgan.representation.voxel_decoding import decode_lattice, decode_sites, largest_displacement
+from ccdcgan.representation.voxels import MARGIN, fits_box, metric_design, voxel_centres
 from ccdcgan.training.devices import own_share
-from ccdcgan.voxels import MARGIN, fits_box, metric_design, voxel_centres
 
 SAME_PLACE = 0.5
 """Largest distance (angstrom) of an atom from its own place at which a sites voxel counts as rebuilt."""

@@ -13,7 +13,16 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from ccdcgan.crystals.structures import lattice_from_parameters
-from ccdcgan.voxels import ANGLES, LENGTHS, RESOLVED, Geometry, float_design, metric_design, sites_voxel, voxel_centres
+from ccdcgan.representation.voxels import (
+    ANGLES,
+    LENGTHS,
+    RESOLVED,
+    Geometry,
+    float_design,
+    metric_design,
+    sites_voxel,
+    voxel_centres,
+)
 
 THRESHOLD = 0.4
 """Least height of an atom's peak, and of a peak that is tried as an atom."""

@@ -12,7 +12,13 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance
-from ccdcgan.points import NO_AUGMENTATION, Augmentation, LatticeSource, SitesSource, one_element_sets
+from ccdcgan.representation.training_voxels import (
+    NO_AUGMENTATION,
+    Augmentation,
+    LatticeSource,
+    SitesSource,
+    one_element_sets,
+)
 
 
 def training_sources(

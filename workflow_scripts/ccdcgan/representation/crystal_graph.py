@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.corrections import read_lattices, read_sites
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.decoding import MISSING, Decoded, assemble_crystal
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.latent_decoding import read_lattices, read_sites
+from ccdcgan.representation.voxel_decoding import MISSING, Decoded, assemble_crystal
+from ccdcgan.representation.voxels import Geometry, encode_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
-from ccdcgan.voxels import Geometry, encode_batch
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from pymatgen.core import Lattice
 
-from ccdcgan.autoencoders import Autoencoder
-from ccdcgan.decoding import FAINT, THRESHOLD, decode_lattice, decode_sites, peaks
-from ccdcgan.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxel, voxel_centres
+from ccdcgan.representation.autoencoders import Autoencoder
+from ccdcgan.representation.voxel_decoding import FAINT, THRESHOLD, decode_lattice, decode_sites, peaks
+from ccdcgan.representation.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxel, voxel_centres
 
 SAME = 0.01
 """Distance of two latents, relative to the length of the given one, below which nothing is left to correct."""
