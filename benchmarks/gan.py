@@ -23,13 +23,8 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import yaml  # noqa: E402
 
-from ccdcgan.gan import GanTraining  # noqa: E402
-from ccdcgan.gan_networks import (  # noqa: E402
-    build_constraint,
-    build_discriminator,
-    build_generator,
-    in_precision,
-)
+from ccdcgan.models.convolutional_networks import build_constraint, build_discriminator, build_generator, in_precision  # noqa: E402
+from ccdcgan.models.generators.gan import GanTraining  # noqa: E402
 
 SIDE = 28
 PRECISIONS = ("float32", "mixed_bfloat16")

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("keras")
 
-from ccdcgan import constraint as module  # noqa: E402
 from ccdcgan.metrics import parity_metrics
+from ccdcgan.models.constraint import image_network as module  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
 SIDE = 8

@@ -11,19 +11,19 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
-from ccdcgan import constraint  # noqa: E402
-from ccdcgan import informed_constraint as module  # noqa: E402
-from ccdcgan.constraint import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
 from ccdcgan.crystals import likelihood  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptor_names, descriptors  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
-from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network  # noqa: E402
-from ccdcgan.flow import EulerSteps, guided  # noqa: E402
-from ccdcgan.free_crystals import free_crystals  # noqa: E402
-from ccdcgan.gan_networks import in_precision  # noqa: E402
-from ccdcgan.gaussian_process import GaussianProcess, fit  # noqa: E402
 from ccdcgan.generation import load_generator  # noqa: E402
-from ccdcgan.properties import build_objective  # noqa: E402
+from ccdcgan.models.constraint import descriptor_network as module  # noqa: E402
+from ccdcgan.models.constraint import image_network as constraint  # noqa: E402
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit  # noqa: E402
+from ccdcgan.models.constraint.image_network import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
+from ccdcgan.models.constraint.objective import build_objective  # noqa: E402
+from ccdcgan.models.constraint.synthetic_crystals import free_crystals  # noqa: E402
+from ccdcgan.models.convolutional_networks import in_precision  # noqa: E402
+from ccdcgan.models.dense_networks import Standardisation, ToGraph, residual_network  # noqa: E402
+from ccdcgan.models.generators.flow import EulerSteps, guided  # noqa: E402
 from ccdcgan.representation.autoencoders import build_autoencoder  # noqa: E402
 from ccdcgan.representation.crystal_graph import encode_crystals  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402

@@ -13,8 +13,10 @@ import pytest
 
 keras = pytest.importorskip("keras")
 
-from ccdcgan import gan, gan_networks, generators  # noqa: E402
-from ccdcgan.constraint import predict  # noqa: E402
+from ccdcgan.models import convolutional_networks as gan_networks  # noqa: E402
+from ccdcgan.models.constraint.image_network import predict  # noqa: E402
+from ccdcgan.models.generators import gan  # noqa: E402
+from ccdcgan.models.generators import training as generators
 from ccdcgan.training.history import History  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 

@@ -7,11 +7,11 @@ import pytest
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from ccdcgan import generators  # noqa: E402
-from ccdcgan.dense_networks import Standardisation  # noqa: E402
-from ccdcgan.flow import guided  # noqa: E402
 from ccdcgan.generation import load_generator  # noqa: E402
-from ccdcgan.latent_optimisation import optimised  # noqa: E402
+from ccdcgan.models.dense_networks import Standardisation  # noqa: E402
+from ccdcgan.models.generators import training as generators  # noqa: E402
+from ccdcgan.models.generators.flow import guided  # noqa: E402
+from ccdcgan.models.generators.latent_optimisation import optimised  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 from tests.test_gan import CONFIG as GAN  # noqa: E402
 from tests.test_gan import SIDE, mean_constraint, real_graphs, same_bits  # noqa: E402

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from ccdcgan import constraint
+from ccdcgan.models.constraint import image_network as constraint
 from ccdcgan.representation import autoencoders
 from ccdcgan.training import loop as training_loop
 from ccdcgan.utils import interruption

@@ -9,8 +9,8 @@ from tests.conftest import Workflow
 
 keras = pytest.importorskip("keras")
 
-from ccdcgan.gan_networks import build_constraint, in_precision  # noqa: E402
-from ccdcgan.properties import build_objective, property_values  # noqa: E402
+from ccdcgan.models.constraint.objective import build_objective, property_values  # noqa: E402
+from ccdcgan.models.convolutional_networks import build_constraint, in_precision  # noqa: E402
 
 TABLE = pd.DataFrame(
     {

@@ -98,7 +98,7 @@ def test_a_crystal_of_a_sub_system_survives_the_voxels_of_the_system():
 
 @pytest.mark.parametrize(("n_elements", "side"), [(2, 28), (3, 32), (4, 32), (5, 36)])
 def test_the_crystal_graph_grows_with_the_system(n_elements, side):
-    from ccdcgan.gan_networks import build_constraint, build_discriminator, build_generator
+    from ccdcgan.models.convolutional_networks import build_constraint, build_discriminator, build_generator
 
     assert image_side(n_elements, 200) == side
     generator = build_generator(side, 16, 1)

@@ -3,8 +3,8 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.constraint import load_constraint
-    from ccdcgan.properties import build_objective, scale_of
+    from ccdcgan.models.constraint.image_network import load_constraint
+    from ccdcgan.models.constraint.objective import build_objective, scale_of
     from ccdcgan.utils.files import read_csv, save_model
 
     targets = snakemake.params.properties

@@ -3,10 +3,10 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.constraint import load_constraint
-    from ccdcgan.flow import guided
     from ccdcgan.generation import load_generator
-    from ccdcgan.latent_optimisation import optimised
+    from ccdcgan.models.constraint.image_network import load_constraint
+    from ccdcgan.models.generators.flow import guided
+    from ccdcgan.models.generators.latent_optimisation import optimised
     from ccdcgan.utils.files import save_model
 
     inputs, pull = snakemake.input, {"guided-flow": guided, "optimised-flow": optimised}[snakemake.wildcards.scheme]

@@ -7,10 +7,10 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.constraint")
 
 with job(snakemake):
-    from ccdcgan.constraint import parity
-    from ccdcgan.constraint_choice import train_chosen_constraint
     from ccdcgan.database.splits import split_held_out
     from ccdcgan.metrics import parity_metrics
+    from ccdcgan.models.constraint.image_network import parity
+    from ccdcgan.models.constraint.training import train_chosen_constraint
     from ccdcgan.representation.crystal_graph import load_graphs
     from ccdcgan.utils.files import read_csv, save_model, write_csv, write_text
     from ccdcgan.utils.seeds import derive_seed

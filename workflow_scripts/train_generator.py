@@ -8,10 +8,10 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generators")
 
 with job(snakemake):
-    from ccdcgan.constraint import load_constraint
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.generators import train_generator
-    from ccdcgan.probe import make_probe
+    from ccdcgan.models.constraint.image_network import load_constraint
+    from ccdcgan.models.generators.probe import make_probe
+    from ccdcgan.models.generators.training import train_generator
     from ccdcgan.representation.autoencoders import load_autoencoder
     from ccdcgan.representation.crystal_graph import load_graphs
     from ccdcgan.representation.orientations import oriented_graphs

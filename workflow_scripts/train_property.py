@@ -10,10 +10,10 @@ log = logging.getLogger("ccdcgan.properties")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.constraint import predict
-    from ccdcgan.constraint_choice import train_chosen_constraint
     from ccdcgan.database.splits import split_held_out
-    from ccdcgan.properties import property_values
+    from ccdcgan.models.constraint.image_network import predict
+    from ccdcgan.models.constraint.objective import property_values
+    from ccdcgan.models.constraint.training import train_chosen_constraint
     from ccdcgan.representation.crystal_graph import load_graphs
     from ccdcgan.utils.files import read_csv, save_model, write_csv, write_text
     from ccdcgan.utils.seeds import derive_seed

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan import constraint
 from ccdcgan.crystals.structures import Crystal, write_set
-from ccdcgan.dense_networks import ToGraph
-from ccdcgan.flow import EulerSteps
-from ccdcgan.latent_optimisation import OptimisedFlow
+from ccdcgan.models.constraint import image_network as constraint
+from ccdcgan.models.dense_networks import ToGraph
+from ccdcgan.models.generators.flow import EulerSteps
+from ccdcgan.models.generators.latent_optimisation import OptimisedFlow
 from ccdcgan.repair import closest, expand
 from ccdcgan.representation.autoencoders import Autoencoder
 from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from ccdcgan.constraint import train_constraint
 from ccdcgan.crystals.structures import read_set
-from ccdcgan.informed_constraint import draw_lessons, train_informed_constraint
+from ccdcgan.models.constraint.descriptor_network import draw_lessons, train_informed_constraint
+from ccdcgan.models.constraint.image_network import train_constraint
 from ccdcgan.representation.autoencoders import load_autoencoder
 from ccdcgan.representation.crystal_graph import CrystalGraphs
 from ccdcgan.utils.files import exclusive

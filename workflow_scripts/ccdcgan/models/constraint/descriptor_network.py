@@ -17,11 +17,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from ccdcgan.constraint import check_data, follow, mean_error
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.free_crystals import FreeCrystals, free_crystals
-from ccdcgan.gaussian_process import GaussianProcess, fit
-from ccdcgan.reading import ReadingTraining
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit
+from ccdcgan.models.constraint.image_network import check_data, follow, mean_error
+from ccdcgan.models.constraint.reading import ReadingTraining
+from ccdcgan.models.constraint.synthetic_crystals import FreeCrystals, free_crystals
 from ccdcgan.representation.autoencoders import Autoencoder
 from ccdcgan.representation.crystal_graph import CrystalGraphs
 from ccdcgan.representation.orientations import encode_like, equivalents

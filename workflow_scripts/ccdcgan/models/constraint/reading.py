@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.dense_networks import Standardisation, ToRows, residual_network
-from ccdcgan.free_crystals import FreeCrystals
+from ccdcgan.models.constraint.synthetic_crystals import FreeCrystals
+from ccdcgan.models.dense_networks import Standardisation, ToRows, residual_network
 from ccdcgan.training.devices import descend, mean_over, own_share, replicas
 from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.seeds import derive_seed

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from ccdcgan.dense_networks import ToRows
-from ccdcgan.gan_networks import build_constraint, in_precision
-from ccdcgan.gaussian_process import GaussianProcess
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess
+from ccdcgan.models.convolutional_networks import build_constraint, in_precision
+from ccdcgan.models.dense_networks import ToRows
 from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
 from ccdcgan.training.devices import descend, mean_over, own_share, replicas
 from ccdcgan.training.loop import stretches

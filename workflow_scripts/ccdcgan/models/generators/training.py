@@ -17,16 +17,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.flow import FlowTraining
-from ccdcgan.gan import GanTraining
-from ccdcgan.generator_training import Training
-from ccdcgan.probe import QUANTITIES, Probe
+from ccdcgan.models.generators.base import Training
+from ccdcgan.models.generators.flow import FlowTraining
+from ccdcgan.models.generators.gan import GanTraining
+from ccdcgan.models.generators.probe import QUANTITIES, Probe
+from ccdcgan.models.generators.vae import VaeTraining
 from ccdcgan.schemes import SCHEMES, trained
 from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
 from ccdcgan.training.devices import replicas
 from ccdcgan.training.loop import stretches
 from ccdcgan.utils.errors import InputError
-from ccdcgan.vae import VaeTraining
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.gan_networks import build_discriminator, build_generator, in_precision
-from ccdcgan.generator_training import Training
+from ccdcgan.models.convolutional_networks import build_discriminator, build_generator, in_precision
+from ccdcgan.models.generators.base import Training
 from ccdcgan.training.devices import descend, own_share
 from ccdcgan.training.moving_average import MovingAverage
 from ccdcgan.training.optimizers import adam

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.dense_networks import Standardisation, ToGraph, residual_network
-from ccdcgan.generator_training import Training
+from ccdcgan.models.dense_networks import Standardisation, ToGraph, residual_network
+from ccdcgan.models.generators.base import Training
 from ccdcgan.training.devices import descend, own_share
 from ccdcgan.training.moving_average import MovingAverage
 from ccdcgan.training.optimizers import adam

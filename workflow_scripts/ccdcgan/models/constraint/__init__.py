@@ -1,0 +1,1 @@
+"""The constraint: a differentiable map from crystal graphs to a property."""

@@ -1,0 +1,1 @@
+"""The generators: GANs, flow and variational autoencoder, from noise to crystal graphs."""
