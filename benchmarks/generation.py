@@ -23,7 +23,7 @@ RULES = {"min_distance": 2.0, "max_atoms": 20, "expansion": 1.15}
 
 def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, float]:
     """Return the candidates of one shard, its seconds, its processor seconds and the peak memory, MB."""
-    from ccdcgan.generation import ShardPlan, generate_shard, load_generator
+    from ccdcgan.candidates.generation import ShardPlan, generate_shard, load_generator
     from ccdcgan.representation.autoencoders import load_autoencoder
     from ccdcgan.representation.crystal_graph import load_graphs
 

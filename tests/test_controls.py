@@ -9,9 +9,9 @@ pyxtal = pytest.importorskip("pyxtal")
 from pymatgen.core import Lattice, Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
-from ccdcgan.controls import ATTEMPTS, control_shard, random_crystal  # noqa: E402
+from ccdcgan.candidates.controls import ATTEMPTS, control_shard, random_crystal  # noqa: E402
+from ccdcgan.candidates.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
 from ccdcgan.crystals.structures import standard_cell  # noqa: E402
-from ccdcgan.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
 from ccdcgan.representation.crystal_graph import CrystalGraphs  # noqa: E402
 from tests.test_generation import ELEMENTS, GEOMETRY, NO_SCALE, rock_salt  # noqa: E402
 

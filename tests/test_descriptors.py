@@ -11,10 +11,10 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
+from ccdcgan.candidates.generation import load_generator  # noqa: E402
 from ccdcgan.crystals import likelihood  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptor_names, descriptors  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
-from ccdcgan.generation import load_generator  # noqa: E402
 from ccdcgan.models.constraint import descriptor_network as module  # noqa: E402
 from ccdcgan.models.constraint import image_network as constraint  # noqa: E402
 from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit  # noqa: E402

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from ccdcgan.candidates.ranking import learn_expected_energies
 from ccdcgan.crystals import likelihood
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.expected_energies import learn_expected_energies
 from ccdcgan.utils.errors import InputError
 from tests.alloys import copper_gold
 

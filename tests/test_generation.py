@@ -7,10 +7,10 @@ keras = pytest.importorskip("keras")
 
 from pymatgen.core import Lattice, Structure  # noqa: E402
 
-from ccdcgan import generation  # noqa: E402
+from ccdcgan.candidates import generation  # noqa: E402
+from ccdcgan.candidates.distance_rule import closest, expand  # noqa: E402
 from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.models.convolutional_networks import build_generator  # noqa: E402
-from ccdcgan.repair import closest, expand  # noqa: E402
 from ccdcgan.representation.crystal_graph import CrystalGraphs, assemble  # noqa: E402
 from ccdcgan.representation.voxel_decoding import Decoded  # noqa: E402
 from ccdcgan.representation.voxels import Geometry, encode_crystal  # noqa: E402

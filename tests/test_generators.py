@@ -7,7 +7,7 @@ import pytest
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from ccdcgan.generation import load_generator  # noqa: E402
+from ccdcgan.candidates.generation import load_generator  # noqa: E402
 from ccdcgan.models.dense_networks import Standardisation  # noqa: E402
 from ccdcgan.models.generators import training as generators  # noqa: E402
 from ccdcgan.models.generators.flow import guided  # noqa: E402

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from ccdcgan.candidates.selection import most_promising
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.energies import hull_of
 from ccdcgan.schemes import trained
-from ccdcgan.selection import most_promising
 from ccdcgan.utils.files import read_csv
 from tests.conftest import ROOT, TOY, Workflow
 from tests.test_faults import copy_until

@@ -7,9 +7,9 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.controls")
 
 with job(snakemake):
-    from ccdcgan.controls import control_shard
+    from ccdcgan.candidates.controls import control_shard
+    from ccdcgan.candidates.generation import ShardPlan, write_shard
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.generation import ShardPlan, write_shard
     from ccdcgan.representation.autoencoders import load_autoencoder
     from ccdcgan.representation.crystal_graph import load_graphs
 

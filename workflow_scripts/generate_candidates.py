@@ -7,7 +7,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generation")
 
 with job(snakemake):
-    from ccdcgan.generation import ShardPlan, generate_shard, load_generator, write_shard
+    from ccdcgan.candidates.generation import ShardPlan, generate_shard, load_generator, write_shard
     from ccdcgan.representation.autoencoders import load_autoencoder
     from ccdcgan.representation.crystal_graph import load_graphs
 

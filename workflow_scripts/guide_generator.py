@@ -3,7 +3,7 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.generation import load_generator
+    from ccdcgan.candidates.generation import load_generator
     from ccdcgan.models.constraint.image_network import load_constraint
     from ccdcgan.models.generators.flow import guided
     from ccdcgan.models.generators.latent_optimisation import optimised

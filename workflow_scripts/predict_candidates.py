@@ -6,9 +6,9 @@ with job(snakemake):
     import numpy as np
     import pandas as pd
 
+    from ccdcgan.candidates.ranking import learn_expected_energies
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import relaxed_for_training
-    from ccdcgan.expected_energies import learn_expected_energies
     from ccdcgan.models.constraint.image_network import load_constraint, predict
     from ccdcgan.utils.files import read_arrays, write_csv
 

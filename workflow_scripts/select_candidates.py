@@ -7,11 +7,11 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.selection")
 
 with job(snakemake):
+    from ccdcgan.candidates.selection import most_promising, select
     from ccdcgan.columns import REPEAT
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.energies import hull_of
-    from ccdcgan.selection import most_promising, select
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params = snakemake.input, snakemake.params

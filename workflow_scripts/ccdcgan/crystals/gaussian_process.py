@@ -6,7 +6,7 @@ crystal the value is that crystal's; far from all of them it is about their mean
 function of the composition cannot do that: to it a good phase and the bad crystals of its composition are the same.
 
 Two quantities are learned so: an engine's error (:mod:`ccdcgan.database.energy_correction`), and what formation energy a
-crystal will have once it is relaxed (:mod:`ccdcgan.expected_energies`).
+crystal will have once it is relaxed (:mod:`ccdcgan.candidates.ranking`).
 """
 
 from collections.abc import Sequence

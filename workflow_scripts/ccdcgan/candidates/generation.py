@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
+from ccdcgan.candidates.distance_rule import closest, expand
 from ccdcgan.crystals.structures import Crystal, write_set
 from ccdcgan.models.constraint import image_network as constraint
 from ccdcgan.models.dense_networks import ToGraph
 from ccdcgan.models.generators.flow import EulerSteps
 from ccdcgan.models.generators.latent_optimisation import OptimisedFlow
-from ccdcgan.repair import closest, expand
 from ccdcgan.representation.autoencoders import Autoencoder
 from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals
 from ccdcgan.representation.voxel_decoding import Decoded

@@ -14,8 +14,8 @@ from types import MappingProxyType
 import numpy as np
 from pymatgen.core import Structure
 
+from ccdcgan.candidates.generation import Shard, ShardPlan, judge, sample_table
 from ccdcgan.crystals.structures import standard_cell
-from ccdcgan.generation import Shard, ShardPlan, judge, sample_table
 from ccdcgan.representation.autoencoders import Autoencoder
 from ccdcgan.representation.crystal_graph import CrystalGraphs
 from ccdcgan.representation.orientations import encode_like
