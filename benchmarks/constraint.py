@@ -5,7 +5,7 @@
 
 takes a finished run's crystals, energies and autoencoders. Every crystal is held out once, alone or with its prototype;
 for every fold the constraint is trained anew (`ccdcgan.models.constraint.descriptor_network`), without what is drawn around held-out
-crystals. Beside it, in the same folds: the guesses of `ccdcgan.baselines`, a Gaussian process on the crystals' own
+crystals. Beside it, in the same folds: the guesses of `ccdcgan.evaluation.constraint_accuracy`, a Gaussian process on the crystals' own
 descriptors (what a perfect reader would reach) and, with --image, the paper's network S5. --settings overrides keys of
 the configuration's section constraint.descriptors. One table in Markdown: mean absolute error (eV/atom) and R2.
 """
@@ -23,9 +23,9 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 
-from ccdcgan.baselines import composition_mean, gradient_boosting  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptors  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
+from ccdcgan.evaluation.constraint_accuracy import composition_mean, gradient_boosting  # noqa: E402
 from ccdcgan.models.constraint.descriptor_network import draw_lessons, train_informed_constraint  # noqa: E402
 from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit  # noqa: E402
 from ccdcgan.models.constraint.image_network import predict, train_constraint  # noqa: E402

@@ -4,7 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan.baselines import METHODS, compare_with_baselines, composition_mean, features, gradient_boosting
+from ccdcgan.evaluation.constraint_accuracy import (
+    METHODS,
+    compare_with_baselines,
+    composition_mean,
+    features,
+    gradient_boosting,
+)
 
 
 def database(n: int = 120) -> pd.DataFrame:

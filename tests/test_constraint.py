@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from ccdcgan.metrics import parity_metrics
+from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.models.constraint import image_network as module  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 

@@ -10,8 +10,15 @@ from ccdcgan.candidates.selection import most_promising, select
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references
-from ccdcgan.funnel import funnels
-from ccdcgan.metrics import classify, database_counts, distinct_among, evaluate_scheme, find_repeats, losses_by_reason
+from ccdcgan.evaluation.attrition import funnels
+from ccdcgan.evaluation.summary import (
+    classify,
+    database_counts,
+    distinct_among,
+    evaluate_scheme,
+    find_repeats,
+    losses_by_reason,
+)
 from ccdcgan.utils.errors import InputError
 from tests.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 

@@ -8,8 +8,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, judge, supercell_of
 from ccdcgan.figures.phonons import phonon_bands
-from ccdcgan.phonons import COLUMNS, compute_phonons, judge, supercell_of
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from tests.alloys import copper_gold
 from tests.conftest import Workflow

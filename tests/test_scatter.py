@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from ccdcgan import columns
+from ccdcgan.evaluation.seed_statistics import scatter
 from ccdcgan.report_tables import scatter_table
 from ccdcgan.report_words import trust
-from ccdcgan.scatter import scatter
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow

@@ -3,7 +3,7 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.metrics import losses_by_reason
+    from ccdcgan.evaluation.summary import losses_by_reason
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs = snakemake.input

@@ -3,7 +3,7 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.scatter import scatter
+    from ccdcgan.evaluation.seed_statistics import scatter
     from ccdcgan.utils.files import read_csv, write_csv
 
     runs = zip(snakemake.params.runs, map(read_csv, [snakemake.input.summary, *snakemake.input.others]), strict=True)

@@ -7,7 +7,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.baselines")
 
 with job(snakemake):
-    from ccdcgan.baselines import compare_with_baselines
+    from ccdcgan.evaluation.constraint_accuracy import compare_with_baselines
     from ccdcgan.utils.files import read_csv, write_csv
     from ccdcgan.utils.seeds import derive_seed
 

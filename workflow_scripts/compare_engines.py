@@ -9,9 +9,9 @@ log = logging.getLogger("ccdcgan.verification")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.evaluation.verification import compare, correction_points
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import write_csv
-    from ccdcgan.verification import compare, correction_points
 
     inputs, params = snakemake.input, snakemake.params
     relaxed = gather([read_set(path) for path in inputs.batches])

@@ -11,10 +11,10 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.phonons import COLUMNS, judge
+    from ccdcgan.evaluation.phonons import COLUMNS, judge
+    from ccdcgan.evaluation.verification import best_distinct, with_distinct
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.utils.files import read_csv, write_csv
-    from ccdcgan.verification import best_distinct, with_distinct
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}

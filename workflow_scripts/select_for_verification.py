@@ -9,8 +9,8 @@ log = logging.getLogger("ccdcgan.verification")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.evaluation.verification import best_distinct, competing_phases, to_verify, with_distinct
     from ccdcgan.utils.files import read_csv
-    from ccdcgan.verification import best_distinct, competing_phases, to_verify, with_distinct
 
     inputs, params = snakemake.input, snakemake.params
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}

@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.constraint")
 
 with job(snakemake):
     from ccdcgan.database.splits import split_held_out
-    from ccdcgan.metrics import parity_metrics
+    from ccdcgan.evaluation.summary import parity_metrics
     from ccdcgan.models.constraint.image_network import parity
     from ccdcgan.models.constraint.training import train_chosen_constraint
     from ccdcgan.representation.crystal_graph import load_graphs

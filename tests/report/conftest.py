@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ccdcgan import columns
-from ccdcgan.metrics import summarise
+from ccdcgan.evaluation.summary import summarise
 
 PAPER_SCHEMES = ("dcgan", "dcgan+constraint", "ccdcgan")
 ELEMENTS = ("Bi", "Se")

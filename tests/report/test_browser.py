@@ -12,7 +12,7 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.metrics import summarise
+from ccdcgan.evaluation.summary import summarise
 from ccdcgan.report import render_report
 from ccdcgan.report_candidates import views
 from ccdcgan.report_plots import latent_plot

@@ -11,7 +11,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan import figures
 from ccdcgan.columns import scheme_label
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.metrics import parity_metrics
+from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.representation.reconstruction_examples import Examples, choose, load_examples, save_examples
 from ccdcgan.schemes import SCHEMES
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES

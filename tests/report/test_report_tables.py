@@ -10,7 +10,7 @@ from ccdcgan import columns
 from ccdcgan.crystal_views import view
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.funnel import funnels
+from ccdcgan.evaluation.attrition import funnels
 from ccdcgan.provenance import describe_machine
 from ccdcgan.report_provenance import cost_table, machine_table
 from ccdcgan.report_tables import PAPER, best_candidates

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from ccdcgan import columns
 from ccdcgan.columns import best_of, complete, in_order, is_true, reason_label, scheme_label, title
+from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.figures.energies import hull_vertices
-from ccdcgan.metrics import parity_metrics
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 
 _RATIOS = (

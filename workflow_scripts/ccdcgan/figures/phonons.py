@@ -25,7 +25,7 @@ from ccdcgan.figures.style import (
 def phonon_bands(table: pd.DataFrame, bands: Sequence[pd.DataFrame]) -> Figure:
     """Draw the bands (THz) of each candidate along its path; imaginary frequencies below zero, in red.
 
-    table: one row per candidate; bands: per candidate, as :class:`ccdcgan.phonons.Phonons` describes them.
+    table: one row per candidate; bands: per candidate, as :class:`ccdcgan.evaluation.phonons.Phonons` describes them.
     """
     by_id = {frame["id"].iloc[0]: frame for frame in bands if len(frame)}
     rows = [row for row in table.itertuples() if row.id in by_id]

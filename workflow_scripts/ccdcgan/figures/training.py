@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ccdcgan.columns import SPLITS, complete, scheme_label, title
+from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.figures.style import (
     BLACK,
     BLUE,
@@ -25,7 +26,6 @@ from ccdcgan.figures.style import (
     signed,
     styled,
 )
-from ccdcgan.metrics import parity_metrics
 
 
 def _numbers(frame: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:

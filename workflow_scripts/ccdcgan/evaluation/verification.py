@@ -14,7 +14,7 @@ from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import hull_of, with_formation_energies, with_hull_distances
 from ccdcgan.database.energy_correction import DFT, RELAXED
 from ccdcgan.database.thermodynamics import formation_energy, lowest_references
-from ccdcgan.metrics import distinct_among
+from ccdcgan.evaluation.summary import distinct_among
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
 """Why a crystal is verified: its ``role``."""
