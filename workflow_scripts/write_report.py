@@ -11,7 +11,7 @@ log = logging.getLogger("ccdcgan.report")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.exports import short_summary, write_best
+    from ccdcgan.exports.best_candidates import short_summary, write_best
     from ccdcgan.provenance import describe_versions
     from ccdcgan.report import render_report
     from ccdcgan.report_candidates import views

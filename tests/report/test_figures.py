@@ -8,10 +8,16 @@ import pytest
 from matplotlib.figure import Figure
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan import figures
 from ccdcgan.columns import scheme_label
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.summary import parity_metrics
+from ccdcgan.figures.attrition import losses_by_reason, stage_counts
+from ccdcgan.figures.crystals import choose_examples, example_crystals
+from ccdcgan.figures.energies import energy_histograms, formation_energies, hull_vertices
+from ccdcgan.figures.latent import latent_map, principal_axes
+from ccdcgan.figures.reconstruction import reconstruction_examples
+from ccdcgan.figures.style import save_figure
+from ccdcgan.figures.training import constraint_parity, generator_curves, learning_curves
 from ccdcgan.representation.reconstruction_examples import Examples, choose, load_examples, save_examples
 from ccdcgan.schemes import SCHEMES
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
@@ -39,13 +45,13 @@ def n_points(axes) -> list[int]:
 
 
 def test_hull_vertices_are_the_compounds_on_the_hull(database):
-    vertices = figures.hull_vertices(database)
+    vertices = hull_vertices(database)
     assert list(vertices["formula"]) == ["BiSe", "Bi2Se3"]
     assert list(vertices["id"]) == ["db-001", "db-000"]
 
 
 def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(database, candidates):
-    figure = figures.formation_energies(database, candidates, ELEMENTS, PAPER_SCHEMES)
+    figure = formation_energies(database, candidates, ELEMENTS, PAPER_SCHEMES)
     panels = figure.axes
     titles = [axes.get_title().split("\n") for axes in panels]
     assert [name for name, _ in titles] == ["DCGAN", "DCGAN + constraint", "CCDCGAN"]
@@ -60,7 +66,7 @@ def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(dat
 
 
 def test_more_than_two_elements_are_drawn_against_hull_distance(database, candidates):
-    figure = figures.formation_energies(database, candidates, ("Mg", "Mn", "O"), ("ccdcgan",))
+    figure = formation_energies(database, candidates, ("Mg", "Mn", "O"), ("ccdcgan",))
     assert figure.axes[0].get_xlabel() == "hull distance (eV/atom)"
     assert n_points(figure.axes[0])[:3] == [45, 3, 2]
 
@@ -69,11 +75,11 @@ def test_more_than_two_elements_are_drawn_against_hull_distance(database, candid
 def test_figures_are_as_wide_as_a_page_for_any_number_of_schemes(database, candidates, summary, losses, n):
     schemes = [*SCHEMES][:n]
     drawn = [
-        figures.formation_energies(database, candidates, ELEMENTS, schemes),
-        figures.latent_map(graphs(5), dict.fromkeys(schemes, graphs(3))),
-        figures.losses_by_reason(summary, losses, schemes),
-        figures.generator_curves(dict.fromkeys(schemes, history(4))),
-        figures.energy_histograms(database, candidates, schemes),
+        formation_energies(database, candidates, ELEMENTS, schemes),
+        latent_map(graphs(5), dict.fromkeys(schemes, graphs(3))),
+        losses_by_reason(summary, losses, schemes),
+        generator_curves(dict.fromkeys(schemes, history(4))),
+        energy_histograms(database, candidates, schemes),
     ]
     for figure in drawn:
         words = texts(figure)
@@ -107,7 +113,7 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
         tmp_path / "a.npz", tmp_path / "a.extxyz", Examples(*names, slices[:, :, 0], slices, ELEMENTS, 13.0, shown)
     )
     examples = load_examples(tmp_path / "a.npz", tmp_path / "a.extxyz")
-    figure = figures.reconstruction_examples(examples, table)
+    figure = reconstruction_examples(examples, table)
     words = texts(figure)
     assert "best (held out)\ncame back, rms 0.0100" in words
     assert "worst (training)\nlost: an element is missing" in words and words.count("no crystal") == 1
@@ -117,7 +123,7 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
 
 
 def test_histogram_bars_are_shares_that_sum_to_one_hundred(database, candidates):
-    figure = figures.energy_histograms(database, candidates, PAPER_SCHEMES)
+    figure = energy_histograms(database, candidates, PAPER_SCHEMES)
     for axes in figure.axes:
         assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(100)
     assert "Database (n = 45)" in texts(figure)
@@ -129,30 +135,30 @@ def test_parity_metrics_by_hand(parity):
     assert train["mae"] == pytest.approx(0.01) and train["r2"] == pytest.approx(1 - 4e-4 / 0.2)
     assert held_out["mae"] == pytest.approx(0.1) and held_out["r2"] == pytest.approx(1 - 0.02 / 0.08)
     assert held_out["baseline_mae"] == pytest.approx(0.2)
-    words = texts(figures.constraint_parity(parity))
+    words = texts(constraint_parity(parity))
     assert "R² = 0.998, MAE = 0.010 eV/atom" in words and "held out (n = 2)" in words
 
 
 def test_parity_without_held_out_crystals_says_so(parity):
-    figure = figures.constraint_parity(parity[parity["split"] == "train"])
+    figure = constraint_parity(parity[parity["split"] == "train"])
     assert "held out: no crystals" in texts(figure)
 
 
 def test_latent_map_projects_onto_the_database_and_has_one_sign():
     database, generated = graphs(40), graphs(30, 1)
-    figure = figures.latent_map(database, {"dcgan": generated, "ccdcgan": graphs(0)})
+    figure = latent_map(database, {"dcgan": generated, "ccdcgan": graphs(0)})
     assert n_points(figure.axes[0]) == [40, 30]
     assert "no candidates" in texts(figure)
-    mean, axes, shares = figures.principal_axes(database)
+    mean, axes, shares = principal_axes(database)
     np.testing.assert_allclose(axes @ axes.T, np.eye(2), atol=1e-9)
     assert shares[0] >= shares[1] > 0
-    np.testing.assert_allclose(figures.principal_axes(database[::-1])[1], axes, atol=1e-6)
+    np.testing.assert_allclose(principal_axes(database[::-1])[1], axes, atol=1e-6)
     many = graphs(30).reshape(-1, 2, 2, 1)  # more crystal graphs than latents
-    wide = figures.principal_axes(many)
+    wide = principal_axes(many)
     flat = many.reshape(-1, 4) - wide[0]
     np.testing.assert_allclose(((flat @ wide[1].T) ** 2).sum(0) / (flat**2).sum(), wide[2], rtol=1e-6)
     for n in (1, 2):
-        assert texts(figures.latent_map(graphs(n), {"dcgan": graphs(1)}))
+        assert texts(latent_map(graphs(n), {"dcgan": graphs(1)}))
     projected = (database.reshape(40, -1) - mean) @ axes.T
     np.testing.assert_allclose(figure.axes[0].collections[0].get_offsets(), projected, atol=1e-9)
 
@@ -168,7 +174,7 @@ def test_learning_curves_show_the_all_zero_output():
             "held_out_all_zero": "",
         }
     )
-    figure = figures.learning_curves(curve, curve.iloc[:0])
+    figure = learning_curves(curve, curve.iloc[:0])
     words = texts(figure)
     assert "all-zero output, training" in words and "no crystals held out" in words
     assert "no training steps recorded" in words
@@ -177,7 +183,7 @@ def test_learning_curves_show_the_all_zero_output():
 
 def test_generator_curves_of_each_scheme():
     plain = history().assign(constraint_term=0.0)
-    figure = figures.generator_curves({"dcgan": plain, "ccdcgan": history()}, "exp")
+    figure = generator_curves({"dcgan": plain, "ccdcgan": history()}, "exp")
     words = texts(figure)
     assert "not in this\nscheme's loss" in words and "(no unit)" in words and len(figure.axes) == 8
     assert "not probed" in words
@@ -185,7 +191,7 @@ def test_generator_curves_of_each_scheme():
 
 def test_curves_of_a_scheme_without_a_discriminator():
     flow = pd.DataFrame({"step": [50, 100], "loss": [1.0, 0.5], "success_rate": [np.nan, 0.7]})
-    figure = figures.generator_curves({"flow": flow})
+    figure = generator_curves({"flow": flow})
     losses, _, _, probe = figure.axes
     assert list(losses.lines[0].get_ydata()) == [1.0, 0.5]
     assert list(probe.lines[0].get_ydata()) == [70.0]
@@ -193,7 +199,7 @@ def test_curves_of_a_scheme_without_a_discriminator():
 
 
 def test_examples_are_the_lowest_of_different_compositions(database):
-    chosen = figures.choose_examples(database, list(database["id"]))
+    chosen = choose_examples(database, list(database["id"]))
     assert chosen[:2] == ["db-000", "db-001"]
     assert database.set_index("id").loc[chosen, "formula"].nunique() == 4
 
@@ -202,7 +208,7 @@ def test_examples_show_the_crystal_beside_its_graph():
     structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
     crystal = Crystal("a", structure, {"formation_energy": -0.1606})
     picture = graphs(1)
-    figure = figures.example_crystals([crystal], picture, ELEMENTS, latent_sites=200)
+    figure = example_crystals([crystal], picture, ELEMENTS, latent_sites=200)
     assert "−0.161 eV/atom" in texts(figure)
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), picture[0, ..., 0])
     # 4 Bi on corners and faces become 14, 4 Se on edges and in the middle 13
@@ -211,34 +217,34 @@ def test_examples_show_the_crystal_beside_its_graph():
 
 
 def test_losses_count_every_stage(summary, losses):
-    stages = figures.stage_counts(summary)
+    stages = stage_counts(summary)
     dcgan = stages[stages["scheme"] == "dcgan"].set_index("stage")["count"]
     assert list(dcgan) == [12000, 2397, 4, 3, 2, 2, 1]
-    words = texts(figures.losses_by_reason(summary, losses))
+    words = texts(losses_by_reason(summary, losses))
     assert "9,603" in words and "2,397" in words and "two atoms too close" in words
 
 
 def test_everything_empty_still_gives_figures_that_say_so(tmp_path):
     nothing = pd.DataFrame()
     drawn = [
-        figures.formation_energies(nothing, nothing, ELEMENTS),
-        figures.formation_energies(nothing, nothing, ("Mg", "Mn", "O")),
-        figures.energy_histograms(nothing, nothing),
-        figures.losses_by_reason(nothing, nothing),
-        figures.learning_curves(nothing, nothing),
-        figures.example_crystals([], graphs(0), ELEMENTS),
-        figures.latent_map(graphs(0), {}),
-        figures.constraint_parity(nothing),
-        figures.generator_curves({}),
+        formation_energies(nothing, nothing, ELEMENTS),
+        formation_energies(nothing, nothing, ("Mg", "Mn", "O")),
+        energy_histograms(nothing, nothing),
+        losses_by_reason(nothing, nothing),
+        learning_curves(nothing, nothing),
+        example_crystals([], graphs(0), ELEMENTS),
+        latent_map(graphs(0), {}),
+        constraint_parity(nothing),
+        generator_curves({}),
     ]
     for figure in drawn:
         assert re.search(r"\b(no|nothing)\b", texts(figure))
-    assert figures.choose_examples(nothing, []) == []
+    assert choose_examples(nothing, []) == []
 
 
 def test_saved_figures_are_the_same_each_time(tmp_path, parity):
-    first = figures.save_figure(figures.constraint_parity(parity), tmp_path / "a" / "parity.v1")
-    second = figures.save_figure(figures.constraint_parity(parity), tmp_path / "b" / "parity.v1")
+    first = save_figure(constraint_parity(parity), tmp_path / "a" / "parity.v1")
+    second = save_figure(constraint_parity(parity), tmp_path / "b" / "parity.v1")
     assert [path.name for path in first] == ["parity.v1.png", "parity.v1.pdf"]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert len(list((tmp_path / "a").iterdir())) == 2

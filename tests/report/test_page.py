@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan import figures
 from ccdcgan.columns import scheme_label
+from ccdcgan.figures.style import save_figure
+from ccdcgan.figures.training import constraint_parity
 from ccdcgan.report import LARGEST_PAGE, render_report
 from ccdcgan.report_figures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report_plots import hull_plot
@@ -99,7 +100,7 @@ def test_page_has_the_numbers(database, candidates, summary, losses, parity):
 
 
 def test_page_asks_no_network_and_every_image_has_a_text(database, candidates, summary, losses, parity, tmp_path):
-    png, _ = figures.save_figure(figures.constraint_parity(parity), tmp_path / "parity")
+    png, _ = save_figure(constraint_parity(parity), tmp_path / "parity")
     page = page_of(database, candidates, summary, losses, parity, figures=dict.fromkeys(ALTERNATIVES, png))
     parsed = Page(page)
     assert parsed.links and all(link.startswith(("data:", "#", "./")) for link in parsed.links)

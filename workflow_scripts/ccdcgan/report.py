@@ -20,9 +20,9 @@ from plotly.offline import get_plotlyjs
 
 from ccdcgan.columns import COLUMNS, complete, scheme_label
 from ccdcgan.evaluation.attrition import Stage, funnels
+from ccdcgan.figures.attrition import stage_counts
 from ccdcgan.figures.crystals import element_colours
 from ccdcgan.figures.energies import THRESHOLDS
-from ccdcgan.figures.losses import stage_counts
 from ccdcgan.report_candidates import candidate_rows
 from ccdcgan.report_figures import picture
 from ccdcgan.report_plots import hull_plot

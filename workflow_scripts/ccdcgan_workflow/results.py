@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ccdcgan.figures.losses import stage_counts
+from ccdcgan.figures.attrition import stage_counts
 from ccdcgan.report_provenance import cost_table, machine_table
 from ccdcgan.report_tables import (
     NO_BREAK,

@@ -13,5 +13,5 @@ MEASURED = "measured"
 
 def measured_points(elements: Sequence[str]) -> Path | None:
     """Return the structure set of a system's crystals, None if none were measured."""
-    path = Path(__file__).parent / f"{'-'.join(sorted(elements))}.extxyz"
+    path = Path(__file__).parent / "data" / f"{'-'.join(sorted(elements))}.extxyz"
     return path if path.is_file() else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, complete, in_order, reason_label
-from ccdcgan.figures.losses import stage_counts
+from ccdcgan.figures.attrition import stage_counts
 
 
 @dataclass(frozen=True)
