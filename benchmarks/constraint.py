@@ -4,10 +4,11 @@
         [--settings '{crystals: 50000, steps: 6000}'] [--precision mixed_bfloat16]
 
 takes a finished run's crystals, energies and autoencoders. Every crystal is held out once, alone or with its prototype;
-for every fold the constraint is trained anew (`ccdcgan.models.constraint.descriptor_network`), without what is drawn around held-out
-crystals. Beside it, in the same folds: the guesses of `ccdcgan.evaluation.constraint_accuracy`, a Gaussian process on the crystals' own
-descriptors (what a perfect reader would reach) and, with --image, the paper's network S5. --settings overrides keys of
-the configuration's section constraint.descriptors. One table in Markdown: mean absolute error (eV/atom) and R2.
+for every fold the constraint is trained anew (`ccdcgan.models.constraint.descriptor_network`), without what is drawn
+around held-out crystals. Beside it, in the same folds: the guesses of `ccdcgan.evaluation.constraint_accuracy`, a
+Gaussian process on the crystals' own descriptors (what a perfect reader would reach) and, with --image, the paper's
+network S5. --settings overrides keys of the configuration's section constraint.descriptors. One table in Markdown: mean
+absolute error (eV/atom) and R2.
 """
 
 import argparse

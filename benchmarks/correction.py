@@ -3,8 +3,8 @@
     python benchmarks/correction.py --figure docs/images/hypothetical.png
 
 reads the crystals that benchmarks/hypothetical.py has written, prints every crystal, the errors by composition and by
-formation energy, and those of every form of correction (`ccdcgan.database.energy_correction`) in Markdown, and draws PBE
-against each model. --unseen takes crystals that nothing is learned from, as a verification with DFT leaves them:
+formation energy, and those of every form of correction (`ccdcgan.database.energy_correction`) in Markdown, and draws
+PBE against each model. --unseen takes crystals that nothing is learned from, as a verification with DFT leaves them:
 
     python benchmarks/correction.py --unseen benchmarks/data/verified-Bi-Se.extxyz
 """

@@ -321,7 +321,7 @@ def database_to_compare(wildcards):
 def figure_in_report(path):
     """A figure as PNG, with its caption, which the page has too, in Snakemake's own report."""
     name = Path(path).stem
-    caption = f"../workflow_scripts/ccdcgan/templates/captions/{name}.rst"
+    caption = f"../workflow_scripts/ccdcgan/report/templates/captions/{name}.rst"
     return report(path, caption=caption, category="Figures", labels={"figure": name.replace("_", " ")})
 
 

@@ -11,7 +11,7 @@ FIGURES = (
     "generator_curves",
     "losses_by_reason",
 )
-TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/templates"
+TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/report/templates"
 PARTS_OF_THE_PAGE = (".j2", ".css", ".js", ".rst")
 
 

@@ -27,7 +27,7 @@ from ccdcgan.exports.structure_files import (
     write_extxyz,
 )
 from ccdcgan.exports.tables import export_table, write_tables
-from ccdcgan.report_figures import ALTERNATIVES
+from ccdcgan.report.pictures import ALTERNATIVES
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow

@@ -16,7 +16,7 @@ keras = pytest.importorskip("keras")
 from ccdcgan.models import convolutional_networks as gan_networks  # noqa: E402
 from ccdcgan.models.constraint.image_network import predict  # noqa: E402
 from ccdcgan.models.generators import gan  # noqa: E402
-from ccdcgan.models.generators import training as generators
+from ccdcgan.models.generators import training as generators  # noqa: E402
 from ccdcgan.training.history import History  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
@@ -140,7 +140,7 @@ def test_a_killed_process_resumes_to_the_same_bits(tmp_path):
         "import sys; from pathlib import Path; import test_gan as t;"
         "t.train(Path(sys.argv[1]), 'ccdcgan', t.mean_constraint(), steps=100000)"
     )
-    tests, library = Path(__file__).parent, Path(gan.__file__).parents[1]
+    tests, library = Path(__file__).parent, Path(gan.__file__).parents[3]
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "killed")],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), str(library)])},

@@ -10,8 +10,8 @@ import pytest
 
 from ccdcgan import columns
 from ccdcgan.evaluation.seed_statistics import scatter
-from ccdcgan.report_tables import scatter_table
-from ccdcgan.report_words import trust
+from ccdcgan.report.sentences import trust
+from ccdcgan.report.tables import scatter_table
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.conftest import TOY, Workflow

@@ -12,13 +12,13 @@ log = logging.getLogger("ccdcgan.report")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.exports.best_candidates import short_summary, write_best
-    from ccdcgan.provenance import describe_versions
-    from ccdcgan.report import render_report
-    from ccdcgan.report_candidates import views
-    from ccdcgan.report_plots import generated_graphs, latent_plot
-    from ccdcgan.report_provenance import cost_table, machine_table
-    from ccdcgan.report_tables import best_candidates
+    from ccdcgan.report.candidates import views
+    from ccdcgan.report.page import render_report
+    from ccdcgan.report.plots import generated_graphs, latent_plot
+    from ccdcgan.report.provenance import cost_table, machine_table
+    from ccdcgan.report.tables import best_candidates
     from ccdcgan.utils.files import read_arrays, read_csv, write_text
+    from ccdcgan_workflow.provenance import describe_versions
 
     inputs, output, config = snakemake.input, snakemake.output, snakemake.params.settings
     tables = {name: read_csv(inputs[name]) for name in snakemake.params.tables}

@@ -13,10 +13,10 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan import columns
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.summary import summarise
-from ccdcgan.report import render_report
-from ccdcgan.report_candidates import views
-from ccdcgan.report_plots import latent_plot
-from ccdcgan.report_tables import best_candidates
+from ccdcgan.report.candidates import views
+from ccdcgan.report.page import render_report
+from ccdcgan.report.plots import latent_plot
+from ccdcgan.report.tables import best_candidates
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the packages chromium and chromium-driver")

@@ -7,13 +7,13 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
-from ccdcgan.crystal_views import view
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.attrition import funnels
-from ccdcgan.provenance import describe_machine
-from ccdcgan.report_provenance import cost_table, machine_table
-from ccdcgan.report_tables import PAPER, best_candidates
+from ccdcgan.report.provenance import cost_table, machine_table
+from ccdcgan.report.structure_view import view
+from ccdcgan.report.tables import PAPER, best_candidates
+from ccdcgan_workflow.provenance import describe_machine
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ccdcgan.provenance import describe_machine
 from ccdcgan.utils.progress import current_snapshot
+from ccdcgan_workflow.provenance import describe_machine
 
 LOOK = 1.0
 """Seconds between two looks at the job's progress."""

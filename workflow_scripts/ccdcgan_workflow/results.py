@@ -14,8 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from ccdcgan.figures.attrition import stage_counts
-from ccdcgan.report_provenance import cost_table, machine_table
-from ccdcgan.report_tables import (
+from ccdcgan.report.provenance import cost_table, machine_table
+from ccdcgan.report.sentences import findings, trust
+from ccdcgan.report.tables import (
     NO_BREAK,
     Table,
     best_candidates,
@@ -30,7 +31,6 @@ from ccdcgan.report_tables import (
     scatter_table,
     summary_table,
 )
-from ccdcgan.report_words import findings, trust
 from ccdcgan.utils.files import read_csv, write_text
 from ccdcgan_workflow.costs import costs, finished_jobs
 from ccdcgan_workflow.job_states import read_states

@@ -1,8 +1,8 @@
 """What formation energy a crystal will have once it is relaxed, from what similar crystals had: no network, no graph.
 
 The crystals of the database are known as they were before their relaxation, as candidates are, and with their energy
-after it. A Gaussian process on these (:mod:`ccdcgan.crystals.gaussian_process`) predicts that of a decoded candidate. The
-constraint reads a crystal graph, which it has to, for only a graph has a slope back to the noise; here the atoms
+after it. A Gaussian process on these (:mod:`ccdcgan.crystals.gaussian_process`) predicts that of a decoded candidate.
+The constraint reads a crystal graph, which it has to, for only a graph has a slope back to the noise; here the atoms
 themselves are seen. Candidates of an earlier run that joined the database are learned from as well.
 """
 

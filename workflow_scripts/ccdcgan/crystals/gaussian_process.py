@@ -1,12 +1,12 @@
 """A Gaussian process over crystals: nothing is known of a quantity but that similar crystals have similar values.
 
-Similar are crystals with similar :mod:`ccdcgan.crystals.descriptors`. Matern kernel with nu = 3/2, a constant and white noise
-(Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Eqs. 4.17, 2.25 and 2.26). Near a known
+Similar are crystals with similar :mod:`ccdcgan.crystals.descriptors`. Matern kernel with nu = 3/2, a constant and white
+noise (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, Eqs. 4.17, 2.25 and 2.26). Near a known
 crystal the value is that crystal's; far from all of them it is about their mean, with a standard deviation to match. A
 function of the composition cannot do that: to it a good phase and the bad crystals of its composition are the same.
 
-Two quantities are learned so: an engine's error (:mod:`ccdcgan.database.energy_correction`), and what formation energy a
-crystal will have once it is relaxed (:mod:`ccdcgan.candidates.ranking`).
+Two quantities are learned so: an engine's error (:mod:`ccdcgan.database.energy_correction`), and what formation energy
+a crystal will have once it is relaxed (:mod:`ccdcgan.candidates.ranking`).
 """
 
 from collections.abc import Sequence

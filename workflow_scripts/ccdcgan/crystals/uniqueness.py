@@ -1,8 +1,8 @@
 """Which crystals are the same: the answer of pymatgen's StructureMatcher, without asking it about most pairs.
 
-Crystals of one composition and one size of reduced cell are compared one after the other with those kept so
-far, as StructureMatcher's own grouping does it; :mod:`ccdcgan.crystals.matcher_prefilter` knows its answer for most pairs. Such a
-bucket is independent of every other, so buckets are shared out to processes.
+Crystals of one composition and one size of reduced cell are compared one after the other with those kept so far, as
+StructureMatcher's own grouping does it; :mod:`ccdcgan.crystals.matcher_prefilter` knows its answer for most pairs. Such
+a bucket is independent of every other, so buckets are shared out to processes.
 
 StructureMatcher is neither symmetric (a pair near a tolerance may match one way round only) nor transitive (a like b
 and b like c does not make a like c). So a pair counts as the same only if it matches both ways round, and a crystal

@@ -7,9 +7,9 @@ import pandas as pd
 
 from ccdcgan import columns
 from ccdcgan.columns import SCHEMES, scheme_label
-from ccdcgan.crystal_views import cif_text
 from ccdcgan.crystals.structures import Crystal, write_set
-from ccdcgan.report_tables import best_candidates
+from ccdcgan.report.structure_view import cif_text
+from ccdcgan.report.tables import best_candidates
 from ccdcgan.utils.files import write_text
 
 

@@ -23,10 +23,11 @@ from ccdcgan.evaluation.attrition import Stage, funnels
 from ccdcgan.figures.attrition import stage_counts
 from ccdcgan.figures.crystals import element_colours
 from ccdcgan.figures.energies import THRESHOLDS
-from ccdcgan.report_candidates import candidate_rows
-from ccdcgan.report_figures import picture
-from ccdcgan.report_plots import hull_plot
-from ccdcgan.report_tables import (
+from ccdcgan.report.candidates import candidate_rows
+from ccdcgan.report.pictures import picture
+from ccdcgan.report.plots import hull_plot
+from ccdcgan.report.sentences import cautions, findings, map_in_words, next_steps, trust, why_none
+from ccdcgan.report.tables import (
     Table,
     best_candidates,
     constraint_table,
@@ -44,7 +45,6 @@ from ccdcgan.report_tables import (
     verified_table,
     words,
 )
-from ccdcgan.report_words import cautions, findings, map_in_words, next_steps, trust, why_none
 from ccdcgan.schemes import PAPER
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, is_true, scheme_label
 from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.figures.energies import hull_vertices
-from ccdcgan.report_tables import formula_html, group_html, number, percent, ratio
+from ccdcgan.report.tables import formula_html, group_html, number, percent, ratio
 
 UNCERTAINTY = "e_above_hull_uncertainty"
 """Column of the candidates that says how far their hull distance may be off, where the run has it."""

@@ -16,8 +16,8 @@ from pymatgen.core import Composition
 from ccdcgan.columns import complete, scheme_label, title
 from ccdcgan.figures.energies import energy_limits, hull_vertices, with_energy
 from ccdcgan.figures.style import GREY, scheme_style
-from ccdcgan.neighbour_map import neighbour_map
-from ccdcgan.report_tables import formula_html, once_each, scheme_labels
+from ccdcgan.report.latent_map import neighbour_map
+from ccdcgan.report.tables import formula_html, once_each, scheme_labels
 from ccdcgan.schemes import is_screen
 
 SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}

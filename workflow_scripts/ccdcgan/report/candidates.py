@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from ccdcgan.columns import reason_label, scheme_label, title
-from ccdcgan.crystal_views import cif_text, poscar_text, view
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.report_tables import formula_html, group_html, number, once_each, scheme_labels, text
-from ccdcgan.report_words import UNCERTAINTY
+from ccdcgan.report.sentences import UNCERTAINTY
+from ccdcgan.report.structure_view import cif_text, poscar_text, view
+from ccdcgan.report.tables import formula_html, group_html, number, once_each, scheme_labels, text
 
 MOST_ROWS = 1500
 """Candidates in the page's table; all of them are in the tables of the run."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan.report_tables import Table, number, words
+from ccdcgan.report.tables import Table, number, words
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
