@@ -19,7 +19,7 @@ if workflow.modifier.skip_configfile:  # a module of another workflow, which may
 
 try:
     from ccdcgan.utils.errors import InputError
-    from ccdcgan.utils.files import fingerprint
+    from ccdcgan.utils.hashing import fingerprint
     from ccdcgan.database.dft_points import MEASURED, measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained

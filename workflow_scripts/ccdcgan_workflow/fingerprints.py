@@ -12,14 +12,8 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PLUMBING = {
-    "ccdcgan.utils.errors",
-    "ccdcgan.utils.progress",
-    "ccdcgan.utils.files",
-    "ccdcgan.utils.interruption",
-    "ccdcgan.utils.parallel",
-}
-"""Modules that change no result."""
+PLUMBING = {f"ccdcgan.utils.{name}" for name in ("errors", "files", "hashing", "interruption", "parallel", "progress")}
+"""Modules that change no result: those of ``utils`` but for the derivation of seeds."""
 
 ENGINE_MODULES = {
     "mlip": ("ccdcgan.relaxation.mlip", "ccdcgan.relaxation.force_fields"),

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from ccdcgan.crystals.structures import from_atoms, to_atoms
 from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import fingerprint
+from ccdcgan.utils.hashing import fingerprint
 
 OPTIMIZERS = {"BFGS": BFGS, "FIRE": FIRE, "LBFGS": LBFGS}
 

@@ -22,7 +22,8 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.ase_relaxation import failed
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import exclusive, fingerprint
+from ccdcgan.utils.files import exclusive
+from ccdcgan.utils.hashing import fingerprint
 from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)

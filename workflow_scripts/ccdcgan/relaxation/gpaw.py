@@ -20,7 +20,8 @@ from ccdcgan.relaxation.ase_relaxation import Relaxation, Stage, StagedRelaxMake
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import atomic_path, fingerprint
+from ccdcgan.utils.files import atomic_path
+from ccdcgan.utils.hashing import fingerprint
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from ccdcgan.relaxation.guards import Guards, check_step, check_structure
 from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.potcars import check_potcars, potcar_folder
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import fingerprint
+from ccdcgan.utils.hashing import fingerprint
 
 log = logging.getLogger(__name__)
 

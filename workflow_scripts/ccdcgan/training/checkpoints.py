@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import atomic_path, fingerprint
+from ccdcgan.utils.files import atomic_path
+from ccdcgan.utils.hashing import fingerprint
 from ccdcgan.utils.interruption import defer, leave_if_asked
 
 log = logging.getLogger(__name__)

@@ -1,8 +1,6 @@
 """Files that are whole or absent: written to a temporary name, flushed to disk, then renamed; and their locks."""
 
 import fcntl
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -64,12 +62,6 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     for column in TEXT_COLUMNS.intersection(frame):
         frame[column] = frame[column].fillna("")
     return frame
-
-
-def fingerprint(data: Any) -> str:
-    """Return 16 hexadecimal digits that identify JSON-serialisable ``data`` whatever its key order."""
-    canonical = json.dumps(data, sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:

@@ -1,0 +1,11 @@
+"""Hashes that identify data."""
+
+import hashlib
+import json
+from typing import Any
+
+
+def fingerprint(data: Any) -> str:
+    """Return 16 hexadecimal digits that identify JSON-serialisable ``data`` whatever its key order."""
+    canonical = json.dumps(data, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
