@@ -50,7 +50,6 @@ rule all:
     input:
         rules.export_candidates.output,
         rules.write_report.output,
-        rules.compare_constraint.output,
         rules.collect_phonons.output if config["phonons"]["top"] else [],
 
 

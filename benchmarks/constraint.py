@@ -1,14 +1,14 @@
-"""Errors of the constraint that reads descriptors, and of guesses, on crystals held out in folds.
+"""Errors of the constraint `network: descriptors`, and of baselines, by cross-validation.
 
     python benchmarks/constraint.py results/Bi-Se [--by prototype random] [--folds 5] [--image]
         [--settings '{crystals: 50000, steps: 6000}'] [--precision mixed_bfloat16]
 
-takes a finished run's crystals, energies and autoencoders. Every crystal is held out once, alone or with its prototype;
-for every fold the constraint is trained anew (`ccdcgan.models.constraint.descriptor_network`), without what is drawn
-around held-out crystals. Beside it, in the same folds: the guesses of `ccdcgan.evaluation.constraint_accuracy`, a
-Gaussian process on the crystals' own descriptors (what a perfect reader would reach) and, with --image, the paper's
-network S5. --settings overrides keys of the configuration's section constraint.descriptors. One table in Markdown: mean
-absolute error (eV/atom) and R2.
+uses the crystals, energies and autoencoders of a finished run. Every crystal is held out once, alone or with its
+prototype. For every fold the constraint is trained from scratch (`ccdcgan.models.constraint.descriptor_network`),
+without synthetic crystals of held-out parents. In the same folds: the baselines of
+`ccdcgan.evaluation.constraint_accuracy`, a Gaussian process on the true descriptors (the limit of a perfect descriptor
+network) and, with --image, network S5 of Long et al. --settings overrides keys of the section constraint.descriptors of
+the configuration. Prints one table in Markdown: mean absolute error (eV/atom) and R2.
 """
 
 import argparse
@@ -27,11 +27,12 @@ import yaml  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptors  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.evaluation.constraint_accuracy import composition_mean, gradient_boosting  # noqa: E402
-from ccdcgan.models.constraint.descriptor_network import draw_lessons, train_informed_constraint  # noqa: E402
-from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit  # noqa: E402
-from ccdcgan.models.constraint.image_network import predict, train_constraint  # noqa: E402
-from ccdcgan.representation.autoencoders import load_autoencoder  # noqa: E402
-from ccdcgan.representation.crystal_graph import load_graphs  # noqa: E402
+from ccdcgan.models.constraint.base import ConstraintData, predict  # noqa: E402
+from ccdcgan.models.constraint.descriptor_network import make_pretraining_data, train_descriptor_constraint  # noqa: E402
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit_posterior  # noqa: E402
+from ccdcgan.models.constraint.image_network import train_image_constraint  # noqa: E402
+from ccdcgan.representation.crystal_graph import load_codec, load_graphs  # noqa: E402
+from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 
 
@@ -42,10 +43,10 @@ def folds(names: pd.Series, count: int, by: str, seed: int) -> np.ndarray:
     return (rng.permutation(len(kinds)) % count)[own]
 
 
-def perfect_reader(features: np.ndarray, energies: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+def from_true_descriptors(features: np.ndarray, energies: np.ndarray, held_out: np.ndarray) -> np.ndarray:
     """Return energies of the held-out crystals by a Gaussian process on descriptors (n, d), standardised."""
     scaled = (features - features[~held_out].mean(0)) / np.maximum(features[~held_out].std(0), 1e-6)
-    process = GaussianProcess.of(fit(scaled[~held_out], energies[~held_out], 0), name="energy")
+    process = GaussianProcess.of(fit_posterior(scaled[~held_out], energies[~held_out], 0), name="energy")
     return np.asarray(process(scaled[held_out].astype(np.float32)))[:, 0]
 
 
@@ -64,17 +65,18 @@ def main() -> None:
     settings = section.pop("descriptors") | chosen.settings
     known = load_graphs(chosen.results / "representation/crystal_graphs.npz")
     crystals = read_set(chosen.results / "database/database.extxyz")
-    names = ("lattice", "sites")
-    autoencoders = [load_autoencoder(chosen.results / f"representation/{name}_autoencoder.keras") for name in names]
+    folder = chosen.results / "representation"
+    autoencoders = [folder / f"{name}_autoencoder.keras" for name in ("lattice", "sites")]
+    codec = load_codec(folder / "crystal_graphs.npz", *autoencoders)
     table = read_csv(chosen.results / "database/database.csv").set_index("id").loc[known.ids].reset_index()
     energies = table["formation_energy"].to_numpy()
     by_id = {crystal.id: crystal.structure for crystal in crystals}
-    features = np.array([descriptors(by_id[name], known.elements) for name in known.ids])
+    features = np.array([descriptors(by_id[name], codec.elements) for name in known.ids])
 
     started = time.process_time()
-    # those about held-out crystals are left out in every fold: what is drawn around one crystal knows no other
-    lessons = draw_lessons(known, crystals, known.ids, autoencoders, int(settings["crystals"]), chosen.seed)
-    print(f"free crystals: {time.process_time() - started:.0f} CPU s", file=sys.stderr, flush=True)
+    # synthetic crystals depend on their own parent only, so those of held-out parents are left out in every fold
+    pretraining = make_pretraining_data(codec, crystals, known.ids, int(settings["crystals"]), chosen.seed)
+    print(f"synthetic crystals: {time.process_time() - started:.0f} CPU s", file=sys.stderr, flush=True)
     rows = []
     for by in chosen.by:
         guesses: dict[str, np.ndarray] = {}
@@ -83,19 +85,19 @@ def main() -> None:
             out, started = turn == fold, time.process_time()
             train, asked = table[~out], table[out]
             with tempfile.TemporaryDirectory() as folder:
-                files = {"checkpoint": f"{folder}/reader.npz", "history": f"{folder}/reader.csv"}
-                common = {"precision": chosen.precision}
-                reader = train_informed_constraint(known, energies, out, lessons, settings, fold, **files, **common)
+                data = ConstraintData(known.ids, known.graphs, energies, out)
+                run = TrainingRun.at(f"{folder}/descriptors.npz", f"{by}, fold {fold}", chosen.precision)
+                constraint = train_descriptor_constraint(data, pretraining, settings, run, fold)
                 found = {
                     "training mean": np.full(out.sum(), energies[~out].mean()),
                     "composition mean": composition_mean(train, asked),
-                    "gradient boosting": gradient_boosting(train, asked, known.elements, fold),
-                    "network: descriptors": predict(reader, known.graphs[out]),
-                    "Gaussian process on the crystals' own descriptors": perfect_reader(features, energies, out),
+                    "gradient boosting": gradient_boosting(train, asked, codec.elements, fold),
+                    "network: descriptors": predict(constraint, known.graphs[out]),
+                    "Gaussian process on the crystals' own descriptors": from_true_descriptors(features, energies, out),
                 }
                 if chosen.image:
-                    files = {"checkpoint": f"{folder}/image.npz", "history": f"{folder}/image.csv"}
-                    image = train_constraint(known.graphs, energies, out, section, fold, **files, **common)
+                    run = TrainingRun.at(f"{folder}/image.npz", f"{by}, fold {fold}", chosen.precision)
+                    image = train_image_constraint(data, section, run, fold)
                     found["network: image"] = predict(image, known.graphs[out])
             for name, values in found.items():
                 guesses.setdefault(name, np.full(len(table), np.nan))[out] = values

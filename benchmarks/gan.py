@@ -1,6 +1,6 @@
 """Steps per second of the GANs' training, against the usual Keras loop with the same networks.
 
-    python benchmarks/gan.py [--batch 32 128] [--scheme dcgan ccdcgan] [--rounds 5] [--steps 20] [--xla]
+    python benchmarks/gan.py [--batch 32 128] [--scheme dcgan ccdcgan] [--rounds 5] [--steps 20]
 
 The usual loop: per step ``predict_on_batch`` of the generator, ``train_on_batch`` of the discriminator on real and on
 generated crystal graphs, and ``train_on_batch`` of generator and frozen discriminator (and constraint) in one model.
@@ -68,12 +68,9 @@ def usual_loop(graphs: np.ndarray, config: dict, constraint: keras.Model | None)
     return run
 
 
-def fused_loop(
-    graphs: np.ndarray, config: dict, constraint: keras.Model | None, policy: str, xla: bool
-) -> Callable[[int], None]:
+def fused_loop(graphs: np.ndarray, config: dict, constraint: keras.Model | None, policy: str) -> Callable[[int], None]:
     """Return our loop in the precision ``policy``."""
     training = GanTraining(graphs, config, 1, constraint, policy)
-    training.xla = xla
     return lambda steps: training.run(tf.constant(0), tf.constant(steps)).numpy()
 
 
@@ -96,7 +93,6 @@ def main() -> None:
     parser.add_argument("--scheme", nargs="+", choices=["dcgan", "ccdcgan"], default=["dcgan", "ccdcgan"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--xla", action="store_true", help="ours also with steps compiled by XLA")
     chosen = parser.parse_args()
     settings = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["gan"]
     graphs = np.random.default_rng(0).uniform(-1, 1, (200, SIDE, SIDE, 1)).astype(np.float32)
@@ -108,11 +104,7 @@ def main() -> None:
             if frozen is not None:
                 frozen.trainable = False
             loops = {"usual Keras loop, float32": usual_loop(graphs, config, frozen)}
-            for xla in (False, True) if chosen.xla else (False,):
-                loops |= {
-                    f"ours, {policy}{', XLA' if xla else ''}": fused_loop(graphs, config, constraint, policy, xla)
-                    for policy in PRECISIONS
-                }
+            loops |= {f"ours, {policy}": fused_loop(graphs, config, constraint, policy) for policy in PRECISIONS}
             rates = compare(loops, chosen.steps, chosen.rounds)
             wall_before, processor_before = rates["usual Keras loop, float32"]
             for name, (wall, processor) in rates.items():

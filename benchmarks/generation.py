@@ -1,9 +1,9 @@
-"""How many samples a second one process generates and decodes, and whether its memory grows with their number.
+"""Samples per second that one process generates and decodes, and its memory.
 
     python benchmarks/generation.py results/Bi-Se [--scheme flow] [--samples 2000 10000]
 
-Takes the networks of a finished run. Every shard is made in a process of its own, one after the other; printed are wall
-clock, processor time and the largest memory of that process.
+Uses the networks of a finished run. Every shard is generated in its own process, one after the other. Prints wall
+clock, processor time and peak memory of each process.
 """
 
 import argparse
@@ -17,24 +17,22 @@ from sys import path
 ROOT = Path(__file__).resolve().parent.parent
 path.insert(0, str(ROOT / "workflow_scripts"))
 
+AUTOENCODERS = ("lattice_autoencoder.keras", "sites_autoencoder.keras")
 RULES = {"min_distance": 2.0, "max_atoms": 20, "expansion": 1.15}
-"""What a candidate is, as in config.yaml: angstrom, atoms, factor."""
+"""Rules of a candidate, as in config.yaml: angstrom, atoms, factor."""
 
 
 def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, float]:
     """Return the candidates of one shard, its seconds, its processor seconds and the peak memory, MB."""
-    from ccdcgan.candidates.generation import ShardPlan, generate_shard, load_generator
-    from ccdcgan.representation.autoencoders import load_autoencoder
-    from ccdcgan.representation.crystal_graph import load_graphs
+    from ccdcgan.candidates.generation import ShardPlan, generate_shard
+    from ccdcgan.models.generators.loading import load_generator
+    from ccdcgan.representation.crystal_graph import CandidateRules, load_codec
 
-    parts = [
-        load_generator(run / f"models/{scheme}/generator.keras"),
-        load_autoencoder(run / "representation/lattice_autoencoder.keras"),
-        load_autoencoder(run / "representation/sites_autoencoder.keras"),
-        load_graphs(run / "representation/crystal_graphs.npz"),
-    ]
+    generator = load_generator(run / f"models/{scheme}/generator.keras")
+    files = [run / "representation" / name for name in ("crystal_graphs.npz", *AUTOENCODERS)]
+    codec = load_codec(*files)
     wall, processor = time.perf_counter(), time.process_time()
-    shard = generate_shard(*parts, ShardPlan(scheme, 0, samples, 1, **RULES))
+    shard = generate_shard(generator, codec, ShardPlan(scheme, 0, samples, 1, CandidateRules(**RULES)))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return len(shard.candidates), time.perf_counter() - wall, time.process_time() - processor, memory
 

@@ -1,13 +1,13 @@
-"""Crystals rebuilt from their crystal graphs, held out by prototype and at random, beside baseline and ceiling.
+"""Reconstruction of crystals from crystal graphs, held out by prototype and at random, with baseline and upper limit.
 
     python benchmarks/reconstruction.py results/Bi-Se
     python benchmarks/reconstruction.py results/Bi-Se-oqmd --unrelaxed --configfile presets/oqmd.yaml
 
-Takes the database of a run, trains both autoencoders for each way of holding crystals out (all prototypes of a kind
-together, or crystals drawn at random) and prints one table: crystals rebuilt as the workflow does it, the same
-without corrections, from the voxels alone (the ceiling), and the voxels' error beside that of empty ones (the
-baseline). ``--unrelaxed`` takes the substituted crystals, where a database is not relaxed yet. Trainings are kept in
-``--keep`` and go on there.
+Uses the database of a run, trains both autoencoders for each way of holding crystals out (all prototypes of a kind
+together, or random crystals) and prints one table: crystals reconstructed as in the workflow, the same without
+refinement, from the voxels alone (upper limit), and the voxels' error beside that of empty ones (baseline).
+``--unrelaxed`` uses the substituted crystals, if a database is not relaxed yet. Trainings are stored in ``--keep`` and
+resumed there.
 """
 
 import argparse
@@ -25,16 +25,16 @@ from snakemake.utils import update_config  # noqa: E402
 from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.database.splits import kinds_of_prototypes, split_training  # noqa: E402
 from ccdcgan.representation.autoencoders import train_autoencoder  # noqa: E402
-from ccdcgan.representation.crystal_graph import encode_crystals  # noqa: E402
+from ccdcgan.representation.crystal_graph import fit_codec  # noqa: E402
 from ccdcgan.representation.reconstruction import reconstruct, summarise  # noqa: E402
 from ccdcgan.representation.training_data import training_sources  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
-from ccdcgan.training.checkpoints import precision_policy  # noqa: E402
+from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402
 
 
-def rebuilt(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> pd.DataFrame:
+def reconstructed(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> pd.DataFrame:
     """Train with one split; return its rows of the table."""
     settings = config["representation"]
     database = read_set(run / "database" / ("substituted.extxyz" if unrelaxed else "database.extxyz"))
@@ -44,26 +44,16 @@ def rebuilt(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> 
     split = split_training(crystals, prototypes, kinds, settings["held_out"], mode, config["seed"])
     autoencoders = []
     for network in ("lattice", "sites"):
-        data = (network, settings[network], settings["box"], crystals, prototypes, split)
-        source, held_out = training_sources(*data)
-        autoencoders.append(
-            train_autoencoder(
-                settings[network],
-                source,
-                held_out,
-                checkpoint=keep / f"{mode}_{network}.npz",
-                history_csv=keep / f"{mode}_{network}.csv",
-                seed=derive_seed(config["seed"], "autoencoder", network),
-                policy=precision_policy(config["precision"]),
-                label=f"{network} autoencoder, {mode}",
-                identity=source.identity,
-            )
-        )
+        source, held_out = training_sources(network, settings[network], settings["box"], crystals, prototypes, split)
+        label = f"{network} autoencoder, {mode}"
+        run_settings = TrainingRun.at(keep / f"{mode}_{network}.npz", label, config["precision"])
+        seed = derive_seed(config["seed"], "autoencoder", network)
+        autoencoders.append(train_autoencoder(settings[network], source, held_out, run_settings, seed))
     geometry = Geometry.from_config(settings)
-    graphs = encode_crystals(crystals, config["system"].split("-"), *autoencoders, geometry)
+    codec, graphs = fit_codec(crystals, config["system"].split("-"), *autoencoders, geometry)
     held_out = (split.loc[split["set"] == "database", "split"] == "held_out").to_numpy()
-    plain = replace(graphs, geometry=replace(geometry, corrections=0))
-    tables = [summarise(reconstruct(crystals, made, *autoencoders, held_out), mode) for made in (graphs, plain)]
+    plain = replace(codec, geometry=replace(geometry, corrections=0))
+    tables = [summarise(reconstruct(used, crystals, graphs, held_out), mode) for used in (codec, plain)]
     return tables[0].assign(uncorrected=tables[1]["matched"])
 
 
@@ -84,8 +74,12 @@ def main() -> None:
         section = config["representation"][network]
         section["steps"] = round(arguments.steps * section["steps"])
     arguments.keep.mkdir(parents=True, exist_ok=True)
-    parts = [rebuilt(arguments.run, config, mode, arguments.unrelaxed, arguments.keep) for mode in arguments.splits]
-    print("| held out by | crystals | rebuilt | without corrections | voxels alone | sites error | of empty voxels |")
+    parts = [
+        reconstructed(arguments.run, config, mode, arguments.unrelaxed, arguments.keep) for mode in arguments.splits
+    ]
+    print(
+        "| held out by | crystals | reconstructed | without refinement | voxels alone | sites error | of empty voxels |"
+    )
     print("|---|---|---|---|---|---|---|")
     for row in pd.concat(parts).itertuples():
         counts = (f"{count} of {row.n} ({count / row.n:.1%})" for count in (row.matched, row.uncorrected))

@@ -6,8 +6,7 @@
 Both ways take the same crystals (pymatgen's AFLOW prototypes, in their standard cell) to voxels of the paper's size
 (64^3 and 32^3) and back in one run on one core. The published way is the distance of every grid point to every atom
 by minimum image, a 19-voxel maximum filter with the voxel's own position, and the cell from the faintest voxels along
-axes and face diagonals. With ``--training``: samples a second of the sites autoencoder by precision and batch;
-``--xla`` compiles the step first.
+axes and face diagonals. With ``--training``: samples a second of the sites autoencoder by precision and batch.
 """
 
 import argparse
@@ -149,7 +148,7 @@ def lattice_accuracy(structures: list[Structure], lattices: list[Lattice | None]
     )
 
 
-def training_speed(grid: int, batches: list[int], steps: int, xla: bool) -> None:
+def training_speed(grid: int, batches: list[int], steps: int) -> None:
     """Print samples a second of one training step of the sites autoencoder."""
     import keras
     import tensorflow as tf
@@ -164,7 +163,7 @@ def training_speed(grid: int, batches: list[int], steps: int, xla: bool) -> None
         optimizer.build(model.trainable_variables)
         voxels = tf.random.stateless_uniform([batch, grid, grid, grid, 1], [1, 2])
 
-        @tf.function(jit_compile=xla)
+        @tf.function
         def step() -> tf.Tensor:
             with tf.GradientTape() as tape:
                 loss = loss_of(voxels, model(voxels, training=True))
@@ -194,10 +193,9 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=16)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--xla", action="store_true", help="compile the training step with XLA: minutes on a CPU")
     arguments = parser.parse_args()
     if arguments.training:
-        training_speed(arguments.grid, arguments.batches, arguments.steps, arguments.xla)
+        training_speed(arguments.grid, arguments.batches, arguments.steps)
         return
     crystals, _ = collect_prototypes({"sources": ["aflow"], "max_atoms": 20, "limit": None}, 5)
     fitting = [x.structure for x in crystals if max(x.structure.lattice.abc) <= 10]

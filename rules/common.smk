@@ -276,12 +276,6 @@ def other_summaries(wildcards):
     return tables
 
 
-def pull_settings(wildcards):
-    """The settings that say how the constraint pulls the flow of a scheme; the training's are not among them."""
-    keys = {"guided-flow": ["guidance"], "optimised-flow": ["optimisation_steps", "optimisation_length", "trust"]}
-    return {key: config["flow"][key] for key in keys[wildcards.scheme]}
-
-
 def own_values(wildcards):
     """The user's own file of a property's values, if there is one."""
     file = next(target.get("file") for target in config["properties"] if target["name"] == wildcards.property)

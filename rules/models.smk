@@ -25,7 +25,6 @@ rule train_constraint:
         settings=constraint_settings(),
         held_out_by="random",
         precision=config["precision"],
-        xla=config["xla"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/constraint.npz",
         code=code_fingerprint("train_constraint"),
@@ -48,7 +47,6 @@ use rule train_constraint as train_constraint_by_prototype with:
         settings=constraint_settings(),
         held_out_by="prototype",
         precision=config["precision"],
-        xla=config["xla"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/constraint_by_prototype.npz",
         code=code_fingerprint("train_constraint"),
@@ -80,7 +78,6 @@ rule train_property:
     params:
         settings=constraint_settings(),
         precision=config["precision"],
-        xla=config["xla"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/property_{{property}}.npz",
         code=code_fingerprint("train_property"),
@@ -170,7 +167,6 @@ rule train_generator:
         settings=generator_settings,
         candidate={key: config["generation"][key] for key in ("min_distance", "max_atoms", "faint")},
         precision=config["precision"],
-        xla=config["xla"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/{{scheme}}.npz",
         code=code_fingerprint("train_generator"),
@@ -180,16 +176,16 @@ rule train_generator:
         "../workflow_scripts/train_generator.py"
 
 
-rule guide_generator:
+rule optimise_generator:
     input:
         generator=f"{RESULTS}/models/flow/generator.keras",
         constraint=OBJECTIVE,
     output:
         f"{RESULTS}/models/{{scheme}}/generator.keras",
     log:
-        f"{LOGS}/guide_generator/{{scheme}}.log",
+        f"{LOGS}/optimise_generator/{{scheme}}.log",
     benchmark:
-        f"{BENCHMARKS}/guide_generator/{{scheme}}.tsv"
+        f"{BENCHMARKS}/optimise_generator/{{scheme}}.tsv"
     wildcard_constraints:
         scheme="|".join(guided(ALL_SCHEMES)),
     conda:
@@ -200,9 +196,9 @@ rule guide_generator:
         runtime=minutes(20),
         gpu=0,
     params:
-        settings=pull_settings,
-        code=code_fingerprint("guide_generator"),
+        settings={key: config["flow"][key] for key in ("optimisation_steps", "optimisation_length", "trust")},
+        code=code_fingerprint("optimise_generator"),
     message:
-        "Pulling the flow by the constraint: {wildcards.scheme}"
+        "Optimising the noise of the flow with the constraint"
     script:
-        "../workflow_scripts/guide_generator.py"
+        "../workflow_scripts/optimise_generator.py"

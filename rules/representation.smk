@@ -55,7 +55,6 @@ rule train_autoencoder:
         settings=lambda wildcards: config["representation"][wildcards.network],
         box=config["representation"]["box"],
         precision=config["precision"],
-        xla=config["xla"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/representation/checkpoints/{{network}}.npz",
         code=code_fingerprint("train_autoencoder"),

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from ccdcgan.representation.autoencoders import train_autoencoder
 from ccdcgan.representation.training_voxels import Augmentation, SitesSource, one_element_sets
-from ccdcgan.training import devices as replicas
+from ccdcgan.training import devices
+from ccdcgan.training.loop import TrainingRun
 from tests import test_autoencoders, test_constraint, test_generators
 from tests.crystals import rock_salt
 
@@ -30,9 +31,8 @@ def trainings() -> dict[str, Callable[[Path], keras.Model]]:
 
     def autoencoder(folder: Path):
         settings = test_autoencoders.SETTINGS | {"steps": 4, "latent_noise": 0.1}
-        return train_autoencoder(
-            settings, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv", seed=7
-        ).model
+        run = TrainingRun.at(folder / "sites.npz", "sites autoencoder")
+        return train_autoencoder(settings, source, source, run, seed=7).model
 
     return {
         "autoencoder": autoencoder,
@@ -49,7 +49,7 @@ def train_all(folder: Path) -> None:
     tf.config.set_logical_device_configuration(physical[0], [tf.config.LogicalDeviceConfiguration()] * 2)
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
     for way, used in {"one": names[:1], "two": names}.items():
-        replicas.devices = lambda used=used: used
+        devices.devices = lambda used=used: used
         for name, train in trainings().items():
             if way == "two" or name in ON_ONE:
                 save(folder / way / f"{name}.npz", train(made(folder / f"{name}-{way}")))

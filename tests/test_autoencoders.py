@@ -1,11 +1,15 @@
 """The autoencoders are the paper's, they learn, and a killed training loses nothing."""
 
+from dataclasses import replace
+from unittest import mock
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import compact_positions, lattice_from_parameters
+from ccdcgan.representation import autoencoders
 from ccdcgan.representation.autoencoders import (
     build_autoencoder,
     load_autoencoder,
@@ -21,14 +25,27 @@ from ccdcgan.representation.training_voxels import (
     one_element_sets,
 )
 from ccdcgan.representation.voxels import lattice_voxel, sites_voxel
-from ccdcgan.training.checkpoints import load_checkpoint, precision_policy, save_checkpoint
+from ccdcgan.training.checkpoints import load_checkpoint, save_checkpoint
+from ccdcgan.training.devices import precision_policy
+from ccdcgan.training.loop import TrainingRun
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
 
 SETTINGS = {
-    **{"grid": 16, "sigma": 0.8, "latent": 16, "filters": 4, "activation": "linear", "loss": "weighted"},
-    **{"steps": 12, "batch": 4, "learning_rate": 3e-3, "beta_1": 0.9, "beta_2": 0.999, "l2": 1e-6},
-    **{"schedule": "cosine", "augment": True},
+    "grid": 16,
+    "sigma": 0.8,
+    "latent": 16,
+    "filters": 4,
+    "activation": "linear",
+    "loss": "weighted",
+    "steps": 12,
+    "batch": 4,
+    "learning_rate": 3e-3,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "l2": 1e-6,
+    "schedule": "cosine",
+    "augment": True,
 }
 
 
@@ -109,28 +126,18 @@ def test_a_draw_depends_on_seed_and_step_alone(source, crystals):
         assert 0.3 < first.max() < 1.5
 
 
-def train(folder, source, steps_per_call=5, stop_after=None, **changes):
-    return train_autoencoder(
-        SETTINGS | changes, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv",
-        seed=7, steps_per_call=steps_per_call, calls_per_checkpoint=1, stop_after=stop_after,
-    )  # fmt: skip
+def train(folder, source, held_out=None, steps_per_block=5, blocks_per_checkpoint=1, run=None, **changes):
+    """Train with short blocks. run: fields of the TrainingRun that differ; held_out: the source itself if None."""
+    run = replace(TrainingRun.at(folder / "sites.npz", "sites autoencoder"), **run or {})
+    lengths = {"STEPS_PER_BLOCK": steps_per_block, "STEPS_PER_CHECKPOINT": steps_per_block * blocks_per_checkpoint}
+    with mock.patch.multiple(autoencoders, **lengths):
+        return train_autoencoder(SETTINGS | changes, source, held_out or source, run, seed=7)
 
 
-@pytest.mark.parametrize(
-    ("precision", "xla"),
-    [
-        ("float32", False),
-        ("mixed_bfloat16", False),
-        ("mixed_float16", False),
-        pytest.param("float32", True, marks=pytest.mark.slow),
-    ],
-)
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision, xla):
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision):
     def run(folder, stop_after=None):
-        return train_autoencoder(
-            SETTINGS, source, source, checkpoint=folder / "sites.npz", history_csv=folder / "sites.csv",
-            seed=7, policy=precision, xla=xla, steps_per_call=5, calls_per_checkpoint=1, stop_after=stop_after,
-        )  # fmt: skip
+        return train(folder, source, run={"precision": precision, "stop_after": stop_after})
 
     whole = run(tmp_path / "whole")
     run(tmp_path / "killed", stop_after=5)
@@ -154,12 +161,9 @@ class RebuiltAtFirst(SitesSource):
 
 def test_the_best_weights_are_kept_and_patience_ends_the_training(tmp_path, source, crystals):
     held_out = RebuiltAtFirst(one_element_sets(crystals, 15.0), 16, 15.0, 0.8)
-    first = train(tmp_path / "first", source, steps=40, patience=2, stop_after=5)
-    kept = train_autoencoder(
-        SETTINGS | {"steps": 40, "patience": 2}, source, held_out, checkpoint=tmp_path / "kept.npz",
-        history_csv=tmp_path / "kept.csv", seed=7, steps_per_call=5, calls_per_checkpoint=1,
-    )  # fmt: skip
-    rows = [line.split(",") for line in (tmp_path / "kept.csv").read_text().splitlines()]
+    first = train(tmp_path / "first", source, steps=40, patience=2, run={"stop_after": 5})
+    kept = train(tmp_path / "kept", source, held_out, steps=40, patience=2)
+    rows = [line.split(",") for line in (tmp_path / "kept/sites.csv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["step", "5", "10", "15"]
     assert [float(row[5]) for row in rows[1:]] == [1, 0, 0]
     for one, other in zip(first.model.get_weights(), kept.model.get_weights(), strict=True):
@@ -193,9 +197,9 @@ def test_subsets_and_crowded_sets_fill_the_voxels(crystals):
 
 
 def test_a_checkpoint_of_other_settings_is_not_used(tmp_path, source, caplog):
-    train(tmp_path, source, stop_after=5)
-    train(tmp_path, source, stop_after=5, learning_rate=1e-4)
-    assert "starts anew" in caplog.text
+    train(tmp_path, source, run={"stop_after": 5})
+    train(tmp_path, source, run={"stop_after": 5}, learning_rate=1e-4)
+    assert "restarting from step 0" in caplog.text
 
 
 def test_a_damaged_checkpoint_is_not_used(tmp_path):
@@ -210,7 +214,7 @@ def test_a_checkpoint_past_the_last_step_is_not_used(tmp_path, caplog):
     path, variable = tmp_path / "past.npz", tf.Variable([0.0])
     save_checkpoint(path, 3, [np.ones(1)], "a")
     assert load_checkpoint(path, [variable], "a", last=2) == 0
-    assert "starts anew" in caplog.text and variable.numpy() == 0
+    assert "restarting from step 0" in caplog.text and variable.numpy() == 0
     assert load_checkpoint(path, [variable], "a", last=3) == 3
 
 
@@ -225,7 +229,7 @@ def test_a_small_training_beats_all_zeros(tmp_path, source, crystals, kind):
         matrices = np.array([crystal.lattice.matrix for crystal in crystals])
         source = LatticeSource(matrices, 16, 0.8, Augmentation())
     changes = {"loss": "squared", "latent_noise": 0.05} if kind == "lattice" else {}
-    autoencoder = train(tmp_path, source, steps_per_call=50, steps=150, filters=8, latent=32, **changes)
+    autoencoder = train(tmp_path, source, steps_per_block=50, steps=150, filters=8, latent=32, **changes)
     last = (tmp_path / "sites.csv").read_text().splitlines()[-1].split(",")
     assert float(last[3]) < 0.7 * float(last[4])
     save_autoencoder(tmp_path / "sites.keras", autoencoder)

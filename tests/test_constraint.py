@@ -8,6 +8,8 @@ pytest.importorskip("keras")
 
 from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.models.constraint import image_network as module  # noqa: E402
+from ccdcgan.models.constraint.base import PARITY_COLUMNS, ConstraintData, parity, predict  # noqa: E402
+from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
 SIDE = 8
@@ -33,23 +35,18 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return graphs, energies, np.arange(200) % 10 == 0
 
 
-def train(folder, data, stop_after=None, xla=False, **changes):
-    return module.train_constraint(
-        *data,
-        CONFIG | changes,
-        1,
-        checkpoint=folder / "checkpoint.npz",
-        history=folder / "history.csv",
-        stop_after=stop_after,
-        xla=xla,
-    )
+def train(folder, data, stop_after=None, **changes):
+    graphs, energies, held_out = data
+    run = TrainingRun(folder / "checkpoint.npz", folder / "history.csv", "constraint", stop_after=stop_after)
+    labelled = ConstraintData(np.arange(len(graphs)).astype(str), graphs, energies, held_out)
+    return module.train_image_constraint(labelled, CONFIG | changes, run, seed=1)
 
 
 def test_it_learns_a_smooth_function_in_ev_per_atom(tmp_path, data):
     graphs, energies, held_out = data
     model = train(tmp_path, data)
-    table = module.parity(model, [f"c{i}" for i in range(200)], graphs, energies, held_out)
-    assert list(table.columns) == list(module.PARITY_COLUMNS)
+    table = parity(model, [f"c{i}" for i in range(200)], graphs, energies, held_out)
+    assert list(table.columns) == list(PARITY_COLUMNS)
     metrics = parity_metrics(table).set_index("split")
     assert metrics.loc["train", "n"] == 180 and metrics.loc["held_out", "n"] == 20
     assert metrics.loc["held_out", "r2"] > 0.6
@@ -65,16 +62,15 @@ def test_the_saved_model_predicts_ev_per_atom(tmp_path, data):
     model = train(tmp_path, data, steps=2)
     model.save(tmp_path / "constraint.keras")
     loaded = keras.models.load_model(tmp_path / "constraint.keras")
-    np.testing.assert_allclose(module.predict(model, data[0]), module.predict(loaded, data[0]), atol=1e-6)
+    np.testing.assert_allclose(predict(model, data[0]), predict(loaded, data[0]), atol=1e-6)
 
 
-@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch, xla):
+def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch):
     monkeypatch.setattr(module, "STEPS_PER_ROW", 2)
     monkeypatch.setattr(module, "STEPS_PER_CHECKPOINT", 2)
-    whole = train(tmp_path / "whole", data, steps=6, xla=xla)
-    train(tmp_path / "cut", data, steps=6, stop_after=4, xla=xla)
-    cut = train(tmp_path / "cut", data, steps=6, xla=xla)
+    whole = train(tmp_path / "whole", data, steps=6)
+    train(tmp_path / "cut", data, steps=6, stop_after=4)
+    cut = train(tmp_path / "cut", data, steps=6)
     for first, second in zip(whole.get_weights(), cut.get_weights(), strict=True):
         assert first.tobytes() == second.tobytes()
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()
@@ -107,13 +103,13 @@ def test_no_held_out_part_gives_nan_and_an_empty_field(tmp_path, data):
     graphs, energies, held_out = data
     none = np.zeros_like(held_out)
     model = train(tmp_path, (graphs, energies, none), steps=2)
-    metrics = parity_metrics(module.parity(model, np.arange(200), graphs, energies, none))
+    metrics = parity_metrics(parity(model, np.arange(200), graphs, energies, none))
     assert np.isnan(metrics["mae"].iloc[1]) and metrics["n"].iloc[1] == 0
     assert (tmp_path / "history.csv").read_text().splitlines()[-1].endswith(",")
 
 
 def test_the_authors_output_is_kept_as_a_preset(tmp_path, data):
-    assert np.isfinite(module.predict(train(tmp_path, data, steps=2, output="leaky_relu"), data[0])).all()
+    assert np.isfinite(predict(train(tmp_path, data, steps=2, output="leaky_relu"), data[0])).all()
     with pytest.raises(InputError, match="constraint.output"):
         train(tmp_path, data, output="sigmoid")
 

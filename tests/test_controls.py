@@ -1,5 +1,7 @@
 """Controls: random crystals look like the database in composition and volume, and the database like itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 from ccdcgan.candidates.controls import ATTEMPTS, control_shard, random_crystal  # noqa: E402
 from ccdcgan.candidates.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
 from ccdcgan.crystals.structures import standard_cell  # noqa: E402
-from ccdcgan.representation.crystal_graph import CrystalGraphs  # noqa: E402
+from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec  # noqa: E402
 from tests.test_generation import ELEMENTS, GEOMETRY, NO_SCALE, rock_salt  # noqa: E402
 
 
@@ -31,13 +33,13 @@ def caesium_chloride(edge: float) -> Structure:
     return standard_cell(Structure(Lattice.cubic(edge), ["Bi", "Bi", "Se"], [[0, 0, 0], [0.5, 0.5, 0], [0.5] * 3]))
 
 
-KNOWN = CrystalGraphs(np.array(["x"]), np.zeros((1, 28, 28, 1), np.float32), NO_SCALE, ELEMENTS, 8, 2, GEOMETRY)
+CODEC = CrystalCodec(Sums(2), Sums(8), ELEMENTS, GEOMETRY, NO_SCALE)
+RULES = CandidateRules(20, 2.0)
 SUBSTITUTED = [rock_salt(6.0), caesium_chloride(5.0), rock_salt(3.0)]  # the last one breaks the distance rule
 
 
 def shard(scheme: str, **changes):
-    settings = {"scheme": scheme, "shard": 1, "n_samples": 12, "seed": 1, "min_distance": 2.0, "max_atoms": 20}
-    return control_shard(SUBSTITUTED, Sums(2), Sums(8), KNOWN, ShardPlan(**settings | changes))
+    return control_shard(SUBSTITUTED, CODEC, replace(ShardPlan(scheme, 1, 12, 1, RULES), **changes))
 
 
 def test_a_random_crystal_has_composition_volume_and_symmetry():
@@ -93,6 +95,6 @@ def test_the_database_is_drawn_whole_before_any_crystal_comes_again():
 
 def test_a_crystal_that_voxels_cannot_hold_is_lost_with_the_reason():
     long = standard_cell(Structure(Lattice.orthorhombic(4, 4, 60), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.05]]))
-    made = control_shard([long], Sums(2), Sums(8), KNOWN, ShardPlan("database", 0, 3, 1, 2.0, 20))
+    made = control_shard([long], CODEC, ShardPlan("database", 0, 3, 1, RULES))
     assert not made.candidates and len(made.graphs) == 0
     assert set(made.samples["reason"]) == {"cell_out_of_range"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ccdcgan.crystals.structures import lattice_from_parameters
-from ccdcgan.representation.crystal_graph import FAINT_ATOMS, assemble, decode_crystals
-from ccdcgan.representation.latent_decoding import read_lattices, read_sites
+from ccdcgan.representation.crystal_graph import FAINT_ATOMS, CandidateRules, CrystalCodec, join_latents
+from ccdcgan.representation.latent_decoding import decode_lattice_latents, decode_sites_latents
 from ccdcgan.representation.voxel_decoding import decode_sites, largest_displacement
 from ccdcgan.representation.voxels import Geometry, lattice_voxel, sites_voxel
 
@@ -43,7 +43,7 @@ def autoencoder():
 
 def test_atoms_that_the_decoder_blurs_are_found(autoencoder):
     latents = autoencoder.encode(sites_voxel(ATOMS, 16, 12.0, 0.8)[None])
-    plain, corrected = (read_sites(latents, autoencoder, replace(GEOMETRY, corrections=n))[0] for n in (0, 4))
+    plain, corrected = (decode_sites_latents(latents, autoencoder, replace(GEOMETRY, corrections=n))[0] for n in (0, 4))
     np.testing.assert_array_equal(plain, decode_sites(autoencoder.decode(latents)[0], 12.0, 0.8))
     assert not largest_displacement(ATOMS, plain) < 0.2
     assert largest_displacement(ATOMS, corrected) < 0.1
@@ -53,7 +53,7 @@ def test_a_cell_is_corrected_too_and_none_stays_none(autoencoder):
     cell = lattice_from_parameters(4.0, 5.0, 6.5, 85, 75, 110)
     latents = autoencoder.encode(lattice_voxel(np.array([cell.matrix, 1e-3 * np.eye(3)]), 16, 0.8))
     latents[1] = 0
-    plain, corrected = (read_lattices(latents, autoencoder, replace(GEOMETRY, corrections=n)) for n in (0, 4))
+    plain, corrected = (decode_lattice_latents(latents, autoencoder, replace(GEOMETRY, corrections=n)) for n in (0, 4))
     assert plain[1] is None
     assert corrected[1] is None
     errors = [np.abs(np.subtract(found[0].parameters, cell.parameters)).max() for found in (plain, corrected)]
@@ -62,15 +62,15 @@ def test_a_cell_is_corrected_too_and_none_stays_none(autoencoder):
 
 def test_an_empty_latent_gives_no_atoms_and_nothing_to_read_gives_nothing(autoencoder):
     empty = autoencoder.encode(np.zeros((1, 16, 16, 16), np.float32))
-    assert [len(found) for found in read_sites(empty, autoencoder, replace(GEOMETRY, corrections=3))] == [0]
-    assert read_sites(empty[:0], autoencoder, replace(GEOMETRY, corrections=3)) == []
+    assert [len(found) for found in decode_sites_latents(empty, autoencoder, replace(GEOMETRY, corrections=3))] == [0]
+    assert decode_sites_latents(empty[:0], autoencoder, replace(GEOMETRY, corrections=3)) == []
 
 
 def test_a_faint_atom_is_kept_though_the_latent_of_nothing_is_nearer():
     autoencoder = Blur(16, 6, 0.0)
     atom = autoencoder.encode(sites_voxel(np.array([[1.0, -2.0, 0.5]]), 16, 12.0, 0.8)[None])
     plain, corrected = (
-        read_sites(0.45 * atom, autoencoder, replace(GEOMETRY, corrections=number))[0] for number in (0, 3)
+        decode_sites_latents(0.45 * atom, autoencoder, replace(GEOMETRY, corrections=number))[0] for number in (0, 3)
     )
     assert len(plain) == len(corrected) == 1
     np.testing.assert_allclose(corrected, [[1.0, -2.0, 0.5]], atol=0.1)
@@ -85,9 +85,10 @@ def test_an_element_whose_atoms_are_faint_is_looked_for_again_and_the_crystal_sa
     rows = np.array([sites, sites, sites])
     rows[1, 1] *= 0.3
     rows[2, 1] *= 0.05
-    graphs = assemble(np.repeat(lattice, 3, axis=0), rows)
-    given = (graphs, ("Bi", "Se"), *networks, replace(GEOMETRY, corrections=0))
-    plain, again = list(decode_crystals(*given)), list(decode_crystals(*given, faint=0.6))
+    graphs = join_latents(np.repeat(lattice, 3, axis=0), rows)
+    scale = np.ones(graphs.shape[1:], np.float32)
+    codec = CrystalCodec(*networks, ("Bi", "Se"), replace(GEOMETRY, corrections=0), scale)
+    plain, again = list(codec.decode(graphs)), list(codec.decode(graphs, CandidateRules(faint=0.6)))
     assert [decoded.reason for decoded in plain] == ["", "missing_element", "missing_element"]
     assert [decoded.reason for decoded in again] == ["", "", "missing_element"]  # of the last one nothing stands out
     assert [again[number].repaired for number in (0, 1)] == ["", FAINT_ATOMS]

@@ -11,29 +11,36 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
-from ccdcgan.candidates.generation import load_generator  # noqa: E402
 from ccdcgan.crystals import likelihood  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptor_names, descriptors  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
 from ccdcgan.models.constraint import descriptor_network as module  # noqa: E402
-from ccdcgan.models.constraint import image_network as constraint  # noqa: E402
-from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit  # noqa: E402
-from ccdcgan.models.constraint.image_network import HISTORY_COLUMNS, load_constraint, predict  # noqa: E402
+from ccdcgan.models.constraint.base import HISTORY_COLUMNS, ConstraintData, load_constraint, predict  # noqa: E402
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit_posterior  # noqa: E402
 from ccdcgan.models.constraint.objective import build_objective  # noqa: E402
-from ccdcgan.models.constraint.synthetic_crystals import free_crystals  # noqa: E402
+from ccdcgan.models.constraint.synthetic_crystals import make_synthetic_crystals  # noqa: E402
 from ccdcgan.models.convolutional_networks import in_precision  # noqa: E402
 from ccdcgan.models.dense_networks import Standardisation, ToGraph, residual_network  # noqa: E402
-from ccdcgan.models.generators.flow import EulerSteps, guided  # noqa: E402
+from ccdcgan.models.generators.flow import EulerSteps  # noqa: E402
+from ccdcgan.models.generators.latent_optimisation import optimise_generator  # noqa: E402
+from ccdcgan.models.generators.loading import load_generator  # noqa: E402
 from ccdcgan.representation.autoencoders import build_autoencoder  # noqa: E402
-from ccdcgan.representation.crystal_graph import encode_crystals  # noqa: E402
+from ccdcgan.representation.crystal_graph import fit_codec  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
+from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")
 GEOMETRY = Geometry(box=12.0, sites_grid=16, sites_sigma=0.8, lattice_grid=16, lattice_sigma=1.0)
 CONFIG = {
-    **{"steps": 200, "batch": 32, "width": 64, "blocks": 1},
-    **{"learning_rate": 3e-3, "schedule": "cosine", "beta_1": 0.9, "beta_2": 0.999},
+    "steps": 200,
+    "batch": 32,
+    "width": 64,
+    "blocks": 1,
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "beta_1": 0.9,
+    "beta_2": 0.999,
 }
 
 
@@ -57,27 +64,28 @@ def crystals():
 
 
 @pytest.fixture(scope="module")
-def data(crystals, autoencoders):
-    """Crystal graphs of 40 crystals, energies that grow with the volume, which are held out, and lessons."""
-    known = encode_crystals(crystals, ELEMENTS, *autoencoders, GEOMETRY)
+def encoded(crystals, autoencoders):
+    """A codec fitted to the 40 crystals, and their crystal graphs."""
+    return fit_codec(crystals, ELEMENTS, *autoencoders, GEOMETRY)
+
+
+@pytest.fixture(scope="module")
+def data(crystals, encoded):
+    """Crystal graphs of 40 crystals, energies that grow with the volume, which are held out; pre-training data."""
+    codec, known = encoded
     energies = np.array([0.02 * crystal.structure.volume - 0.8 for crystal in crystals])
-    return known, energies, np.arange(40) % 4 == 0, learned(known, crystals, autoencoders)
+    return known, energies, np.arange(40) % 4 == 0, pretraining_data(codec, crystals, known.ids)
 
 
-def learned(known, crystals, autoencoders):
-    return module.draw_lessons(known, crystals, known.ids, autoencoders, 800, 1)
+def pretraining_data(codec, crystals, ids):
+    return module.make_pretraining_data(codec, crystals, ids, 800, 1)
 
 
-def train(folder, data, stop_after=None, xla=False, **changes):
-    return module.train_informed_constraint(
-        *data,
-        CONFIG | changes,
-        1,
-        checkpoint=folder / "checkpoint.npz",
-        history=folder / "history.csv",
-        stop_after=stop_after,
-        xla=xla,
-    )
+def train(folder, data, stop_after=None, **changes):
+    known, energies, held_out, pretraining = data
+    run = TrainingRun(folder / "checkpoint.npz", folder / "history.csv", "constraint", stop_after=stop_after)
+    labelled = ConstraintData(known.ids, known.graphs, energies, held_out)
+    return module.train_descriptor_constraint(labelled, pretraining, CONFIG | changes, run, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +118,10 @@ def test_a_pair_of_elements_stands_at_its_distance():
     assert own["Bi-Se at 3.5"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_free_crystals_depend_on_their_own_crystal_alone(data, crystals, autoencoders):
-    known = data[0]
-    both = free_crystals(known, crystals[:2], *autoencoders, 5, 1)
-    one = free_crystals(known, crystals[1:2], *autoencoders, 5, 1)
+def test_synthetic_crystals_depend_on_their_own_parent_alone(encoded, crystals):
+    codec = encoded[0]
+    both = make_synthetic_crystals(codec, crystals[:2], 5, 1)
+    one = make_synthetic_crystals(codec, crystals[1:2], 5, 1)
     own = both.parents == "c1"
     assert own.sum() == len(one.parents) and len(set(both.descriptors[:, 1])) == len(both.descriptors)
     np.testing.assert_array_equal(both.descriptors[own], one.descriptors)
@@ -127,7 +135,7 @@ def test_the_layer_is_scikit_learns_gaussian_process():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(60, 3))
     values = np.sin(features[:, 0]) + 0.1 * rng.normal(size=60) - 2
-    layer = GaussianProcess.of(fit(features, values, seed=0), name="energy")
+    layer = GaussianProcess.of(fit_posterior(features, values, seed=0), name="energy")
     kernel = ConstantKernel() * Matern(3**0.5, nu=1.5) + WhiteKernel(0.3)
     theirs = GaussianProcessRegressor(kernel, normalize_y=True, alpha=1e-6).fit(features, values)
     asked = np.concatenate([features[:5], rng.normal(size=(20, 3))])
@@ -139,7 +147,7 @@ def test_many_points_are_thinned(monkeypatch):
     monkeypatch.setattr(likelihood, "MOST_POINTS", 30)
     monkeypatch.setattr(likelihood, "MOST_FOR_KERNEL", 20)
     features = np.linspace(-2, 2, 200)[:, None]
-    posterior = fit(features, features[:, 0] ** 2, seed=0)
+    posterior = fit_posterior(features, features[:, 0] ** 2, seed=0)
     assert posterior.points.shape == (30, 1)
     layer = GaussianProcess.of(posterior, name="energy")
     np.testing.assert_allclose(np.asarray(layer(features))[:, 0], features[:, 0] ** 2, atol=0.2)
@@ -176,50 +184,51 @@ def test_it_is_one_saved_model_with_a_slope(tmp_path, data, trained):
     assert np.isfinite(slope).all() and (np.abs(slope).max(axis=(1, 2, 3)) > 0).all()
 
 
-def test_it_pulls_a_flow_that_is_saved_with_it(tmp_path, data, trained):
+def test_it_guides_a_flow_that_is_saved_with_it(tmp_path, data, trained):
     rows = Standardisation.of(data[0].graphs)
     size = len(rows.pixels)
     noise = keras.Input((size,))
     flow = EulerSteps(residual_network(size, size, 8, 1, 0, timed=True), 2, dtype="float32", name="flow")
     generator = keras.Model(noise, ToGraph.undoing(rows)(flow(noise)))
-    pulled = guided(generator, trained[0], {"guidance": 0.5})
+    settings = {"optimisation_steps": 2, "optimisation_length": 0.1, "trust": 0.3}
+    pulled = optimise_generator(generator, trained[0], settings)
     pulled.save(tmp_path / "generator.keras")
     start = np.random.default_rng(0).standard_normal((4, size)).astype(np.float32)
     made = load_generator(tmp_path / "generator.keras").predict_on_batch(start)
     np.testing.assert_allclose(made, pulled.predict_on_batch(start), atol=1e-5)
 
 
-@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch, xla):
-    monkeypatch.setattr(constraint, "STEPS_PER_ROW", 2)
-    monkeypatch.setattr(constraint, "STEPS_PER_CHECKPOINT", 2)
-    whole = train(tmp_path / "whole", data, xla=xla, steps=6)
-    train(tmp_path / "cut", data, stop_after=4, xla=xla, steps=6)
-    cut = train(tmp_path / "cut", data, xla=xla, steps=6)
+def test_an_interrupted_training_ends_in_the_same_bits(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(module, "STEPS_PER_ROW", 2)
+    monkeypatch.setattr(module, "STEPS_PER_CHECKPOINT", 2)
+    whole = train(tmp_path / "whole", data, steps=6)
+    train(tmp_path / "cut", data, stop_after=4, steps=6)
+    cut = train(tmp_path / "cut", data, steps=6)
     for first, second in zip(whole.get_weights(), cut.get_weights(), strict=True):
         assert first.tobytes() == second.tobytes()
     assert (tmp_path / "whole/history.csv").read_bytes() == (tmp_path / "cut/history.csv").read_bytes()
 
 
-def test_held_out_crystals_teach_nothing(tmp_path, data):
-    known, energies, held_out, lessons = data
-    barred = np.isin(lessons.free.parents, known.ids[held_out])
-    free = replace(
-        lessons.free,
-        graphs=np.where(barred[:, None, None, None], 0, lessons.free.graphs),
-        descriptors=np.where(barred[:, None], 99, lessons.free.descriptors),
+def test_held_out_crystals_are_not_trained_on(tmp_path, data):
+    known, energies, held_out, pretraining = data
+    barred = np.isin(pretraining.synthetic.parents, known.ids[held_out])
+    synthetic = replace(
+        pretraining.synthetic,
+        graphs=np.where(barred[:, None, None, None], 0, pretraining.synthetic.graphs),
+        descriptors=np.where(barred[:, None], 99, pretraining.synthetic.descriptors),
     )
-    graphs = np.where(np.isin(lessons.ids, known.ids[held_out])[:, None, None, None], 0, lessons.graphs)
+    graphs = np.where(np.isin(pretraining.ids, known.ids[held_out])[:, None, None, None], 0, pretraining.graphs)
     first = train(tmp_path / "a", data, steps=2)
-    changed = known, np.where(held_out, 99.0, energies), held_out, replace(lessons, free=free, graphs=graphs)
+    other = replace(pretraining, synthetic=synthetic, graphs=graphs)
+    changed = known, np.where(held_out, 99.0, energies), held_out, other
     second = train(tmp_path / "b", changed, steps=2)
     for one, two in zip(first.get_weights(), second.get_weights(), strict=True):
         assert one.tobytes() == two.tobytes()
 
 
-def test_crystals_that_do_not_fit_are_refused(tmp_path, data, crystals, autoencoders):
-    known, energies, _, lessons = data
+def test_crystals_that_do_not_fit_are_refused(tmp_path, data, crystals, encoded):
+    known, energies, _, pretraining = data
     with pytest.raises(InputError, match="c39 has a crystal graph but is not in the database"):
-        learned(known, crystals[:-1], autoencoders)
+        pretraining_data(encoded[0], crystals[:-1], known.ids)
     with pytest.raises(InputError, match="at least 2"):
-        train(tmp_path, (known, energies, np.ones(40, bool), lessons))
+        train(tmp_path, (known, energies, np.ones(40, bool), pretraining))

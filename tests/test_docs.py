@@ -89,8 +89,8 @@ def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     pages = list(tmp_path.rglob("*.html"))
-    assert (tmp_path / "api/ccdcgan.thermodynamics.html") in pages
-    assert "formation" in (tmp_path / "api/ccdcgan.thermodynamics.html").read_text()
+    assert (tmp_path / "api/ccdcgan.database.thermodynamics.html") in pages
+    assert "formation" in (tmp_path / "api/ccdcgan.database.thermodynamics.html").read_text()
     fetched = r"<(?:script|img|iframe)[^>]+src=\"https?:|<link[^>]+rel=\"(?:stylesheet|preconnect)\"[^>]+href=\"https?:"
     assert [page.name for page in pages if re.search(fetched, page.read_text())] == []
 

@@ -6,7 +6,8 @@ import pytest
 from pymatgen.core import Composition
 
 from ccdcgan import columns
-from ccdcgan.candidates.selection import most_promising, select
+from ccdcgan.candidates.ranking import rank_by_composition
+from ccdcgan.candidates.selection import select
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references
@@ -214,15 +215,15 @@ def test_the_most_promising_candidates_are_chosen_of_all_images():
     formulas = [crystal.formula for crystal in shards[0]]
     energies = np.array([-0.05, -0.1, -0.22, -0.25])
     hull = convex_hull([Composition("Bi2Se3")], [-0.5], ["Bi", "Se"])
-    order = most_promising(formulas, energies, hull)
+    order = rank_by_composition(formulas, energies, hull)
     assert order == [2, 3, 1, 0]  # stable are BiSe below -0.42 + 0.1, Bi2Se3 below -0.5 + 0.1; then BiSe's others
     shallow = convex_hull([Composition("Bi2Se3")], [-0.05], ["Bi", "Se"])
-    assert most_promising(formulas, energies, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
-    selected, counts = select(shards, samples, 3, Uniqueness(MATCHER), (), None, order)
+    assert rank_by_composition(formulas, energies, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
+    selected, counts = select(shards, samples, 3, uniqueness=Uniqueness(MATCHER), order=order)
     assert [crystal.id for crystal in selected] == ["low", "other", "high"]
     assert counts["within_selection"].sum() == 5  # every image was looked at
     assert counts.set_index("reason").loc[columns.REPEAT, "count"] == 1
-    selected, counts = select(shards, samples, 1, Uniqueness(MATCHER), (), ["Bi2Se3"], order)
+    selected, counts = select(shards, samples, 1, uniqueness=Uniqueness(MATCHER), compositions=["Bi2Se3"], order=order)
     assert [crystal.id for crystal in selected] == ["other"] and counts["within_selection"].sum() == 5
 
 
@@ -233,7 +234,7 @@ def test_repeats_are_left_out_before_relaxation_and_counted():
     samples = [pd.DataFrame({"status": ["ok"] * 6 + ["failed"], "reason": [""] * 6 + ["too_close"]})]
     database = [Crystal("bismuth selenide", rock_salt())]
     for limit, expected, images, repeats in ((None, ["new", "other", "last"], 7, 3), (2, ["new", "other"], 4, 2)):
-        selected, counts = select(shards, samples, limit, Uniqueness(MATCHER), database)
+        selected, counts = select(shards, samples, limit, uniqueness=Uniqueness(MATCHER), database=database)
         assert [crystal.id for crystal in selected] == expected
         assert counts["within_selection"].sum() == images and counts["count"].sum() == 7
         assert counts.set_index("reason").loc[columns.REPEAT, "count"] == repeats

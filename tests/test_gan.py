@@ -14,10 +14,10 @@ import pytest
 keras = pytest.importorskip("keras")
 
 from ccdcgan.models import convolutional_networks as gan_networks  # noqa: E402
-from ccdcgan.models.constraint.image_network import predict  # noqa: E402
+from ccdcgan.models.constraint.base import predict  # noqa: E402
 from ccdcgan.models.generators import gan  # noqa: E402
 from ccdcgan.models.generators import training as generators  # noqa: E402
-from ccdcgan.training.history import History  # noqa: E402
+from ccdcgan.training.loop import History, TrainingRun  # noqa: E402
 from ccdcgan.utils.errors import InputError  # noqa: E402
 
 CONFIG = {
@@ -63,17 +63,8 @@ def train(
     **changes,
 ):
     """Train the tiny configuration in a folder."""
-    return generators.train_generator(
-        real_graphs(),
-        config | changes,
-        scheme,
-        seed,
-        checkpoint=folder / "checkpoint.npz",
-        history=folder / "history.csv",
-        constraint=constraint,
-        probe=probe,
-        stop_after=stop_after,
-    )
+    run = TrainingRun(folder / "checkpoint.npz", folder / "history.csv", scheme, stop_after=stop_after)
+    return generators.train_generator(real_graphs(), config | changes, scheme, run, seed, constraint, probe)
 
 
 def same_bits(first, second) -> bool:

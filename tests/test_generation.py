@@ -1,5 +1,7 @@
 """Every sample is counted once, with a reason if it is lost, and repeats bit for bit."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
@@ -11,14 +13,13 @@ from ccdcgan.candidates import generation  # noqa: E402
 from ccdcgan.candidates.distance_rule import closest, expand  # noqa: E402
 from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.models.convolutional_networks import build_generator  # noqa: E402
-from ccdcgan.representation.crystal_graph import CrystalGraphs, assemble  # noqa: E402
+from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec, join_latents  # noqa: E402
 from ccdcgan.representation.voxel_decoding import Decoded  # noqa: E402
 from ccdcgan.representation.voxels import Geometry, encode_crystal  # noqa: E402
 
 ELEMENTS = ("Bi", "Se")
 GEOMETRY = Geometry(box=15.0, sites_grid=24, sites_sigma=0.6, lattice_grid=16, lattice_sigma=1.0)
 NO_SCALE = np.ones((28, 28, 1), np.float32)
-KNOWN = CrystalGraphs(np.array(["x"]), np.zeros((1, 28, 28, 1), np.float32), NO_SCALE, ELEMENTS, 8, 2, GEOMETRY)
 
 
 class Dictionary:
@@ -67,7 +68,7 @@ def parts():
     wanted = [(0, 1, 2), (1, 1, 2), (1, 1, 0), (1, 3, 2), (2, 1, 2)]  # lattice, Bi, Se
     lattice_latents = np.array([[row[0] - 1.0, 0] for row in wanted])
     sites_latents = np.array([[[2 * number / 3 - 1] + [0] * 7 for number in row[1:]] for row in wanted])
-    return generator_of(assemble(lattice_latents, sites_latents)), lattice, sites
+    return generator_of(join_latents(lattice_latents, sites_latents)), lattice, sites
 
 
 @pytest.fixture(autouse=True)
@@ -77,15 +78,12 @@ def small_batches(monkeypatch):
 
 
 def shard(parts, **changes) -> generation.Shard:
-    settings = {
-        "scheme": "dcgan",
-        "shard": 3,
-        "n_samples": 40,
-        "seed": 1,
-        "min_distance": 2.0,
-        "max_atoms": 20,
-    }
-    return generation.generate_shard(*parts, KNOWN, generation.ShardPlan(**settings | changes))
+    generator, lattice, sites = parts
+    names = [field.name for field in fields(CandidateRules)]
+    rules = CandidateRules(20, 2.0)
+    rules = replace(rules, **{name: changes.pop(name) for name in names if name in changes})
+    plan = replace(generation.ShardPlan("dcgan", 3, 40, 1, rules), **changes)
+    return generation.generate_shard(generator, CrystalCodec(lattice, sites, ELEMENTS, GEOMETRY, NO_SCALE), plan)
 
 
 def test_every_sample_is_counted_with_its_reason(parts):
@@ -165,6 +163,6 @@ def test_a_cell_a_little_too_small_is_expanded_and_says_so(parts):
 def test_a_crystal_read_from_faint_atoms_and_expanded_says_both():
     faint = Decoded(rock_salt(5.5), repaired="faint")
     for rule, done in ((3.0, "faint and expanded"), (2.0, "faint")):
-        plan = generation.ShardPlan("dcgan", 0, 1, 1, rule, 20, 1.15, 0.6)
-        candidates, rows = generation.judge([faint], plan, 0)
+        plan = generation.ShardPlan("dcgan", 0, 1, 1, CandidateRules(20, rule, 1.15, 0.6))
+        candidates, rows = generation.select_candidates([faint], plan, 0)
         assert (rows[0]["repaired"], candidates[0].info["repaired"]) == (done, done)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from ccdcgan.models.constraint import image_network as constraint
-from ccdcgan.representation import autoencoders
 from ccdcgan.training import loop as training_loop
 from ccdcgan.utils import interruption
 from tests import test_autoencoders, test_constraint
@@ -43,10 +42,7 @@ def ask_to_end_after(monkeypatch, module, calls: int) -> None:
 
 def test_an_autoencoder_saves_itself_between_two_checkpoints(tmp_path, source, monkeypatch, fresh):
     def run(folder):
-        return autoencoders.train_autoencoder(
-            test_autoencoders.SETTINGS, source, source, checkpoint=folder / "sites.npz",
-            history_csv=folder / "sites.csv", seed=7, steps_per_call=2, calls_per_checkpoint=4,
-        )  # fmt: skip
+        return test_autoencoders.train(folder, source, steps_per_block=2, blocks_per_checkpoint=4)
 
     whole = run(tmp_path / "whole")
     with monkeypatch.context() as patch:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ccdcgan.training import devices as replicas
+from ccdcgan.training import devices
 from tests.conftest import ROOT
 from tests.replica_trainings import ON_ONE
 
@@ -58,21 +58,10 @@ def test_a_training_stopped_on_two_devices_goes_on_to_the_same_bits(trained: Pat
         assert whole.tobytes() == resumed.tobytes()
 
 
-def test_steps_on_several_devices_are_not_compiled_by_xla(caplog):
-    class Two:
-        num_replicas_in_sync = 2
-
-    def step():
-        return 1
-
-    assert replicas.compiled(Two(), step, xla=True) is step
-    assert "xla is left out: the training runs on 2 GPUs" in caplog.text
-
-
 def test_a_batch_is_shared_evenly_or_by_fewer(monkeypatch):
     made = []
-    monkeypatch.setattr(replicas, "devices", lambda: [f"GPU:{number}" for number in range(4)])
-    monkeypatch.setattr(replicas, "_mirrored", lambda names: made.append(names))
+    monkeypatch.setattr(devices, "devices", lambda: [f"GPU:{number}" for number in range(4)])
+    monkeypatch.setattr(devices, "_mirrored", lambda names: made.append(names))
     for batch in (32, 6, 5):
-        replicas.replicas(batch)
+        devices.replicas(batch)
     assert made == [("GPU:0", "GPU:1", "GPU:2", "GPU:3"), ("GPU:0", "GPU:1", "GPU:2")]

@@ -57,7 +57,7 @@ def test_changed_library_code_reruns_what_uses_it(toy_run: Workflow, tmp_path: P
     for part in ("Snakefile", "config.yaml", "rules", "schemas", "envs", "workflow_scripts", "profiles"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, tmp_path / part)
-    module = tmp_path / "workflow_scripts/ccdcgan/thermodynamics.py"
+    module = tmp_path / "workflow_scripts/ccdcgan/database/thermodynamics.py"
     text = module.read_text()
     command = [
         sys.executable,

@@ -105,7 +105,7 @@ def test_prototypes_come_back_from_their_voxels():
         [sys.executable, ROOT / "benchmarks/round_trip.py", "--every", "4"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "paper: 46 of 46 come back" in done.stdout
+    assert "paper: 46 of 46 reconstructed" in done.stdout
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pymatgen.core import Composition
 
 from ccdcgan import columns
 from ccdcgan.crystals.structures import standard_cell
-from ccdcgan.representation.crystal_graph import image_side
+from ccdcgan.representation.crystal_graph import graph_side
 from ccdcgan.representation.voxel_decoding import decode_crystal
 from ccdcgan.representation.voxels import Geometry, encode_crystal
 from ccdcgan.utils.files import read_csv
@@ -77,7 +77,7 @@ def test_a_system_runs_from_end_to_end(executable: Path, tmp_path: Path, system:
     assert np.isfinite(relaxed["e_above_hull"]).all() and (relaxed["e_above_hull"] >= -1e-9).all()
     graphs = np.load(results / "representation/crystal_graphs.npz", allow_pickle=False)
     assert graphs["elements"].tolist() == elements
-    assert graphs["graphs"].shape[1:] == (image_side(len(elements), 200),) * 2 + (1,)
+    assert graphs["graphs"].shape[1:] == (graph_side(len(elements), 200),) * 2 + (1,)
     made = read_csv(results / "summary.csv").set_index("quantity").loc[columns.IMAGES]
     assert made["denominator"] == 64 and made["numerator"] > 0
     assert (results / "report/index.html").is_file() and (results / "report/figures/formation_energies.png").is_file()
@@ -100,7 +100,7 @@ def test_a_crystal_of_a_sub_system_survives_the_voxels_of_the_system():
 def test_the_crystal_graph_grows_with_the_system(n_elements, side):
     from ccdcgan.models.convolutional_networks import build_constraint, build_discriminator, build_generator
 
-    assert image_side(n_elements, 200) == side
+    assert graph_side(n_elements, 200) == side
     generator = build_generator(side, 16, 1)
     graph = generator(np.zeros((1, 16), np.float32))
     assert graph.shape == (1, side, side, 1)

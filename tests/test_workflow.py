@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ccdcgan.candidates.selection import most_promising
+from ccdcgan.candidates.ranking import rank_by_composition
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.energies import hull_of
 from ccdcgan.schemes import trained
@@ -134,7 +134,7 @@ def test_the_most_promising_candidates_are_relaxed_or_the_first(workflow: Workfl
     hull = hull_of(read_set(results(toy_run) / "database/database.extxyz"), ["Cu", "Au"])
     columns = {"constraint": "predicted_formation_energy", "similar": "expected_formation_energy"}
     for judge, column in columns.items():
-        order = most_promising(predicted["formula"], predicted[column].to_numpy(), hull)
+        order = rank_by_composition(predicted["formula"], predicted[column].to_numpy(), hull)
         ranks = {predicted["id"][place]: rank for rank, place in enumerate(order)}
         assert [ranks[name] for name in chosen[judge]] == sorted(ranks[name] for name in chosen[judge])
         assert len(chosen[judge]) == len(chosen["first"]) and set(chosen[judge]) != set(chosen["first"])
@@ -182,5 +182,5 @@ def test_changed_library_code_reruns_what_uses_it(tmp_path):
     }
     assert "thermodynamics.py" in behind["collect_database"]
     assert "thermodynamics.py" not in behind["train_generator"] | behind["relax_batch"]
-    assert "gan_networks.py" in behind["train_generator"]
+    assert "convolutional_networks.py" in behind["train_generator"]
     assert "guards.py" in behind["relax_batch"]

@@ -1,9 +1,9 @@
-"""Join the constraints of all properties into the one objective that generators are pulled by."""
+"""Combine the constraints of all properties into one objective, whose gradient guides the generators."""
 
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    from ccdcgan.models.constraint.image_network import load_constraint
+    from ccdcgan.models.constraint.base import load_constraint
     from ccdcgan.models.constraint.objective import build_objective, scale_of
     from ccdcgan.utils.files import read_csv, save_model
 

@@ -1,4 +1,4 @@
-"""Write every relaxed crystal of the database as a crystal graph."""
+"""Encode every relaxed crystal of the database as a crystal graph."""
 
 import logging
 
@@ -10,17 +10,12 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import relaxed_for_training
     from ccdcgan.representation.autoencoders import load_autoencoder
-    from ccdcgan.representation.crystal_graph import encode_crystals, save_graphs
+    from ccdcgan.representation.crystal_graph import fit_codec, save_graphs
     from ccdcgan.representation.voxels import Geometry
 
     inputs, params = snakemake.input, snakemake.params
     crystals = relaxed_for_training(read_set(inputs.database), params.holdout)
-    graphs = encode_crystals(
-        crystals,
-        params.elements,
-        load_autoencoder(inputs.lattice),
-        load_autoencoder(inputs.sites),
-        Geometry.from_config(params.representation),
-    )
+    lattice, sites = load_autoencoder(inputs.lattice), load_autoencoder(inputs.sites)
+    codec, graphs = fit_codec(crystals, params.elements, lattice, sites, Geometry.from_config(params.representation))
     log.info("%d of %d crystals have a crystal graph", len(graphs.ids), len(crystals))
-    save_graphs(snakemake.output[0], graphs)
+    save_graphs(snakemake.output[0], graphs, codec)

@@ -18,7 +18,8 @@ from ccdcgan.figures.latent import latent_map, principal_axes
 from ccdcgan.figures.reconstruction import reconstruction_examples
 from ccdcgan.figures.style import save_figure
 from ccdcgan.figures.training import constraint_parity, generator_curves, learning_curves
-from ccdcgan.representation.reconstruction_examples import Examples, choose, load_examples, save_examples
+from ccdcgan.representation.reconstruction_examples import Examples, load_examples, save_examples
+from ccdcgan.representation.reconstruction_examples import choose_examples as choose_reconstructions
 from ccdcgan.schemes import SCHEMES
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
@@ -101,9 +102,9 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
             "reason": ["", "", "", "", "not_matched", "missing_element", "outside_box"],
         }
     )
-    roles = choose(table)
+    roles = choose_reconstructions(table)
     assert roles == {"best": "b", "typical": "d", "typical of those held out": "e", "worst": "f"}
-    assert choose(table[:1]) == {"best": "a"} and choose(table[:0]) == {}
+    assert choose_reconstructions(table[:1]) == {"best": "a"} and choose_reconstructions(table[:0]) == {}
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
     shown = [Crystal(name, salt, {"side": "before"}) for name in roles.values()]
     shown += [Crystal(name, salt, {"side": "after"}) for name in "bde"]

@@ -1,7 +1,7 @@
-"""A small, labelled repair of decoded crystals that break the distance rule, the commonest loss by far.
+"""Expansion of decoded crystals that violate the distance rule, the most frequent reason of rejection.
 
-A cell a few percent too small is scaled, atoms and all, until the rule holds: nothing is added to what was generated,
-and the relaxation that follows undoes or keeps it. A crystal that was repaired says so for ever.
+A cell that is a few percent too small is scaled, together with its atoms, until the rule is satisfied. The subsequent
+relaxation adjusts the volume. Repaired crystals are labelled.
 """
 
 from pymatgen.core import Structure
@@ -16,10 +16,15 @@ def closest(structure: Structure) -> float:
 
 
 def expand(structure: Structure, min_distance: float, most: float) -> tuple[Structure, str]:
-    """Return the crystal, its cell scaled to keep the distance rule if it does not, and what was done.
+    """Scale the cell of a crystal that violates the distance rule.
 
-    min_distance: angstrom, the rule; most: largest factor on the cell's lengths, 1 for none. What was done is
-    EXPANDED, or "" for a crystal that keeps the rule or would need more than ``most``; that is returned as it is.
+    Args:
+        structure: The crystal.
+        min_distance: Minimum distance between two atoms, angstrom.
+        most: Maximum factor on the lengths of the cell; 1: not scaled.
+
+        Returns: The crystal, and EXPANDED if it was scaled. A crystal that satisfies the rule, or would need a larger
+        factor than ``most``, is returned as it is, with "".
     """
     distance = closest(structure)
     if distance >= min_distance or distance * most < min_distance:

@@ -1,12 +1,11 @@
-"""From noise to crystals: generated crystal graphs, decoded one by one, with the reason for every loss.
+"""Generation of candidates: noise to crystal graphs to crystals, with the reason of every rejection.
 
-A sample is one noise vector; a candidate is a sample whose crystal graph decodes to a crystal that passes the
-distance rule. Samples are made in shards, each with its own seed, so a shard is the same whoever else runs.
+A sample is one noise vector. A candidate is a sample whose crystal graph decodes to a crystal that passes the distance
+rule. Samples are generated in shards, each with its own seed, so that a shard does not depend on the others.
 """
 
-import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -16,52 +15,41 @@ from pymatgen.core import Structure
 
 from ccdcgan.candidates.distance_rule import closest, expand
 from ccdcgan.crystals.structures import Crystal, write_set
-from ccdcgan.models.constraint import image_network as constraint
-from ccdcgan.models.dense_networks import ToGraph
-from ccdcgan.models.generators.flow import EulerSteps
-from ccdcgan.models.generators.latent_optimisation import OptimisedFlow
-from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals
+from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec
 from ccdcgan.representation.voxel_decoding import Decoded
-from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_arrays, write_csv
 from ccdcgan.utils.progress import Progress
 from ccdcgan.utils.seeds import derive_seed
 
-log = logging.getLogger(__name__)
-
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
-CUSTOM_LAYERS = {layer.__name__: layer for layer in (EulerSteps, OptimisedFlow, ToGraph)} | constraint.CUSTOM_LAYERS
-"""What a generator, and the constraint that pulls it, may consist of besides Keras's own layers."""
 BATCH = 64
-"""Samples decoded at a time: 64 pairs of 64^3 sites voxels are 128 MB, however many samples there are."""
+"""Number of samples decoded together: 64 pairs of 64^3 sites voxels take 128 MB."""
 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """What a shard is to hold: ``n_samples`` samples of a scheme, and what makes a candidate of one.
+    """Contents of a shard.
 
-    scheme, shard: name the candidates ``{scheme}-{shard:04d}-{sample:06d}`` and, with seed, draw the noise;
-    min_distance: least distance between two atoms, angstrom; max_atoms: most atoms in the cell; expansion: largest
-    factor on the lengths of a cell that breaks the distance rule, see ``repair``; faint: share of a voxel's largest
-    value from which atoms of an element that has none are looked for again, None: they are not.
+    Attributes:
+        scheme: Scheme of the samples.
+        shard: Number of the shard. Candidates are named ``{scheme}-{shard:04d}-{sample:06d}``.
+        n_samples: Number of samples.
+        seed: Seed of the run; with scheme and shard it determines the noise.
+        rules: Rules of a candidate.
     """
 
     scheme: str
     shard: int
     n_samples: int
     seed: int
-    min_distance: float
-    max_atoms: int
-    expansion: float = 1.0
-    faint: float | None = None
+    rules: CandidateRules
 
     def rng(self) -> np.random.Generator:
-        """Return what draws the samples: the same whoever else runs."""
+        """Return the random number generator of the shard."""
         return np.random.default_rng(derive_seed(self.seed, "generation", self.scheme, self.shard))
 
     def progress(self) -> Progress:
-        """Return the line that tells how many samples are made."""
+        """Return the progress line of the shard."""
         return Progress(self.n_samples, f"{self.scheme} shard {self.shard}", unit="samples")
 
 
@@ -69,11 +57,13 @@ class ShardPlan:
 class Shard:
     """The candidates of one shard, and one row per sample.
 
-    candidates: as decoded, in order of their samples; graphs: their crystal graphs (n_candidates, side, side,
-    1); samples: SAMPLE_COLUMNS, one row per sample: sample (number in the shard), status (ok, failed), reason
-    ("" or bad_lattice, missing_element, too_many_atoms, too_close), formula, n_atoms, min_distance (least
-    distance between two atoms or images, angstrom), repaired (what was done to it, see ``repair``). The last
-    four are empty where nothing was decoded; a too_close crystal has them, though it is no candidate.
+    Attributes:
+        candidates: The candidates as decoded, in the order of their samples.
+        samples: Table with SAMPLE_COLUMNS: sample (number in the shard), status (ok, failed), reason ("", or
+            bad_lattice, missing_element, too_many_atoms, too_close), formula, n_atoms, min_distance (between two atoms
+            or periodic images, angstrom), repaired (labels of repairs). The last four are empty where nothing was
+            decoded; a too_close crystal has them although it is not a candidate.
+        graphs: Crystal graphs of the candidates, (n_candidates, side, side, 1).
     """
 
     candidates: list[Crystal]
@@ -81,95 +71,72 @@ class Shard:
     graphs: np.ndarray
 
 
-def load_generator(path: str | Path) -> keras.Model:
-    """Read a generator of any scheme: noise (batch, noise), N(0, 1), to crystal graphs (batch, side, side, 1).
-
-    Raises InputError if the file holds none.
-    """
-    try:
-        return keras.models.load_model(path, compile=False, custom_objects=CUSTOM_LAYERS)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} holds no generator of this workflow ({type(error).__name__}); delete it and run again."
-        ) from error
-
-
-def generate_shard(
-    generator: keras.Model,
-    lattice_autoencoder: Autoencoder,
-    sites_autoencoder: Autoencoder,
-    known: CrystalGraphs,
-    plan: ShardPlan,
-) -> Shard:
+def generate_shard(generator: keras.Model, codec: CrystalCodec, plan: ShardPlan) -> Shard:
     """Generate the crystal graphs of a shard and decode them.
 
-    known: the crystal graphs the generator learned from, which say how to read new ones. The noise of a sample
-    depends on the plan's (seed, scheme, shard) and its number alone.
+    The noise of a sample depends only on its number and on seed, scheme and shard of the plan.
     """
     rng, progress = plan.rng(), plan.progress()
     side = generator.output_shape[1]
+    without_distance_rule = replace(plan.rules, min_distance=0.0)
     candidates, rows, graphs = [], [], [np.empty((0, side, side, 1), np.float32)]
     for start in range(0, plan.n_samples, BATCH):
-        # always a whole batch, so that one shape is compiled and a sample does not depend on their number
+        # Always a whole batch: one shape is compiled, and a sample does not depend on the number of samples.
         noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
         generated = np.asarray(generator.predict_on_batch(noise))[: plan.n_samples - start]
-        decoded = decode_crystals(
-            generated * known.scale,
-            known.elements,
-            lattice_autoencoder,
-            sites_autoencoder,
-            known.geometry,
-            plan.max_atoms,
-            faint=plan.faint,
-        )
-        made, judged = judge(decoded, plan, start)
-        candidates += made
-        rows += judged
-        graphs.append(generated[[number for number, row in enumerate(judged) if row["status"] == "ok"]])
-        lost = [row["reason"] for row in judged if row["reason"]]
-        progress.advance(len(generated), f"{len(candidates)} candidates", lost)
+        decoded = codec.decode(generated, without_distance_rule)
+        new, new_rows = select_candidates(decoded, plan, start)
+        candidates += new
+        rows += new_rows
+        graphs.append(generated[[number for number, row in enumerate(new_rows) if row["status"] == "ok"]])
+        rejected = [row["reason"] for row in new_rows if row["reason"]]
+        progress.advance(len(generated), f"{len(candidates)} candidates", rejected)
     return Shard(candidates, sample_table(rows), np.concatenate(graphs))
 
 
-def judge(decoded: Iterable[Decoded], plan: ShardPlan, first: int) -> tuple[list[Crystal], list[dict]]:
-    """Return the candidates among samples ``first``, ``first`` + 1, ... of a shard, and the row of every sample."""
+def select_candidates(decoded: Iterable[Decoded], plan: ShardPlan, first: int) -> tuple[list[Crystal], list[dict]]:
+    """Apply the distance rule to decoded samples.
+
+    Args:
+        decoded: The samples ``first``, ``first`` + 1, ... of the shard.
+        plan: The shard.
+        first: Number of the first sample.
+
+    Returns:
+        The candidates, and one row per sample.
+    """
     candidates, rows = [], []
     for sample, crystal in enumerate(decoded, start=first):
-        row, structure = _judge_one(sample, crystal, plan.min_distance, plan.expansion)
+        row, structure = _apply_distance_rule(sample, crystal, plan.rules)
         rows.append(row)
         if row["status"] == "ok":
-            info = {
-                "scheme": plan.scheme,
-                "stage": "candidate",
-                "status": "ok",
-                "reason": "",
-                "repaired": row["repaired"],
-            }
+            info = {"scheme": plan.scheme, "stage": "candidate", "status": "ok", "reason": ""}
+            info["repaired"] = row["repaired"]
             candidates.append(Crystal(f"{plan.scheme}-{plan.shard:04d}-{sample:06d}", structure, info))
     return candidates, rows
 
 
 def sample_table(rows: list[dict]) -> pd.DataFrame:
-    """Return the table of a shard's samples, SAMPLE_COLUMNS."""
+    """Return the table of a shard's samples, with SAMPLE_COLUMNS."""
     return pd.DataFrame(rows, columns=SAMPLE_COLUMNS).astype({"n_atoms": "Int64"})
 
 
 def write_shard(shard: Shard, crystals: str | Path, samples: str | Path, graphs: str | Path) -> None:
-    """Write a shard as its three files: structure set, CSV of the samples, .npz of ids and crystal graphs."""
+    """Write a shard as three files: structure set, CSV of the samples, .npz of ids and crystal graphs."""
     write_set(crystals, shard.candidates)
     write_csv(samples, shard.samples)
     ids = np.array([crystal.id for crystal in shard.candidates], dtype=str)
     write_arrays(graphs, ids=ids, graphs=shard.graphs)
 
 
-def _judge_one(sample: int, decoded: Decoded, min_distance: float, expansion: float) -> tuple[dict, Structure | None]:
-    """Return the row of one sample and its crystal, repaired or not; the distance rule is applied here, so that the
-    distance is known."""
+def _apply_distance_rule(sample: int, decoded: Decoded, rules: CandidateRules) -> tuple[dict, Structure | None]:
+    """Return the row of a sample and its crystal, expanded if necessary."""
     row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}
     if decoded.structure is None:
         return row, None
-    structure, expanded = expand(decoded.structure, min_distance, expansion)
+    structure, expanded = expand(decoded.structure, rules.min_distance, rules.expansion)
     row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
     distance = closest(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
-    return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"}), structure
+    too_close = distance < rules.min_distance
+    return row | ({"reason": "too_close"} if too_close else {"status": "ok"}), structure

@@ -1,9 +1,9 @@
-"""The networks that see crystal graphs: generator (S3), discriminator (S4) and constraint (S5).
+"""Convolutional networks on crystal graphs: generator (S3), discriminator (S4) and constraint (S5).
 
-Layer tables of Long et al., supplementary tables S3 to S5. A crystal graph is an image (side, side, 1) with
-values in [-1, 1]; side is a multiple of 4, 28 for a binary system, where the generator has 1,483,393
-parameters, the discriminator 393,729 and the constraint 4,995,457. All are built in float32 with weights from
-explicit seeds; :func:`in_precision` gives a copy that computes in a lower precision.
+The layers are those of Long et al., supplementary tables S3 to S5. A crystal graph has the shape (side, side, 1) and
+values in [-1, 1]; side is a multiple of 4. For a binary system it is 28, the generator has 1,483,393 parameters, the
+discriminator 393,729 and the constraint 4,995,457. All are built in float32 with weights from explicit seeds;
+:func:`in_precision` returns a copy that computes in a lower precision.
 """
 
 import keras
@@ -17,15 +17,21 @@ LEAK = 0.2
 DROPOUT = 0.25
 BATCH_NORM_MOMENTUM = 0.8
 OUTPUT = "output"
-"""Layers whose name begins so stay in float32 whatever the precision of the others."""
+"""Layers whose name starts with this stay in float32 whatever the precision of the others."""
 
 
 def build_generator(side: int, noise: int, seed: int, folded: bool = False) -> keras.Model:
-    """Return the generator: noise (batch, noise), N(0, 1), to crystal graphs (batch, side, side, 1) by tanh.
+    """Return the generator: noise (batch, noise), N(0, 1), to crystal graphs (batch, side, side, 1), with tanh.
 
-    folded: use :class:`UpsampledConvolution`, the same function with the same weights in less than half the
-    operations, for training; leave it out for a model to save, which then has standard layers only.
-    Raises InputError if side is no multiple of 4.
+    Args:
+        side: Side of the crystal graph.
+        noise: Length of the noise vector.
+        seed: Seed of the initial weights.
+        folded: Whether to use :class:`UpsampledConvolution` for training: the same function with the same weights in
+            less than half the operations. A model to be saved has standard layers only.
+
+    Raises:
+        InputError: The side is not a multiple of 4.
     """
     _check_side(side)
     layers = keras.layers
@@ -54,8 +60,11 @@ def build_generator(side: int, noise: int, seed: int, folded: bool = False) -> k
 def build_discriminator(side: int, seed: int) -> keras.Model:
     """Return the discriminator: crystal graphs (batch, side, side, 1) to logits (batch, 1) of being real.
 
-    The paper's last sigmoid stands in the loss (binary cross-entropy of the logit): the same function,
-    without overflow. Raises InputError if side is no multiple of 4.
+    The last sigmoid of Long et al. is part of the loss (binary cross-entropy of the logit): the same function without
+    overflow.
+
+    Raises:
+        InputError: The side is not a multiple of 4.
     """
     _check_side(side)
     stack = _convolution_blocks(seed, "discriminator")
@@ -66,10 +75,17 @@ def build_discriminator(side: int, seed: int) -> keras.Model:
 def build_constraint(side: int, seed: int, output: str = "linear", mean: float = 0.0, std: float = 1.0) -> keras.Model:
     """Return the constraint: crystal graphs (batch, side, side, 1) to formation energies (batch, 1), eV/atom.
 
-    output ``linear``: the last value is multiplied by ``std`` and shifted by ``mean`` (eV/atom) inside the
-    model, so it trains on normalised targets and still predicts eV/atom. output ``leaky_relu``: as in the
-    authors' code LeakyReLU after the last layer too and no normalisation (a negative energy passes a slope
-    of 0.2). Raises InputError if side is no multiple of 4 or output is neither.
+    Args:
+        side: Side of the crystal graph.
+        seed: Seed of the initial weights.
+        output: ``linear``: the last value is multiplied by ``std`` and shifted by ``mean`` inside the model, which thus
+            is trained on normalised values and predicts eV/atom. ``leaky_relu``: as in the authors' code, LeakyReLU
+            after the last layer too, with slope 0.2 for negative energies, and no normalisation.
+        mean: Mean of the training values, eV/atom.
+        std: Standard deviation of the training values, eV/atom.
+
+    Raises:
+        InputError: The side is not a multiple of 4, or the output is unknown.
     """
     _check_side(side)
     if output not in ("linear", "leaky_relu"):
@@ -108,9 +124,11 @@ class UpsampledConvolution(keras.layers.Conv2D):
 
 
 def in_precision(model: keras.Model, policy: str | keras.DTypePolicy) -> keras.Model:
-    """Return a copy of ``model``, same weights, whose layers compute in ``policy``; its output stays float32.
+    """Return a copy of a model, with the same weights, whose layers compute with another precision.
 
-    policy: a Keras dtype policy such as ``float32`` or ``mixed_bfloat16``; weights are float32 in each.
+    Args:
+        model: The model.
+        policy: Keras dtype policy such as ``mixed_bfloat16``. Weights and the output layers stay float32.
     """
 
     def convert(layer: keras.Layer) -> keras.Layer:

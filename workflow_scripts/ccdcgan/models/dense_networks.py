@@ -1,7 +1,8 @@
-"""Networks that see a crystal graph as a row of numbers, not as a picture: for the flow and the autoencoder.
+"""Dense networks on crystal graphs, for the flow, the variational autoencoder and the descriptor network.
 
-A crystal graph is rows of latents; its pixels have no neighbours in any sense a convolution could use. Pixels that
-are the same in all crystals (the padding) are left out, the others standardised (:class:`Standardisation`).
+A crystal graph consists of latents, so neighbouring pixels are not related in a way that a convolution could use. The
+networks take it as a row of numbers. Pixels with one value in all crystals (the padding) are left out, the others are
+standardised (:class:`Standardisation`).
 """
 
 from dataclasses import dataclass
@@ -13,15 +14,22 @@ import tensorflow as tf
 from ccdcgan.utils.seeds import derive_seed
 
 SMALLEST_SPREAD = 1e-4
-"""Standard deviation below which a pixel counts as the same in all crystal graphs."""
+"""Standard deviation below which a pixel counts as constant."""
 FREQUENCIES = 6
-"""Octaves of sine and cosine in which a network sees the time of the flow."""
+"""Number of octaves of sine and cosine that encode the time of the flow."""
 
 
 @dataclass(frozen=True)
 class Standardisation:
-    """Crystal graphs as standardised rows: pixels: (d,), those that vary, of the flattened graph; mean, std: (d,)
-    of each over the data; constant: (side^2,), the value of every pixel that does not vary, else 0; side."""
+    """Conversion of crystal graphs to standardised rows.
+
+    Attributes:
+        pixels: Indices of the varying pixels in the flattened crystal graph, (d,).
+        mean: Their means over the data, (d,).
+        std: Their standard deviations over the data, (d,).
+        constant: Value of every constant pixel, 0 for the others, (side^2,).
+        side: Side of the crystal graph.
+    """
 
     pixels: np.ndarray
     mean: np.ndarray
@@ -69,7 +77,7 @@ class ToRows(keras.layers.Layer):
 
 
 class ToGraph(keras.layers.Layer):
-    """Standardised rows (batch, d) to crystal graphs (batch, side, side, 1): what :class:`Standardisation` undoes."""
+    """Standardised rows (batch, d) to crystal graphs (batch, side, side, 1): the inverse of :class:`ToRows`."""
 
     def __init__(self, pixels, mean, std, constant, side: int, **settings) -> None:
         super().__init__(**settings)
@@ -88,7 +96,7 @@ class ToGraph(keras.layers.Layer):
     def call(self, rows):
         parts, n_pixels = self.parts, self.parts["side"] ** 2
         values = rows * tf.constant(parts["std"], tf.float32) + tf.constant(parts["mean"], tf.float32)
-        # each pixel takes its row's column, those that do not vary one of zeros behind all columns
+        # each pixel takes its column of the row; constant pixels take an additional column of zeros
         place = np.full(n_pixels, len(parts["pixels"]))
         place[parts["pixels"]] = np.arange(len(parts["pixels"]))
         values = tf.gather(tf.pad(values, [[0, 0], [0, 1]]), place, axis=1) + tf.constant(parts["constant"], tf.float32)
@@ -106,9 +114,16 @@ def residual_network(
 ) -> keras.Model:
     """Return a network of residual dense layers: rows (batch, inputs) to rows (batch, outputs), float32.
 
-    width: of the hidden layers; blocks: residual blocks of two dense layers behind a layer normalisation; timed:
-    the network takes a time (batch, 1) in [0, 1] as a second input; policy: Keras dtype policy of the arithmetic.
-    The last layer starts at zero.
+    The weights of the last layer start at zero.
+
+    Args:
+        inputs: Length of the input rows.
+        outputs: Length of the output rows.
+        width: Width of the hidden layers.
+        blocks: Number of residual blocks: layer normalisation and two dense layers.
+        seed: Seed of the initial weights.
+        timed: Whether the network takes a time (batch, 1) in [0, 1] as a second input.
+        policy: Keras dtype policy.
     """
     layers, ops = keras.layers, keras.ops
 

@@ -1,53 +1,77 @@
-"""The lattice and the sites autoencoder (Long et al., Tables S1 and S2) and their training.
+"""The lattice autoencoder and the sites autoencoder (Long et al., Tables S1 and S2) and their training.
 
-Both are the same convolutional network over a cubic voxel: stride-2 4^3 convolutions down to 4^3 (four for a
-64^3 grid, three for 32^3), one more to the latent with tanh, and the mirror image of it back to the voxel.
-No biases, Glorot-uniform weights, LeakyReLU 0.2. The sites autoencoder sees one element at a time and is
-shared by all elements. Latents lie in [-1, 1].
+Both are the same convolutional network over a cubic voxel grid. The encoder has 4^3 convolutions of stride 2 down to a
+4^3 grid (four for a 64^3 grid, three for 32^3) and one more to the latent, with tanh. The decoder mirrors it. There are
+no biases, weights start Glorot-uniform, activations are LeakyReLU with slope 0.2. The sites autoencoder processes one
+element at a time and is shared by all elements. Latents lie in [-1, 1].
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.training.checkpoints import training_identity
-from ccdcgan.training.devices import descend, mean_over, own_share, replicas
-from ccdcgan.training.loop import stretches
+from ccdcgan.training.devices import (
+    apply_gradients,
+    mean_over_steps,
+    precision_policy,
+    replica_slice,
+    replicas,
+    set_determinism,
+)
+from ccdcgan.training.loop import TrainingRun
 from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import save_model
+from ccdcgan.utils.hashing import fingerprint
 
 log = logging.getLogger(__name__)
 
 POSITIVE_WEIGHT = 100.0
-"""Extra weight of a voxel of value 1 in the weighted loss: 99.9 % of a sites voxel is empty."""
+"""Extra weight of a voxel of value 1 in the weighted loss, since 99.9 % of a sites voxel is empty."""
 RAMP = 1e4
 """Slope of the authors' ramp clip(1e4 (p - 0.5), 0, 1) on the decoder's sigmoid output p."""
+STEPS_PER_BLOCK, STEPS_PER_CHECKPOINT = 20, 500
 HISTORY_COLUMNS = ("step", "loss", "loss_all_zero", "held_out_loss", "held_out_all_zero", "held_out_rebuilt")
 
 
-class Source(Protocol):
-    """Where training voxels (batch, grid, grid, grid, 1) come from; see ``points``."""
+class VoxelSource(Protocol):
+    """Source of training voxels (batch, grid, grid, grid, 1), see :mod:`ccdcgan.representation.training_voxels`.
+
+    Attributes:
+        size: Number of point sets or lattices in the source.
+        grid: Number of voxels along an edge.
+        identity: Fingerprint of the data and of the settings of the source.
+    """
 
     size: int
     grid: int
+    identity: str
 
-    def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor: ...  # this replica's share of the batch
+    def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
+        """Return this replica's part of the random batch of a step."""
 
-    def fixed(self, chosen: np.ndarray) -> tf.Tensor: ...
+    def fixed(self, chosen: np.ndarray) -> tf.Tensor:
+        """Return the voxels with these indices, without augmentation."""
 
-    def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray: ...
+    def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray:
+        """Return which of the voxels (n, grid, grid, grid) an output reproduces, (n,) of bool."""
 
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """encoder: voxel (n, grid, grid, grid, 1) -> latent (n, latent); decoder: the way back; model: both."""
+    """An encoder and a decoder.
+
+    Attributes:
+        encoder: Voxels (n, grid, grid, grid, 1) to latents (n, latent).
+        decoder: Latents to voxels.
+        model: Voxels to voxels.
+    """
 
     encoder: keras.Model
     decoder: keras.Model
@@ -68,7 +92,7 @@ class Autoencoder:
 
 
 def _in_batches(model: keras.Model, inputs: np.ndarray, batch: int) -> np.ndarray:
-    """Run a model over many inputs; the last batch is padded, so that one shape is compiled."""
+    """Run a model on many inputs. The last batch is padded, so that only one shape is compiled."""
     outputs = []
     for start in range(0, len(inputs), batch):
         part = inputs[start : start + batch]
@@ -87,11 +111,21 @@ def build_autoencoder(
     policy: str = "float32",
     seed: int = 0,
 ) -> Autoencoder:
-    """Return an untrained autoencoder of ``grid``^3 voxels; see the module's text for the layers.
+    """Return an untrained autoencoder of ``grid``^3 voxels; the layers are described at the top of the module.
 
-    activation: of the decoder's output, linear or sigmoid; policy: Keras dtype policy, weights and outputs
-    stay float32. A grid of 64 gives Table S1 (3,219,456 parameters with latent 200), 32 with latent 25 Table
-    S2 (1,261,568). Raises InputError if the grid cannot be halved often enough.
+    A grid of 64 with latent 200 gives Table S1 of Long et al. (3,219,456 parameters), a grid of 32 with latent 25 gives
+    Table S2 (1,261,568).
+
+    Args:
+        grid: Number of voxels along an edge.
+        filters: Number of filters of each convolution.
+        latent: Length of the latent.
+        activation: Activation of the decoder's output, linear or sigmoid.
+        policy: Keras dtype policy; weights and outputs stay float32.
+        seed: Seed of the initial weights.
+
+    Raises:
+        InputError: The grid cannot be halved often enough, or the activation is unknown.
     """
     halvings = max(int(np.ceil(np.log2(grid / 4))), 1)
     core = grid >> halvings
@@ -133,20 +167,30 @@ def save_autoencoder(path: str | Path, autoencoder: Autoencoder) -> None:
 
 
 def load_autoencoder(path: str | Path) -> Autoencoder:
-    """Read what :func:`save_autoencoder` wrote. Raises InputError if the file is none of it."""
+    """Read a file written by :func:`save_autoencoder`.
+
+    Raises:
+        InputError: The file does not hold an autoencoder.
+    """
     try:
         model = keras.models.load_model(path, compile=False)
         return Autoencoder(model.get_layer("encoder"), model.get_layer("decoder"), model)
     except ValueError as error:
-        raise InputError(f"{path} is no autoencoder of this workflow ({error}); delete it and run again.") from error
+        raise InputError(
+            f"{path} does not hold an autoencoder of this workflow ({error}); delete it and run again."
+        ) from error
 
 
 def reconstruction_loss(name: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Return the loss(true voxels, decoder's output) -> mean over all voxels.
+    """Return a loss: a function of true voxels and decoder output to the mean over all voxels.
 
-    ``weighted``: squared error times (1 + 100 x), for sites voxels, which are nearly empty; ``squared``:
-    plain, for lattice voxels, whose metric is in the flanks and not at the top; ``ramp``: the authors'
-    squared error after clip(1e4 (p - 0.5), 0, 1) of a sigmoid output p. Raises InputError for others.
+    Args:
+        name: ``weighted``: squared error times (1 + 100 x), for sites voxels, which are nearly empty. ``squared``:
+            squared error, for lattice voxels, whose metric tensor lies in the flanks of the Gaussian. ``ramp``: squared
+            error after clip(1e4 (p - 0.5), 0, 1) of a sigmoid output p, as in the authors' code.
+
+    Raises:
+        InputError: The name is unknown.
     """
     if name == "squared":
         return lambda true, output: tf.reduce_mean((output - true) ** 2)
@@ -158,41 +202,36 @@ def reconstruction_loss(name: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor
 
 
 def all_zero_loss(name: str, true: tf.Tensor) -> tf.Tensor:
-    """Return the loss of a decoder that sees nothing: zeros everywhere (after the ramp, if there is one)."""
+    """Return the loss of an output of zeros everywhere, the baseline of an untrained decoder."""
     return reconstruction_loss(name)(true, tf.zeros_like(true))
 
 
 def train_autoencoder(
-    settings: dict,
-    source: Source,
-    held_out: Source | None,
-    *,
-    checkpoint: str | Path,
-    history_csv: str | Path,
-    seed: int,
-    policy: str = "float32",
-    xla: bool = False,
-    label: str = "autoencoder",
-    identity: str = "",
-    steps_per_call: int = 20,
-    calls_per_checkpoint: int = 25,
-    stop_after: int | None = None,
+    settings: Mapping[str, Any], source: VoxelSource, held_out: VoxelSource | None, run: TrainingRun, seed: int
 ) -> Autoencoder:
-    """Train an autoencoder on voxels drawn from ``source`` and return it with float32 weights and arithmetic.
+    """Train an autoencoder on voxels of ``source`` and return it with float32 weights and arithmetic.
 
-    settings: the config's ``sites`` or ``lattice`` section; held_out: voxels never trained on, for the history;
-    checkpoint: .npz that a killed run goes on from, bit for bit; history_csv: written as it goes, one row per
-    checkpoint, losses beside those of an all-zero output, and the share of held-out voxels rebuilt; policy: Keras
-    dtype policy while training; xla: compile the steps with XLA; identity: fingerprint of the data, checkpoints of
-    another are not used; stop_after: stop at this step as a killed run would (tests). The loss is that of Long et
-    al., Eq. 3, divided by its all-zero value on training voxels so that ``l2`` means the same for every grid and
-    sigma. settings ``latent_noise`` (optional, 0): standard deviation of normal noise on the latents in training;
-    the decoder then forgives a generator its small errors. The weights returned are those of the checkpoint that
-    rebuilt most held-out voxels, of several the one with the smallest loss; settings ``patience`` (optional, 0):
-    stop after so many checkpoints that were none better, 0 for never.
+    The loss is Eq. 3 of Long et al., divided by its value for an all-zero output on training voxels, so that ``l2``
+    means the same for every grid and width. The weights returned are those of the checkpoint that reconstructs most
+    held-out voxels; among equals, those with the smallest held-out loss.
+
+    Args:
+        settings: Section ``sites`` or ``lattice`` of the configuration. ``latent_noise`` (optional, 0) is the standard
+            deviation of normal noise added to the latents in training, which makes the decoder robust to the errors of
+            a generator. ``patience`` (optional, 0) is the number of checkpoints without improvement after which the
+            training stops; 0: never.
+        source: Voxels to train on.
+        held_out: Voxels that are never trained on, for the learning curve; None: there are none.
+        run: Checkpoint, learning curve (HISTORY_COLUMNS, one row per checkpoint), label and precision.
+        seed: Seed of weights and batches.
+
+    Raises:
+        InputError: There are no voxels to train on, a setting is unknown, or the training diverges.
     """
     if source.size == 0:
-        raise InputError(f"{label}: there is nothing to train on; is the database empty?")
+        raise InputError(f"{run.label}: there is nothing to train on; is the database empty?")
+    set_determinism(seed)
+    policy = precision_policy(run.precision)
     shape = (int(settings["grid"]), int(settings["filters"]), int(settings["latent"]), settings["activation"])
     steps, batch, l2 = int(settings["steps"]), int(settings["batch"]), float(settings["l2"])
     strategy = replicas(batch)
@@ -202,14 +241,11 @@ def train_autoencoder(
         optimizer = adam(settings, weights, policy)
     loss_of = reconstruction_loss(settings["loss"])
     latent_noise = float(settings.get("latent_noise", 0.0))
-
-    sample = _spread(source.size, 64)
-    training_zero = float(all_zero_loss(settings["loss"], source.fixed(sample)))
-    held_out_parts = np.array_split(_spread(held_out.size, 128), 8) if held_out and held_out.size >= 8 else []
+    training_zero = float(all_zero_loss(settings["loss"], source.fixed(_spread(source.size, 64))))
 
     def train_step(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         voxels = source.draw(seed, step, batch)
-        noise = own_share(tf.random.stateless_normal([batch, autoencoder.latent], [seed, -1 - step]))
+        noise = replica_slice(tf.random.stateless_normal([batch, autoencoder.latent], [seed, -1 - step]))
         with tf.GradientTape() as tape:
             latents = autoencoder.encoder(voxels, training=True) + latent_noise * noise
             loss = loss_of(voxels, autoencoder.decoder(latents, training=True))
@@ -217,62 +253,92 @@ def train_autoencoder(
             if l2 > 0:
                 objective += l2 * tf.add_n([tf.reduce_sum(weight**2) for weight in weights])
             objective = optimizer.scale_loss(objective)
-        descend(optimizer, tape.gradient(objective, weights), weights)
+        apply_gradients(optimizer, tape.gradient(objective, weights), weights)
         return loss, all_zero_loss(settings["loss"], voxels)
 
     @tf.function
     def train(first: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return mean_over(strategy, train_step, first, end, (tf.constant(0.0), tf.constant(0.0)), xla)
+        return mean_over_steps(strategy, train_step, first, end, (tf.constant(0.0), tf.constant(0.0)))
 
-    run = tf.function(lambda voxels: autoencoder.model(voxels, training=False))
-    kept = [tf.Variable(weight.numpy()) for weight in autoencoder.model.weights]
-    best = tf.Variable([-1.0, 0.0, 0.0])  # share rebuilt and loss of the weights kept; checkpoints since
-
-    def judge() -> tuple[float | str, float | str, float | str]:
-        """Return loss, all-zero loss and share rebuilt of held-out voxels; keep the weights if they are the best."""
-        losses, zeros, rebuilt = [], [], []
-        for part in held_out_parts:
-            voxels = held_out.fixed(part)
-            output = run(voxels)
-            losses.append(float(loss_of(voxels, output)))
-            zeros.append(float(all_zero_loss(settings["loss"], voxels)))
-            rebuilt.append(held_out.rebuilt(voxels[..., 0].numpy(), output[..., 0].numpy()))
-        if not losses:
-            return "", "", ""
-        loss, share = float(np.mean(losses)), float(np.mean(np.concatenate(rebuilt)))
-        most, least, since = best.numpy()
-        if np.float32(share) > most or (np.float32(share) == most and loss < least):
-            best.assign([share, loss, 0.0])
-            for copy, variable in zip(kept, autoencoder.model.weights, strict=True):
-                copy.assign(variable)
-        else:
-            best.assign([most, least, since + 1])
-        return loss, float(np.mean(zeros)), share
-
+    best = _BestWeights(autoencoder.model, held_out, settings["loss"])
     patience = int(settings.get("patience", 0))
-    identity = training_identity(settings, seed, policy, identity, source.size, xla=xla)
-    sums = tf.Variable(np.zeros(3))  # steps since the last row of the history, their losses, the all-zero ones
-    variables = [*autoencoder.model.variables, *optimizer.variables, sums, *kept, best]
-    files = {"checkpoint": checkpoint, "history": history_csv, "stop_after": stop_after}
-    interval = steps_per_call * calls_per_checkpoint
-    for stretch in stretches(
-        label, steps, variables, identity, HISTORY_COLUMNS, every=steps_per_call, interval=interval, **files
+    identity = fingerprint([settings, seed, policy, source.identity, source.size])
+    sums = tf.Variable(np.zeros(3))  # steps since the last row of the learning curve, their losses, all-zero losses
+    variables = [*autoencoder.model.variables, *optimizer.variables, sums, *best.variables]
+    for block in run.blocks(
+        steps, variables, identity, HISTORY_COLUMNS, every=STEPS_PER_BLOCK, interval=STEPS_PER_CHECKPOINT
     ):
-        if patience and best.numpy()[2] >= patience:
+        if patience and best.checkpoints_since >= patience:
             break
-        count = stretch.end - stretch.first
-        loss, zero = (float(value) for value in train(tf.constant(stretch.first), tf.constant(stretch.end)))
-        stretch.check([loss], label, "its learning_rate")
-        stretch.note = f"loss {loss:.3g} (all-zero {zero:.3g})"
+        count = block.end - block.first
+        loss, zero = (float(value) for value in train(tf.constant(block.first), tf.constant(block.end)))
+        block.check([loss], "its learning_rate")
+        block.note = f"loss {loss:.3g} (all-zero {zero:.3g})"
         sums.assign_add([count, count * loss, count * zero])
-        if stretch.full:
+        if block.checkpoint_due:
             mean = (sums[1:] / sums[0]).numpy()
-            stretch.row = [float(mean[0]), float(mean[1]), *judge()]
+            block.row = [float(mean[0]), float(mean[1]), *best.update()]
             sums.assign(np.zeros(3))
     plain = build_autoencoder(*shape, "float32", seed)
-    chosen = kept if best.numpy()[0] >= 0 else autoencoder.model.weights
-    plain.model.set_weights([variable.numpy() for variable in chosen])
+    plain.model.set_weights(best.weights())
     return plain
+
+
+class _BestWeights:
+    """The weights of the checkpoint that reconstructs most held-out voxels.
+
+    Args:
+        model: The model in training.
+        held_out: Voxels that are never trained on, or None.
+        loss: Name of the loss, see :func:`reconstruction_loss`.
+
+    Attributes:
+        variables: State to store in a checkpoint.
+    """
+
+    def __init__(self, model: keras.Model, held_out: VoxelSource | None, loss: str) -> None:
+        self._model, self._held_out, self._loss = model, held_out, loss
+        enough = held_out is not None and held_out.size >= 8
+        self._parts = np.array_split(_spread(held_out.size, 128), 8) if enough else []
+        self._run = tf.function(lambda voxels: model(voxels, training=False))
+        self._weights = [tf.Variable(weight.numpy()) for weight in model.weights]
+        self._best = tf.Variable([-1.0, 0.0, 0.0])  # fraction reconstructed, loss, checkpoints since
+        self.variables = [*self._weights, self._best]
+
+    @property
+    def checkpoints_since(self) -> float:
+        """Number of checkpoints since the best one."""
+        return self._best.numpy()[2]
+
+    def update(self) -> tuple[float | str, float | str, float | str]:
+        """Store the present weights if they are the best.
+
+        Returns:
+            Loss, all-zero loss and fraction reconstructed of the held-out voxels; empty strings without such voxels.
+        """
+        losses, zeros, rebuilt = [], [], []
+        for part in self._parts:
+            voxels = self._held_out.fixed(part)
+            output = self._run(voxels)
+            losses.append(float(reconstruction_loss(self._loss)(voxels, output)))
+            zeros.append(float(all_zero_loss(self._loss, voxels)))
+            rebuilt.append(self._held_out.rebuilt(voxels[..., 0].numpy(), output[..., 0].numpy()))
+        if not losses:
+            return "", "", ""
+        loss, fraction = float(np.mean(losses)), float(np.mean(np.concatenate(rebuilt)))
+        most, least, since = self._best.numpy()
+        if np.float32(fraction) > most or (np.float32(fraction) == most and loss < least):
+            self._best.assign([fraction, loss, 0.0])
+            for copy, variable in zip(self._weights, self._model.weights, strict=True):
+                copy.assign(variable)
+        else:
+            self._best.assign([most, least, since + 1])
+        return loss, float(np.mean(zeros)), fraction
+
+    def weights(self) -> list[np.ndarray]:
+        """Return the best weights; the present ones if none were compared."""
+        chosen = self._weights if self._best.numpy()[0] >= 0 else self._model.weights
+        return [variable.numpy() for variable in chosen]
 
 
 def _spread(size: int, most: int) -> np.ndarray:

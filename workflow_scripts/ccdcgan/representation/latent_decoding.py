@@ -1,12 +1,12 @@
-"""Latents -> what they describe: decoded, encoded again, and corrected by the difference.
+"""Decoding of latents with refinement: decode, encode again, compare, correct.
 
-A decoder blurs what it draws, always in much the same way, and peaks run together that its latent tells apart. So
-what was read from a decoded voxel (atoms, or a cell) is drawn exactly, encoded and decoded again: the difference of
-the two decoded voxels is what the reading lacks, and the blur is not in it. That difference is added to the exact
-drawing, which is read once more. Of all readings the one whose own latent lies nearest to the given latent is taken,
-but never one without atoms over one with atoms: what generators make lies between the latents of crystals, and of a
-faint atom the empty voxel's latent is often the nearest. Atoms whose latent is still far from it are tried with one
-atom less and with one more.
+A decoder blurs its voxels, always in a similar way, and peaks overlap that the latent resolves. What was found in a
+decoded voxel (atoms, or a cell) is therefore converted to its exact voxel, which is encoded and decoded again. The
+difference of the two decoded voxels is what the result still lacks; it does not contain the blur. It is added to the
+exact voxel, in which atoms or cell are located once more. Of all results, the one whose own latent lies nearest to the
+given latent is taken. A result without atoms is never preferred to one with atoms: latents of a generator lie between
+those of crystals, and the latent of the empty voxel is often the nearest to that of a faint atom. Results whose latent
+is still far from the given one are varied by one atom less and one atom more.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,151 +20,165 @@ from ccdcgan.representation.autoencoders import Autoencoder
 from ccdcgan.representation.voxel_decoding import FAINT, THRESHOLD, decode_lattice, decode_sites, peaks
 from ccdcgan.representation.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxel, voxel_centres
 
-SAME = 0.01
-"""Distance of two latents, relative to the length of the given one, below which nothing is left to correct."""
+CONVERGED = 0.01
+"""Relative distance of two latents below which nothing is left to correct."""
 GAIN = 0.9
-"""A reading is corrected again only if the last correction shortened the distance to this share of it, or less."""
+"""A result is corrected again only if the last correction reduced its distance to at most this fraction."""
 DOUBTFUL = 0.05
-"""Distance of two latents, relative to the length of the given one, above which other numbers of atoms are tried."""
-ROUNDS = 2
-"""How often one atom more or less is tried."""
-TRIED = 3
-"""How many atoms at most are taken away, where a reading has most too much, and how many added; one at a time."""
+"""Relative distance of two latents above which other numbers of atoms are tried."""
+ATOM_TRIALS = 2
+"""Number of times that one atom less or more is tried."""
+MOST_TRIED = 3
+"""Maximum number of atoms whose removal, and of atoms whose addition, is tried each time."""
 FAINTEST_ATOM = 0.05
-"""Least height of a peak of what a reading lacks that is tried as an atom."""
+"""Minimum height of a peak in the missing part of a voxel that is tried as an atom."""
 
 
 @dataclass(frozen=True)
-class _Reader:
-    """How latents (n, latent) are read: decoded holds their voxels; read: a voxel to what it shows, or None; draw: the
-    exact voxel of that; corrections: at most."""
+class _LatentDecoder:
+    """Decoder of latents of one kind.
+
+    Attributes:
+        latents: The latents, (n, latent).
+        decoded: Their voxels.
+        autoencoder: The autoencoder.
+        locate: Function of a voxel to its contents (positions or lattice), or None.
+        draw: Function of such contents to their exact voxel.
+        refinements: Maximum number of refinement steps.
+    """
 
     latents: np.ndarray
     decoded: np.ndarray
     autoencoder: Autoencoder
-    read: Callable[[np.ndarray], Any]
+    locate: Callable[[np.ndarray], Any]
     draw: Callable[[Any], np.ndarray]
-    corrections: int
+    refinements: int
 
-    def read_all(self) -> tuple[list, np.ndarray]:
-        """Return the best reading of every latent and its distance, NaN where nothing is to be corrected."""
-        found = [self.read(voxel) for voxel in self.decoded]
-        if not self.corrections:
-            return found, np.full(len(found), np.nan)
-        return self.correct(np.arange(len(found)), found)
+    def decode(self) -> tuple[list, np.ndarray]:
+        """Return the best result for every latent and its distance, NaN where nothing is refined."""
+        results = [self.locate(voxel) for voxel in self.decoded]
+        if not self.refinements:
+            return results, np.full(len(results), np.nan)
+        return self.refine(np.arange(len(results)), results)
 
-    def distances(self, rows: Sequence[int], drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the latents of voxels and how far they are from those of ``rows``, relative to the length of these."""
-        again, given = self.autoencoder.encode(drawn), self.latents[rows]
+    def distances(self, rows: Sequence[int], voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the latents of voxels and their distances from the latents ``rows``, relative to the length of the
+        latter."""
+        encoded, given = self.autoencoder.encode(voxels), self.latents[rows]
         lengths = np.maximum(np.linalg.norm(given, axis=1), 1e-12)
-        return again, np.linalg.norm(again - given, axis=1) / lengths
+        return encoded, np.linalg.norm(encoded - given, axis=1) / lengths
 
-    def lacking(self, rows: Sequence[int], again: np.ndarray) -> np.ndarray:
-        """Return what voxels with the latents ``again`` lack of those of ``rows``."""
-        return self.decoded[rows] - self.autoencoder.decode(again)
+    def missing(self, rows: Sequence[int], encoded: np.ndarray) -> np.ndarray:
+        """Return what the voxels of the latents ``encoded`` lack of those of the latents ``rows``."""
+        return self.decoded[rows] - self.autoencoder.decode(encoded)
 
-    def correct(self, rows: np.ndarray, trials: list) -> tuple[list, np.ndarray]:
-        """Return the best reading of each of ``rows`` that starts from ``trials``, and its distance."""
-        found, nearest = list(trials), np.full(len(rows), np.inf)
-        places = np.array([place for place, trial in enumerate(trials) if trial is not None], dtype=int)
-        trials = [trials[place] for place in places]
-        for left in range(self.corrections, -1, -1):
-            if not len(places):
+    def refine(self, rows: np.ndarray, trials: list) -> tuple[list, np.ndarray]:
+        """Return the best refined result of each of ``rows``, starting from ``trials``, and its distance."""
+        results, nearest = list(trials), np.full(len(rows), np.inf)
+        active = np.array([index for index, trial in enumerate(trials) if trial is not None], dtype=int)
+        trials = [trials[index] for index in active]
+        for left in range(self.refinements, -1, -1):
+            if not len(active):
                 break
-            drawn = np.array([self.draw(trial) for trial in trials])
-            again, distances = self.distances(rows[places], drawn)
-            going_on = (distances < GAIN * nearest[places]) & (distances > SAME)
-            for place, trial, distance in zip(places, trials, distances, strict=True):
-                if distance < nearest[place]:
-                    found[place], nearest[place] = trial, distance
-            if not left or not np.any(going_on):
+            voxels = np.array([self.draw(trial) for trial in trials])
+            encoded, distances = self.distances(rows[active], voxels)
+            improving = (distances < GAIN * nearest[active]) & (distances > CONVERGED)
+            for index, trial, distance in zip(active, trials, distances, strict=True):
+                if distance < nearest[index]:
+                    results[index], nearest[index] = trial, distance
+            if not left or not np.any(improving):
                 break
-            places = places[going_on]
-            voxels = drawn[going_on] + self.lacking(rows[places], again[going_on])
-            trials = [self.read(voxel) for voxel in voxels]
-            places = places[[_shows(trial) for trial in trials]]
-            trials = [trial for trial in trials if _shows(trial)]
-        return found, nearest
+            active = active[improving]
+            corrected = voxels[improving] + self.missing(rows[active], encoded[improving])
+            trials = [self.locate(voxel) for voxel in corrected]
+            active = active[[_has_content(trial) for trial in trials]]
+            trials = [trial for trial in trials if _has_content(trial)]
+        return results, nearest
 
 
-def _shows(reading: np.ndarray | Lattice | None) -> bool:
-    """Return whether a reading has anything in it: a cell, or at least one atom."""
-    return len(reading) > 0 if isinstance(reading, np.ndarray) else reading is not None
+def _has_content(result: np.ndarray | Lattice | None) -> bool:
+    """Return whether a result is a cell or has at least one atom."""
+    return len(result) > 0 if isinstance(result, np.ndarray) else result is not None
 
 
-def read_lattices(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
-    """Return the lattice that each lattice latent (n, latent) describes; None where there is none."""
+def decode_lattice_latents(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
+    """Return the lattice of each lattice latent (n, latent), None where there is no valid cell."""
     grid, sigma = geometry.lattice_grid, geometry.lattice_sigma
-    reader = _Reader(
+    decoder = _LatentDecoder(
         latents,
         autoencoder.decode(latents),
         autoencoder,
-        lambda voxel: decode_lattice(voxel, sigma),
-        lambda lattice: lattice_voxel(lattice.matrix, grid, sigma),
-        geometry.corrections,
+        locate=lambda voxel: decode_lattice(voxel, sigma),
+        draw=lambda lattice: lattice_voxel(lattice.matrix, grid, sigma),
+        refinements=geometry.corrections,
     )
-    return reader.read_all()[0]
+    return decoder.decode()[0]
 
 
-def read_sites(
+def decode_sites_latents(
     latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry, faint: float | None = None
 ) -> list[np.ndarray]:
-    """Return the positions (n_atoms, 3), angstrom from the centre, that each sites latent (n, latent) describes.
+    """Return the atomic positions (n_atoms, 3), angstrom from the box's centre, of each sites latent.
 
-    faint: atoms are looked for from this share of a voxel's largest value on, where that is below the usual threshold.
+    Args:
+        latents: Shape (n, latent).
+        autoencoder: Autoencoder of sites voxels.
+        geometry: Grids, widths and box of the voxels.
+        faint: Peak threshold as a fraction of the voxel's maximum, used where it is below the usual threshold; None:
+            the usual threshold.
     """
 
-    def read(voxel: np.ndarray) -> np.ndarray:
-        share = np.inf if faint is None else faint * max(float(voxel.max()), FAINT)
-        return decode_sites(voxel, box, sigma, min(THRESHOLD, share))
+    def locate(voxel: np.ndarray) -> np.ndarray:
+        fraction = np.inf if faint is None else faint * max(float(voxel.max()), FAINT)
+        return decode_sites(voxel, box, sigma, min(THRESHOLD, fraction))
 
     box, grid, sigma = geometry.box, geometry.sites_grid, geometry.sites_sigma
-    reader = _Reader(
+    decoder = _LatentDecoder(
         latents,
         autoencoder.decode(latents),
         autoencoder,
-        read,
-        lambda positions: sites_voxel(np.clip(positions, -box / 2, box / 2), grid, box, sigma),
-        geometry.corrections,
+        locate=locate,
+        draw=lambda positions: sites_voxel(np.clip(positions, -box / 2, box / 2), grid, box, sigma),
+        refinements=geometry.corrections,
     )
-    found, distances = reader.read_all()
-    for _ in range(ROUNDS if geometry.corrections else 0):
+    results, distances = decoder.decode()
+    for _ in range(ATOM_TRIALS if geometry.corrections else 0):
         rows = np.flatnonzero(distances > DOUBTFUL)
         if not len(rows):
             break
-        trials, shorter = _another_number(reader, rows, [found[row] for row in rows], geometry)
-        rows, trials = rows[shorter], [trial for trial, better in zip(trials, shorter, strict=True) if better]
+        trials, nearer = _vary_number_of_atoms(decoder, rows, [results[row] for row in rows], geometry)
+        rows, trials = rows[nearer], [trial for trial, better in zip(trials, nearer, strict=True) if better]
         if not len(rows):
             break
-        again, nearer = reader.correct(rows, trials)
-        for row, positions, distance in zip(rows, again, nearer, strict=True):
+        refined, refined_distances = decoder.refine(rows, trials)
+        for row, positions, distance in zip(rows, refined, refined_distances, strict=True):
             if distance < distances[row]:
-                found[row], distances[row] = positions, distance
-    return found
+                results[row], distances[row] = positions, distance
+    return results
 
 
-def _another_number(
-    reader: _Reader, rows: np.ndarray, found: list[np.ndarray], geometry: Geometry
+def _vary_number_of_atoms(
+    decoder: _LatentDecoder, rows: np.ndarray, results: list[np.ndarray], geometry: Geometry
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return for each of ``rows`` the best with one atom less or more than ``found``, and whether it is the nearer."""
+    """Return for each of ``rows`` the best variant with one atom less or more, and whether it is nearer."""
     centres, spacing = voxel_centres(geometry.sites_grid, geometry.box), geometry.box / geometry.sites_grid
-    drawn = np.array([reader.draw(positions) for positions in found])
-    again, before = reader.distances(rows, drawn)
+    voxels = np.array([decoder.draw(positions) for positions in results])
+    encoded, before = decoder.distances(rows, voxels)
     trials, owners = [], []
-    for place, (positions, voxel) in enumerate(zip(found, reader.lacking(rows, again), strict=True)):
-        apart = 0.9 * RESOLVED * geometry.sites_sigma
-        fresh = peaks(voxel, centres, FAINTEST_ATOM, apart, positions)[:TRIED]
+    for index, (positions, voxel) in enumerate(zip(results, decoder.missing(rows, encoded), strict=True)):
+        separation = 0.9 * RESOLVED * geometry.sites_sigma
+        fresh = peaks(voxel, centres, FAINTEST_ATOM, separation, positions)[:MOST_TRIED]
         indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, len(voxel) - 1).astype(int)
-        most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:TRIED]
+        most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:MOST_TRIED]
         own = [np.delete(positions, number, axis=0) for number in most_in_excess]
         own += [np.concatenate([positions, one[None]]) for one in fresh]
-        own = [trial for trial in own if _shows(trial)]
+        own = [trial for trial in own if _has_content(trial)]
         trials += own
-        owners += [place] * len(own)
-    best, nearest = list(found), before.copy()
+        owners += [index] * len(own)
+    best, nearest = list(results), before.copy()
     if trials:
-        _, distances = reader.distances(rows[owners], np.array([reader.draw(trial) for trial in trials]))
-        for place, trial, distance in zip(owners, trials, distances, strict=True):
-            if distance < nearest[place]:
-                best[place], nearest[place] = trial, distance
+        _, distances = decoder.distances(rows[owners], np.array([decoder.draw(trial) for trial in trials]))
+        for index, trial, distance in zip(owners, trials, distances, strict=True):
+            if distance < nearest[index]:
+                best[index], nearest[index] = trial, distance
     return best, nearest < before

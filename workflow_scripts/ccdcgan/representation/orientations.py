@@ -1,10 +1,11 @@
-"""One crystal, several crystal graphs: the orientations in which a crystal fits the same lattice latent.
+"""Equivalent orientations of a crystal: several crystal graphs of one crystal with the same lattice latent.
 
-The lattice latent holds the metric tensor only, and the decoder lays the cell out with a along x and b in the xy
-plane. So a rotation of the atoms describes the same crystal only if it maps the lattice on itself: the rotations
-of the lattice's holohedry, 48 with the improper ones for a cubic lattice, 2 for a triclinic one. An improper one
-gives the crystal's mirror image, which has the same energy. The other symmetries of the cube of voxels would turn
-the atoms against their cell: they may train the sites autoencoder, which sees no cell, but not a generator.
+The lattice latent holds the metric tensor only, and the decoder places a along x and b in the xy plane. A rotation of
+the atoms therefore describes the same crystal only if it maps the lattice onto itself. These are the operations of the
+lattice's holohedry: 48 for a cubic lattice, 2 for a triclinic one, improper operations included. An improper operation
+gives the mirror image of the crystal, which has the same energy. The other symmetries of the cube of voxels would
+rotate the atoms relative to their cell. They may augment the data of the sites autoencoder, which does not see the
+cell, but not those of a generator.
 """
 
 from collections.abc import Sequence
@@ -14,17 +15,20 @@ import spglib
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, compact_positions
-from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.crystal_graph import CrystalGraphs, encode_crystals
+from ccdcgan.representation.crystal_graph import CrystalCodec, CrystalGraphs
 
 SYMPREC = 0.05
-"""Distance (angstrom) within which a rotation maps the lattice on itself; the decoder's error is of this size."""
+"""Tolerance (angstrom) within which a rotation maps the lattice onto itself, about the error of the decoder."""
 
 
 def holohedry(matrix: np.ndarray, symprec: float = SYMPREC) -> np.ndarray:
-    """Return the rotations (n, 3, 3), whole numbers in fractional coordinates, that map a lattice on itself.
+    """Return the rotations (n, 3, 3), integers in fractional coordinates, that map a lattice onto itself.
 
-    matrix: rows a, b, c, angstrom. The identity is the first.
+    The identity is the first.
+
+    Args:
+        matrix: Rows a, b, c, angstrom.
+        symprec: Tolerance, angstrom.
     """
     found = spglib.get_symmetry((matrix, [[0.0, 0.0, 0.0]], [1]), symprec=symprec)
     rotations = np.eye(3, dtype=int)[None] if found is None else np.unique(found["rotations"], axis=0)
@@ -33,25 +37,27 @@ def holohedry(matrix: np.ndarray, symprec: float = SYMPREC) -> np.ndarray:
 
 
 def orientations(structure: Structure, most: int | None = None) -> list[Structure]:
-    """Return the crystal in every orientation that fits its own lattice and looks different in the voxel's box.
+    """Return the crystal in every orientation that fits its lattice and has different sites voxels.
 
-    The crystal itself comes first; most: return no more than these.
+    Args:
+        structure: The crystal, which is returned first.
+        most: Maximum number of orientations; None: all.
     """
     seen: set[bytes] = set()
-    turned, species = [], [site.specie for site in structure]
+    oriented, species = [], [site.specie for site in structure]
     for rotation in holohedry(structure.lattice.matrix):
         other = Structure(structure.lattice, species, structure.frac_coords @ rotation.T, to_unit_cell=True)
         key = _appearance(other)
         if key not in seen:
             seen.add(key)
-            turned.append(other)
-        if len(turned) == most:
+            oriented.append(other)
+        if len(oriented) == most:
             break
-    return turned
+    return oriented
 
 
 def equivalents(crystals: Sequence[Crystal], most: int) -> list[Crystal]:
-    """Return every crystal in at most ``most`` orientations, which keep its id."""
+    """Return every crystal in at most ``most`` orientations; they keep its id."""
     return [
         Crystal(crystal.id, structure, crystal.info)
         for crystal in crystals
@@ -59,38 +65,23 @@ def equivalents(crystals: Sequence[Crystal], most: int) -> list[Crystal]:
     ]
 
 
-def oriented_graphs(
-    known: CrystalGraphs,
-    crystals: Sequence[Crystal],
-    lattice_autoencoder: Autoencoder,
-    sites_autoencoder: Autoencoder,
-    most: int,
-) -> np.ndarray:
+def oriented_graphs(codec: CrystalCodec, graphs: CrystalGraphs, crystals: Sequence[Crystal], most: int) -> np.ndarray:
     """Return crystal graphs (n, side, side, 1), in [-1, 1], of every crystal in at most ``most`` orientations.
 
-    known: crystal graphs of the crystals as they stand, whose scale is kept: values beyond it are cut; crystals: a
-    set that holds them all.
+    Args:
+        codec: Encodes the orientations.
+        graphs: Crystal graphs of the crystals in their own orientation.
+        crystals: A set that contains all crystals of ``graphs``.
+        most: Maximum number of orientations per crystal; 1: ``graphs`` as they are.
     """
     if most == 1:
-        return known.graphs
+        return graphs.graphs
     by_id = {crystal.id: crystal for crystal in crystals}
-    turned = equivalents([by_id[name] for name in known.ids], most)
-    return encode_like(known, turned, lattice_autoencoder, sites_autoencoder)[1]
-
-
-def encode_like(
-    known: CrystalGraphs, crystals: Sequence[Crystal], lattice_autoencoder: Autoencoder, sites_autoencoder: Autoencoder
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids (n,) and crystal graphs (n, side, side, 1), in [-1, 1], of those crystals that have any.
-
-    known: crystal graphs whose elements, geometry and scale are taken: values beyond the scale are cut.
-    """
-    graphs = encode_crystals(crystals, known.elements, lattice_autoencoder, sites_autoencoder, known.geometry)
-    return graphs.ids, np.clip(graphs.latents / known.scale, -1, 1).astype(np.float32)
+    return codec.encode(equivalents([by_id[name] for name in graphs.ids], most)).graphs
 
 
 def _appearance(structure: Structure) -> bytes:
-    """Return what the sites voxels see of a crystal, to a tenth of an angstrom: its gathered atoms in any order."""
+    """Return a key of the sites voxels of a crystal: its compact positions, to 0.1 angstrom, in sorted order."""
     rounded = np.round(compact_positions(structure), 1) + 0.0
     numbers = np.array([[site.specie.Z] for site in structure])
     rows = np.concatenate([numbers, rounded], axis=1)

@@ -1,7 +1,7 @@
-"""How many crystals survive the way into a crystal graph and back (Long et al.: 9,420 of 9,810).
+"""Reconstruction of crystals from their crystal graphs (Long et al.: 9,420 of 9,810).
 
-Held-out crystals are of prototypes the autoencoders never saw, as a generated crystal would be. The voxels
-alone are read back too: what they lose no autoencoder can mend.
+With ``representation.split: prototype``, held-out crystals belong to prototypes that the autoencoders were not trained
+on. The voxels alone are decoded too: what is lost there no autoencoder can restore.
 """
 
 import logging
@@ -13,8 +13,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, compact_positions
-from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals, decode_graphs
+from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec, CrystalGraphs
 from ccdcgan.representation.reconstruction_examples import Examples
 from ccdcgan.representation.voxel_decoding import Decoded, decode_crystal
 from ccdcgan.representation.voxels import encode_crystal, refusal
@@ -24,41 +23,70 @@ from ccdcgan.utils.progress import track
 log = logging.getLogger(__name__)
 
 TOLERANCES = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5}
+"""Tolerances of StructureMatcher in Long et al."""
+COLUMNS = [
+    "id",
+    "split",
+    "n_atoms",
+    "n_atoms_decoded",
+    "length_error",
+    "angle_error",
+    "matched",
+    "rms",
+    "reason",
+    "voxels_matched",
+    "voxels_reason",
+    "sites_error",
+    "sites_all_zero",
+    "lattice_error",
+    "lattice_all_zero",
+]
 
 
 def matches(first: Structure, second: Structure) -> tuple[bool, float]:
-    """Return whether two crystals are the same within the paper's tolerances, and the rms distance.
+    """Compare two crystals with the tolerances of Long et al.
 
-    Tried without, then with reduction to the primitive cell: a cell that came back slightly distorted
-    reduces no more. The rms is normalised by (volume per atom)^(1/3), NaN without a match.
+    The comparison is tried without and with reduction to the primitive cell, since a slightly distorted cell may no
+    longer be reducible.
+
+    Returns:
+        Whether they are the same, and their rms distance in units of (volume per atom)^(1/3); NaN if they differ.
     """
     for primitive in (False, True):
-        found = StructureMatcher(**TOLERANCES, primitive_cell=primitive).get_rms_dist(first, second)
-        if found is not None:
-            return True, float(found[0])
+        distances = StructureMatcher(**TOLERANCES, primitive_cell=primitive).get_rms_dist(first, second)
+        if distances is not None:
+            return True, float(distances[0])
     return False, float("nan")
 
 
 def reconstruct(
+    codec: CrystalCodec,
     crystals: Sequence[Crystal],
     graphs: CrystalGraphs,
-    lattice_autoencoder: Autoencoder,
-    sites_autoencoder: Autoencoder,
     held_out: np.ndarray,
     max_atoms: int = 20,
 ) -> pd.DataFrame:
-    """Return one row per crystal: what came back through its crystal graph and through its voxels alone.
+    """Reconstruct every crystal from its crystal graph, and from its voxels alone.
 
-    crystals: in their standard cell; held_out: (n_crystals,) of bool. Columns: id, split (train, held_out),
-    n_atoms, n_atoms_decoded, length_error (largest, angstrom), angle_error (largest, degree), matched, rms,
-    reason ("", a reason of ``voxels.refusal``, bad_lattice, missing_element, too_many_atoms, not_matched),
-    voxels_matched, voxels_reason, sites_error and lattice_error (mean squared error of the voxels), sites_all_zero and
-    lattice_all_zero (the same for zeros).
+    Args:
+        codec: Decodes the crystal graphs.
+        crystals: Crystals of the database, in their standard cell.
+        graphs: Their crystal graphs, in the same order; those outside the voxel limits have none.
+        held_out: Which crystals were not trained on, (n_crystals,) of bool.
+        max_atoms: Maximum number of atoms in a decoded cell.
+
+    Returns:
+        Table with COLUMNS, one row per crystal. split: train or held_out; length_error: largest, angstrom; angle_error:
+        largest, degree; reason: "", a reason of ``voxels.refusal``, bad_lattice, missing_element, too_many_atoms or
+        not_matched; voxels_matched, voxels_reason: the same for the voxels alone; sites_error, lattice_error: mean
+        squared errors of the voxels; sites_all_zero, lattice_all_zero: those of zeros.
+
+    Raises:
+        InputError: Crystal graphs and crystals do not belong together.
     """
     row_of = {name: row for row, name in enumerate(graphs.ids)}
-    autoencoders = (lattice_autoencoder, sites_autoencoder)
-    drawn = decode_graphs(graphs.latents, len(graphs.elements), *autoencoders)
-    decoded = decode_crystals(graphs.latents, graphs.elements, *autoencoders, graphs.geometry, max_atoms)
+    outputs = codec.decode_voxels(graphs.graphs)
+    decoded = codec.decode(graphs.graphs, CandidateRules(max_atoms))
     order = [crystal for crystal in crystals if crystal.id in row_of]
     if [row_of[crystal.id] for crystal in order] != list(range(len(graphs.ids))):
         raise InputError("crystal graphs and crystals are not of one database, or in another order; run again.")
@@ -67,15 +95,16 @@ def reconstruct(
         row = {"id": crystal.id, "split": "held_out" if held_out[index] else "train"}
         row["n_atoms"] = len(crystal.structure)
         if crystal.id not in row_of:
-            why = refusal(crystal.structure, graphs.geometry)
-            rows.append(row | {"matched": False, "voxels_matched": False} | dict.fromkeys(_REASONS, why))
+            reason = refusal(crystal.structure, codec.geometry)
+            row |= {"matched": False, "reason": reason, "voxels_matched": False, "voxels_reason": reason}
+            rows.append(row)
             continue
-        lattice, sites = next(drawn)
-        true_lattice, true_sites = encode_crystal(crystal.structure, graphs.elements, graphs.geometry)
-        row |= compare(crystal.structure, next(decoded))
-        through = decode_crystal(true_lattice, true_sites, graphs.elements, graphs.geometry, max_atoms)
-        through = compare(crystal.structure, through)
-        row |= {"voxels_matched": through["matched"], "voxels_reason": through["reason"]}
+        lattice, sites = next(outputs)
+        true_lattice, true_sites = encode_crystal(crystal.structure, codec.elements, codec.geometry)
+        row |= compare_with_original(crystal.structure, next(decoded))
+        from_voxels = decode_crystal(true_lattice, true_sites, codec.elements, codec.geometry, max_atoms)
+        from_voxels = compare_with_original(crystal.structure, from_voxels)
+        row |= {"voxels_matched": from_voxels["matched"], "voxels_reason": from_voxels["reason"]}
         row["sites_error"] = float(np.mean((sites - true_sites) ** 2))
         row["sites_all_zero"] = float(np.mean(true_sites**2))
         row["lattice_error"] = float(np.mean((lattice - true_lattice) ** 2))
@@ -84,22 +113,13 @@ def reconstruct(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-COLUMNS = [
-    *("id", "split", "n_atoms", "n_atoms_decoded", "length_error", "angle_error", "matched", "rms", "reason"),
-    *(
-        "voxels_matched",
-        "voxels_reason",
-        "sites_error",
-        "sites_all_zero",
-        "lattice_error",
-        "lattice_all_zero",
-    ),
-]
-_REASONS = ("reason", "voxels_reason")
+def compare_with_original(structure: Structure, decoded: Decoded) -> dict:
+    """Compare a decoded crystal with the original.
 
-
-def compare(structure: Structure, decoded: Decoded) -> dict:
-    """Return how a crystal came back: matched, reason, and if it is one, the other columns of :func:`reconstruct`."""
+    Returns:
+        matched and reason; for a decoded crystal also n_atoms_decoded, length_error, angle_error and rms as in
+        :func:`reconstruct`.
+    """
     if decoded.structure is None:
         return {"matched": False, "reason": decoded.reason}
     matched, rms = matches(structure, decoded.structure)
@@ -115,12 +135,16 @@ def compare(structure: Structure, decoded: Decoded) -> dict:
 
 
 def summarise(table: pd.DataFrame, held_out_by: str) -> pd.DataFrame:
-    """Return one row per split, and for all: matched and voxels_matched out of n, mean errors beside
-    baselines.
+    """Summarise a table of :func:`reconstruct` by split.
 
-    held_out_by: how crystals were held out, prototype or random. Columns: held_out_by, split, n, matched,
-    matched_share, voxels_matched, voxels_matched_share, median_length_error (angstrom), median_angle_error (degree),
-    mean_rms, sites_error, sites_all_zero, lattice_error, lattice_all_zero. Every crystal counts in n, failed ones too.
+    Args:
+        table: One row per crystal.
+        held_out_by: How crystals were held out, prototype or random.
+
+    Returns:
+        One row for train, held_out and all: held_out_by, split, n, matched, matched_share, voxels_matched,
+        voxels_matched_share, median_length_error (angstrom), median_angle_error (degree), mean_rms, sites_error,
+        sites_all_zero, lattice_error, lattice_all_zero. Every crystal counts in n, failed ones included.
     """
     rows = []
     for split in ("train", "held_out", "all"):
@@ -140,43 +164,45 @@ def summarise(table: pd.DataFrame, held_out_by: str) -> pd.DataFrame:
 
 
 def make_examples(
+    codec: CrystalCodec,
     roles: Mapping[str, str],
     crystals: Mapping[str, Crystal],
     graphs: CrystalGraphs,
-    lattice_autoencoder: Autoencoder,
-    sites_autoencoder: Autoencoder,
     max_atoms: int = 20,
 ) -> Examples:
-    """Return the crystals that ``reconstruction_examples.choose`` names, before and after.
+    """Return example crystals before and after reconstruction.
 
-    crystals: by id, in their standard cell.
+    Args:
+        codec: Decodes the crystal graphs.
+        roles: Role -> id, from :func:`ccdcgan.representation.reconstruction_examples.choose_examples`.
+        crystals: Crystals of the database by id, in their standard cell.
+        graphs: Their crystal graphs.
+        max_atoms: Maximum number of atoms in a decoded cell.
     """
-    rows = {name: row for row, name in enumerate(graphs.ids)}
-    latents = graphs.latents[[rows[name] for name in roles.values()]]
-    networks = (lattice_autoencoder, sites_autoencoder)
-    drawn = decode_graphs(latents, len(graphs.elements), *networks)
-    decoded = decode_crystals(latents, graphs.elements, *networks, graphs.geometry, max_atoms)
+    row_of = {name: row for row, name in enumerate(graphs.ids)}
+    chosen = graphs.graphs[[row_of[name] for name in roles.values()]]
+    outputs, decoded = codec.decode_voxels(chosen), codec.decode(chosen, CandidateRules(max_atoms))
     lattices, sites, shown = [], [], []
-    for name, output, back in zip(roles.values(), drawn, decoded, strict=True):
+    for name, output, after in zip(roles.values(), outputs, decoded, strict=True):
         crystal = crystals[name]
-        voxels = encode_crystal(crystal.structure, graphs.elements, graphs.geometry), output
+        voxels = encode_crystal(crystal.structure, codec.elements, codec.geometry), output
         lattices.append([lattice[len(lattice) // 2] for lattice, _ in voxels])
         sites.append([each.max(axis=1) for _, each in voxels])
-        shown.append(Crystal(name, _in_the_middle(crystal.structure), {**crystal.info, "side": "before"}))
-        if back.structure is not None:
-            shown.append(Crystal(name, _in_the_middle(back.structure), {"side": "after"}))
+        shown.append(Crystal(name, _centred(crystal.structure), {**crystal.info, "side": "before"}))
+        if after.structure is not None:
+            shown.append(Crystal(name, _centred(after.structure), {"side": "after"}))
     return Examples(
         np.array(list(roles.values()), dtype=str),
         np.array(list(roles), dtype=str),
         np.array(lattices, dtype=np.float32),
         np.array(sites, dtype=np.float32),
-        tuple(graphs.elements),
-        graphs.geometry.box,
+        codec.elements,
+        codec.geometry.box,
         shown,
     )
 
 
-def _in_the_middle(structure: Structure) -> Structure:
-    """Return the crystal with its atoms around the middle of the cell, where both sides can be compared by eye."""
+def _centred(structure: Structure) -> Structure:
+    """Return the crystal with its atoms around the centre of the cell, so that both sides can be compared by eye."""
     centred = structure.lattice.get_fractional_coords(compact_positions(structure))
     return Structure(structure.lattice, structure.species, centred + 0.5)

@@ -1,7 +1,7 @@
-"""A few crystals beside what came back from their crystal graphs: the best, a typical one, the worst.
+"""Example crystals before and after reconstruction: the best, a typical one, the worst.
 
-Of the voxels a cut is kept, not the whole: through the middle of the lattice voxel, at a = 1/2, and the largest value
-along x of every sites voxel, so that no atom is missed.
+Only a section of each voxel grid is stored: the lattice voxel at a = 1/2, and the maximum along x of every sites voxel,
+so that no atom is missed.
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,17 @@ from ccdcgan.utils.files import read_arrays, write_arrays
 
 @dataclass(frozen=True)
 class Examples:
-    """Crystals, each before and after; n of them.
+    """n crystals, each before and after reconstruction.
 
-    ids, roles: (n,), e.g. "best"; lattices: (n, 2, grid, grid), axes b and c, and sites: (n, 2, n_elements, grid,
-    grid), axes y and z, true then decoded; elements: of the sites voxels; box: their edge, angstrom; crystals: true
-    ones and those that were decoded, ``info["side"]`` is before or after, their atoms around the middle of the cell.
+    Attributes:
+        ids: Ids of the crystals, (n,).
+        roles: Their roles, (n,), e.g. "best".
+        lattices: Sections of the lattice voxels, (n, 2, grid, grid), true then decoded, axes b and c.
+        sites: Sections of the sites voxels, (n, 2, n_elements, grid, grid), true then decoded, axes y and z.
+        elements: Elements of the sites voxels.
+        box: Edge of the sites voxel's box, angstrom.
+        crystals: True and decoded crystals with their atoms around the centre of the cell; ``info["side"]`` is before
+            or after.
     """
 
     ids: np.ndarray
@@ -33,16 +39,21 @@ class Examples:
     crystals: list[Crystal]
 
     def crystal(self, name: str, side: str) -> Crystal | None:
-        """Return the crystal of this id and side (before, after); None if nothing was decoded."""
-        found = (one for one in self.crystals if one.id == name and one.info["side"] == side)
-        return next(found, None)
+        """Return the crystal with this id and side (before, after); None if it was not decoded."""
+        return next((one for one in self.crystals if one.id == name and one.info["side"] == side), None)
 
 
-def choose(table: pd.DataFrame) -> dict[str, str]:
-    """Return role -> id: best, typical, typical held out, worst; a crystal has one role.
+def choose_examples(table: pd.DataFrame) -> dict[str, str]:
+    """Choose example crystals.
 
-    table: of ``reconstruction.reconstruct``. Those that came back are in order of their rms, then come the others in
-    order of the error of their sites voxels; typical is the middle one. Crystals without a graph are no examples.
+    Args:
+        table: Table of :func:`ccdcgan.representation.reconstruction.reconstruct`. Crystals without a crystal graph are
+            not chosen.
+
+    Returns:
+        Role -> id: best, typical, typical of those held out, worst. Reconstructed crystals are ranked by their rms,
+        followed by the others, ranked by the error of their sites voxels; typical is the middle one. A crystal has one
+        role.
     """
     rows = table[pd.to_numeric(table["sites_error"], errors="coerce").notna()]
     rows = rows.assign(matched=is_true(rows["matched"]), rms=pd.to_numeric(rows["rms"]))
@@ -67,7 +78,7 @@ def save_examples(arrays: str | Path, crystals: str | Path, examples: Examples) 
 
 
 def load_examples(arrays: str | Path, crystals: str | Path) -> Examples:
-    """Read what :func:`save_examples` wrote."""
+    """Read the files written by :func:`save_examples`."""
     stored = read_arrays(arrays)
     elements, box = tuple(map(str, stored.pop("elements"))), float(stored.pop("box"))
     return Examples(**stored, elements=elements, box=box, crystals=read_set(crystals))

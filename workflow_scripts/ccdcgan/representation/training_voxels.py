@@ -17,7 +17,7 @@ from pymatgen.core import Structure
 from ccdcgan.crystals.structures import compact_positions
 from ccdcgan.representation.voxel_decoding import decode_lattice, decode_sites, largest_displacement
 from ccdcgan.representation.voxels import MARGIN, fits_box, metric_design, voxel_centres
-from ccdcgan.training.devices import own_share
+from ccdcgan.training.devices import replica_slice
 
 SAME_PLACE = 0.5
 """Largest distance (angstrom) of an atom from its own place at which a sites voxel counts as rebuilt."""
@@ -151,7 +151,7 @@ class SitesSource:
         strained += vary.displacement * tf.random.stateless_normal(tf.shape(points), seeds[4])
         # a strain that would push an atom out of the box is not applied
         fits = tf.reduce_all(tf.abs(strained) <= self._limit, axis=[1, 2], keepdims=True)
-        return self.voxels(own_share(tf.where(fits, strained, points)), own_share(mask))
+        return self.voxels(replica_slice(tf.where(fits, strained, points)), replica_slice(mask))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
         """Return the voxels of the point sets with these indices, as they are."""
@@ -201,9 +201,9 @@ class LatticeSource:
         strain = _strain(seeds[1], seeds[2], batch, vary)
         metrics = [_metric_entries(tf.gather(self._matrices, chosen[k]) @ strain) for k in (0, 1)]
         if vary == NO_AUGMENTATION:
-            return self.voxels(own_share(metrics[0]))
+            return self.voxels(replica_slice(metrics[0]))
         share = tf.maximum(tf.random.stateless_uniform([batch, 1], seeds[3], minval=-1.0, maxval=1.0), 0.0)
-        return self.voxels(own_share((1 - share) * metrics[0] + share * metrics[1]))
+        return self.voxels(replica_slice((1 - share) * metrics[0] + share * metrics[1]))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
         """Return the voxels of the lattices with these indices, as they are."""

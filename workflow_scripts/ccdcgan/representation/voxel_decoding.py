@@ -1,7 +1,7 @@
-"""Voxels -> crystal: the lattice by weighted least squares, the sites by peaks finer than their voxels.
+"""Decoding of voxels: the lattice by weighted least squares, the sites by fitting Gaussians to the peaks.
 
-Both voxels are Gaussians of known width, and that is all that reading them back uses: -2 sigma^2 ln p is linear in
-the metric tensor, a peak has a centre finer than its voxel, and the sum over a sites voxel counts its atoms.
+Both voxels consist of Gaussians of known width, and decoding uses nothing else. -2 sigma^2 ln p is linear in the metric
+tensor, the centre of a peak can be located within a voxel, and the sum over a sites voxel gives its number of atoms.
 """
 
 from collections.abc import Sequence
@@ -25,23 +25,25 @@ from ccdcgan.representation.voxels import (
 )
 
 THRESHOLD = 0.4
-"""Least height of an atom's peak, and of a peak that is tried as an atom."""
+"""Minimum height of an atom's peak."""
 FAINT = 0.1
-"""Least height of a peak left over that is tried as an atom, where the sum over the voxel asks for one more."""
+"""Minimum height of a peak in the residual that is tried as an atom, where the sum over the voxel requires one more."""
 FAINT_ATOM = 0.25
-"""Least fitted height of any atom once such a peak is among them."""
+"""Minimum fitted height of all atoms once such a peak is one of them."""
 FAR_BETTER = 0.2
-"""Share of the squares left over that such peaks may at most leave, to be believed."""
+"""Maximum fraction of the squared residual that remains if such peaks are accepted."""
 MISSING = "missing_element"
-"""Why a crystal is none that has no atoms of an element it should have."""
+"""Reason for rejecting a crystal without atoms of a required element."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A crystal read from voxels, or the reason why there is none.
+    """A decoded crystal, or the reason why there is none.
 
-    structure: None if it failed; reason: "" or bad_lattice, missing_element, too_many_atoms, too_close; repaired: what
-    was done to read it, "" if nothing.
+    Attributes:
+        structure: The crystal, None if decoding failed.
+        reason: "", bad_lattice, missing_element, too_many_atoms or too_close.
+        repaired: Label of the repair that was needed, "" if none.
     """
 
     structure: Structure | None
@@ -50,7 +52,7 @@ class Decoded:
 
 
 def count_atoms(voxel: np.ndarray, box: float, sigma: float) -> float:
-    """Return the sum over a sites voxel in atoms: every atom, whole in the box, adds (sqrt(2 pi) sigma / spacing)^3."""
+    """Return the sum over a sites voxel in units of one atom, (sqrt(2 pi) sigma / spacing)^3."""
     return float(voxel.sum(dtype=np.float64) / (np.sqrt(2 * np.pi) * sigma * len(voxel) / box) ** 3)
 
 
@@ -59,12 +61,18 @@ def decode_sites(
 ) -> np.ndarray:
     """Return the positions (n, 3), angstrom from the box's centre, of the atoms in a sites voxel.
 
-    Atoms are placed on the local maxima above ``threshold``, then all centres and heights are fitted together
-    to the voxel (Gauss-Newton on the known Gaussian), so neighbours do not pull on one another; what the fit
-    leaves over is searched again. Maxima closer than 1.2 angstrom, or 1.6 voxels, are one atom (flat tops,
-    noise), heights below ``threshold`` none. If the sum over the voxel then asks for more atoms, the highest
-    peaks left over are tried one by one, which tells atoms apart whose Gaussians have run together. The
-    search ends at ``most`` atoms.
+    Atoms are placed on the local maxima above ``threshold``. All centres and heights are then fitted together to the
+    voxel (Gauss-Newton with the known Gaussian), so that neighbours do not bias one another, and the residual is
+    searched again. Maxima closer than 1.2 angstrom or 1.6 voxels are one atom (flat tops, noise). If the sum over the
+    voxel then requires more atoms, the highest peaks of the residual are tried one by one, which resolves overlapping
+    atoms.
+
+    Args:
+        voxel: Shape (grid, grid, grid).
+        box: Edge of the box, angstrom.
+        sigma: Standard deviation of the Gaussians, angstrom.
+        threshold: Minimum height of an atom's peak.
+        most: Maximum number of atoms.
     """
     voxel = np.asarray(voxel, dtype=np.float32)
     centres = voxel_centres(len(voxel), box)
@@ -79,11 +87,11 @@ def decode_sites(
         if len(single) < len(positions):  # several maxima of one atom have run together, each with a share of it
             positions, heights = _fit_gaussians(voxel, centres, single, sigma, box)
         positions = positions[heights >= threshold]
-        residual = _left_over(voxel, positions, box, sigma)
-    return _told_apart(voxel, centres, positions, residual, sigma, box, most)
+        residual = _residual(voxel, positions, box, sigma)
+    return _split_overlapping_atoms(voxel, centres, positions, residual, sigma, box, most)
 
 
-def _told_apart(
+def _split_overlapping_atoms(
     voxel: np.ndarray,
     centres: np.ndarray,
     positions: np.ndarray,
@@ -92,9 +100,9 @@ def _told_apart(
     box: float,
     most: int,
 ) -> np.ndarray:
-    """Return ``positions``, or more where the sum over the voxel counts more and they explain it far better.
+    """Return ``positions``, or more if the sum over the voxel requires more and they explain it far better.
 
-    The highest peaks of ``residual``, what ``positions`` leave over of the voxel, are tried as atoms one by one.
+    The highest peaks of ``residual``, the voxel without the Gaussians of ``positions``, are tried as atoms one by one.
     """
     wanted, more, left = min(round(count_atoms(voxel, box, sigma)), most), positions, residual
     if len(positions) >= wanted:
@@ -104,12 +112,12 @@ def _told_apart(
         trial, heights = _fit_gaussians(voxel, centres, np.concatenate([more, fresh]), sigma, box, steps=20)
         if not len(fresh) or heights.min() < FAINT_ATOM or len(_separated(trial, 0.9 * RESOLVED * sigma)) < len(trial):
             break
-        more, left = trial, _left_over(voxel, trial, box, sigma)
+        more, left = trial, _residual(voxel, trial, box, sigma)
     return more if np.sum(left**2) < FAR_BETTER * np.sum(residual**2) else positions
 
 
-def _left_over(voxel: np.ndarray, positions: np.ndarray, box: float, sigma: float) -> np.ndarray:
-    """Return the voxel without the Gaussians of the atoms found."""
+def _residual(voxel: np.ndarray, positions: np.ndarray, box: float, sigma: float) -> np.ndarray:
+    """Return the voxel without the Gaussians of atoms at ``positions``."""
     return voxel - sites_voxel(np.clip(positions, -box / 2, box / 2), len(voxel), box, sigma)
 
 
@@ -117,9 +125,19 @@ NEIGHBOURS = np.array([offset for offset in np.ndindex(3, 3, 3) if offset != (1,
 
 
 def peaks(voxel: np.ndarray, centres: np.ndarray, threshold: float, separation: float, known: np.ndarray) -> np.ndarray:
-    """Return local maxima (n, 3) of ``voxel`` above ``threshold``, highest first, none near ``known``.
+    """Return the local maxima of a sites voxel, highest first.
 
-    Few voxels are above the threshold: only they are compared with their 26 neighbours.
+    Only voxels above the threshold, which are few, are compared with their 26 neighbours.
+
+    Args:
+        voxel: Shape (grid, grid, grid).
+        centres: Coordinates of the voxel centres along one axis, (grid,), angstrom.
+        threshold: Minimum height.
+        separation: Minimum distance between two maxima, and from ``known``, angstrom.
+        known: Positions of known atoms, (m, 3), angstrom.
+
+    Returns:
+        Positions (n, 3), angstrom.
     """
     grid = len(voxel)
     indices = np.stack(np.unravel_index(np.flatnonzero(voxel.ravel() >= threshold), voxel.shape), axis=1)
@@ -132,13 +150,13 @@ def peaks(voxel: np.ndarray, centres: np.ndarray, threshold: float, separation: 
 
 
 def _separated(positions: np.ndarray, separation: float, known: np.ndarray | None = None) -> np.ndarray:
-    """Return those ``positions``, in order, at least ``separation`` from the kept and the ``known`` ones."""
-    kept = [] if known is None else list(known)
-    first = len(kept)
+    """Return those ``positions``, in order, that are at least ``separation`` from the accepted and ``known`` ones."""
+    accepted = [] if known is None else list(known)
+    first = len(accepted)
     for position in positions:
-        if not kept or np.min(np.sum((np.array(kept) - position) ** 2, axis=1)) >= separation**2:
-            kept.append(position)
-    return np.array(kept[first:]).reshape(-1, 3)
+        if not accepted or np.min(np.sum((np.array(accepted) - position) ** 2, axis=1)) >= separation**2:
+            accepted.append(position)
+    return np.array(accepted[first:]).reshape(-1, 3)
 
 
 def _fit_gaussians(
@@ -176,11 +194,11 @@ def _fit_gaussians(
     return positions, heights
 
 
-def largest_displacement(positions: np.ndarray, found: np.ndarray) -> float:
-    """Return the largest distance (angstrom) between atoms (n, 3) and what was found of them; NaN if not n were."""
-    if len(positions) != len(found):
+def largest_displacement(positions: np.ndarray, decoded: np.ndarray) -> float:
+    """Return the largest distance (angstrom) between atoms (n, 3) and decoded atoms; NaN if the numbers differ."""
+    if len(positions) != len(decoded):
         return float("nan")
-    apart = cdist(positions, found)
+    apart = cdist(positions, decoded)
     return float(apart[linear_sum_assignment(apart)].max(initial=0.0))
 
 
@@ -191,13 +209,19 @@ def decode_lattice(
     lengths: tuple[float, float] = LENGTHS,
     angles: tuple[float, float] = ANGLES,
 ) -> Lattice | None:
-    """Return the lattice (a along x, b in the xy plane) that a lattice voxel describes; None if there is
-    none.
+    """Return the lattice (a along x, b in the xy plane) of a lattice voxel, None if there is no valid one.
 
-    -2 sigma^2 ln p = r^2 is linear in the metric tensor: a least-squares fit over all voxels above ``floor``,
-    weighted with p^2 since noise s in p is noise s/p in ln p; a second pass takes the weights, and the
-    voxels, from the first fit's p, which the noise does not tilt. None if the fit is under-determined, not
-    positive definite, or outside ``lengths`` (angstrom) and ``angles`` (degree).
+    -2 sigma^2 ln p = r^2 is linear in the metric tensor, which is fitted by least squares over all voxels above
+    ``floor``. The weights are p^2, since noise s in p is noise s/p in ln p. Two further passes take weights and voxels
+    from the fitted p, which is not biased by the noise. There is no valid lattice if the fit is under-determined, not
+    positive definite, or outside the ranges.
+
+    Args:
+        voxel: Shape (grid, grid, grid).
+        sigma: Standard deviation of the Gaussian, angstrom.
+        floor: Minimum value of a voxel that is used.
+        lengths: Range of the cell lengths, angstrom.
+        angles: Range of the cell angles, degree.
     """
     values = np.asarray(voxel, dtype=float).ravel()
     design, squares_of = metric_design(voxel.shape[0]), float_design(voxel.shape[0])
@@ -236,9 +260,15 @@ def decode_crystal(
     max_atoms: int = 20,
     min_distance: float = 0.0,
 ) -> Decoded:
-    """Read a crystal from its lattice voxel, or its known lattice, and its sites voxels (n_elements, grid, grid, grid).
+    """Decode a crystal from its lattice voxel, or its known lattice, and its sites voxels.
 
-    Otherwise as :func:`assemble_crystal`.
+    Args:
+        lattice: Lattice voxel (grid, grid, grid), or the lattice.
+        sites: Sites voxels, (n_elements, grid, grid, grid).
+        elements: Elements of the sites voxels.
+        geometry: Widths and box of the voxels.
+        max_atoms: As for :func:`assemble_crystal`.
+        min_distance: As for :func:`assemble_crystal`.
     """
     cell = lattice if isinstance(lattice, Lattice) else decode_lattice(lattice, geometry.lattice_sigma)
     if cell is None:
@@ -249,26 +279,32 @@ def decode_crystal(
 
 def assemble_crystal(
     cell: Lattice | None,
-    found: Sequence[np.ndarray],
+    positions: Sequence[np.ndarray],
     elements: Sequence[str],
     max_atoms: int = 20,
     min_distance: float = 0.0,
 ) -> Decoded:
-    """Return the crystal of a cell, None for none, with the positions (n, 3), angstrom, of each element's atoms.
+    """Assemble a crystal from its cell and the positions of its atoms.
 
-    max_atoms: most atoms in the cell; min_distance: least distance between any two atoms and their images, angstrom,
-    0 for no check. Two elements must have atoms (both of a binary; one if the system has one). The reasons of
-    failure are tried in the order bad_lattice, missing_element, too_many_atoms, too_close.
+    At least two elements must have atoms (one if the system has one element). The reasons of failure are tried in the
+    order bad_lattice, missing_element, too_many_atoms, too_close.
+
+    Args:
+        cell: The lattice; None: decoding it failed.
+        positions: Positions (n, 3), angstrom, of each element's atoms.
+        elements: The elements.
+        max_atoms: Maximum number of atoms in the cell.
+        min_distance: Minimum distance between two atoms, periodic images included, angstrom; 0: not checked.
     """
     if cell is None:
         return Decoded(None, "bad_lattice")
-    counts = [len(positions) for positions in found]
+    counts = [len(atoms) for atoms in positions]
     if np.count_nonzero(counts) < min(2, len(elements)):
         return Decoded(None, MISSING)
     if sum(counts) > max_atoms:
         return Decoded(None, "too_many_atoms")
     species = [element for element, count in zip(elements, counts, strict=True) for _ in range(count)]
-    structure = Structure(cell, species, np.concatenate(found), coords_are_cartesian=True, to_unit_cell=True)
+    structure = Structure(cell, species, np.concatenate(positions), coords_are_cartesian=True, to_unit_cell=True)
     if min_distance > 0 and len(structure.get_neighbor_list(min_distance)[0]):
         return Decoded(None, "too_close")
     return Decoded(structure)

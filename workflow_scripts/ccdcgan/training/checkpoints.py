@@ -1,7 +1,7 @@
-"""What every training shares: whole checkpoints, numerical precision, repeatability.
+"""Checkpoints of a training: complete, or absent.
 
-A training is a function of its seed and its step only. A run that was killed goes on from its checkpoint and
-ends with the same bits as one that was not. One that is asked to end (SIGTERM) saves a checkpoint first.
+A training is a function of its seed and its step only. After a kill it resumes from its checkpoint and ends with the
+same bits as an uninterrupted training. A process that is asked to stop (SIGTERM) saves a checkpoint first.
 """
 
 import logging
@@ -11,20 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
-from ccdcgan.utils.hashing import fingerprint
 from ccdcgan.utils.interruption import defer, leave_if_asked
 
 log = logging.getLogger(__name__)
 
 
 def save_checkpoint(path: str | Path, step: int, variables: Sequence[Any], identity: str = "") -> None:
-    """Write ``variables`` (Keras or TensorFlow; models, optimizers, seed generators) and ``step`` as one
-    .npz.
+    """Write the state of a training as one .npz file.
 
-    identity: fingerprint of all that shapes the training (settings, seed, data); :func:`load_checkpoint`
-    takes the file only if it is the same. Raises Interrupted afterwards if this process was asked to end.
+    Args:
+        path: The file.
+        step: Number of steps done.
+        variables: Keras or TensorFlow variables: models, optimizers, seed generators.
+        identity: Fingerprint of everything that shapes the training (settings, seed, data).
+            :func:`load_checkpoint` uses the file only if it is the same.
+
+    Raises:
+        Interrupted: The file was written and this process had been asked to stop.
     """
     values = [variable.numpy() if hasattr(variable, "numpy") else variable for variable in variables]
     arrays = {f"variable_{number}": np.asarray(value) for number, value in enumerate(values)}
@@ -34,10 +38,16 @@ def save_checkpoint(path: str | Path, step: int, variables: Sequence[Any], ident
 
 
 def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = "", last: int | None = None) -> int:
-    """Assign the checkpoint at ``path`` to ``variables`` and return its step; 0 if there is none that fits.
+    """Assign a checkpoint to ``variables`` and return its step; 0 if there is no usable checkpoint.
 
-    A file of another identity, number or shape of variables, of a step past the ``last``, or one that cannot be read,
-    is left alone with a line in the log and the training starts anew. From here on SIGTERM waits for the next one.
+    A file that cannot be read, or that has another identity, other variables or a step beyond ``last``, is ignored
+    with a line in the log. Afterwards SIGTERM is deferred until the next checkpoint.
+
+    Args:
+        path: The file.
+        variables: The variables that were given to :func:`save_checkpoint`.
+        identity: Fingerprint of the present training.
+        last: Number of steps of the present training; None: any.
     """
     defer()
     path = Path(path)
@@ -48,55 +58,17 @@ def load_checkpoint(path: str | Path, variables: Sequence[Any], identity: str = 
             step = int(stored["step"])
             arrays = [stored[f"variable_{number}"] for number in range(len(stored.files) - 2)]
             stored_identity = str(stored["identity"])
-    except Exception as error:  # a damaged file costs the training done so far, not the run
-        log.warning("checkpoint %s cannot be read (%s): training starts anew", path, error)
+    except Exception as error:  # a damaged file costs the steps done so far, not the run
+        log.warning("checkpoint %s cannot be read (%s): restarting from step 0", path, error)
         return 0
     same_shapes = [tuple(variable.shape) for variable in variables] == [array.shape for array in arrays]
     if stored_identity != identity or not same_shapes:
-        log.warning("checkpoint %s is of other settings or data: training starts anew", path)
+        log.warning("checkpoint %s belongs to other settings or data: restarting from step 0", path)
         return 0
     if last is not None and step > last:
-        log.warning("checkpoint %s is of step %d, past the last one, %d: training starts anew", path, step, last)
+        log.warning("checkpoint %s is at step %d, beyond the last step %d: restarting from step 0", path, step, last)
         return 0
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
-    log.info("training goes on from step %d (%s)", step, path)
+    log.info("resuming the training at step %d (%s)", step, path)
     return step
-
-
-def training_identity(*parts: Any, xla: bool) -> str:
-    """Return the fingerprint of all that shapes a training; ``xla`` counts where it is on."""
-    return fingerprint([*parts, *["xla"] * xla])
-
-
-def precision_policy(name: str) -> str:
-    """Return the Keras dtype policy for the config's ``precision``.
-
-    ``auto`` is mixed_bfloat16 on a GPU of compute capability >= 8 or, without a GPU, on a processor with
-    bfloat16 arithmetic (avx512_bf16 or amx_bf16), else float32. Raises InputError for an unknown name.
-    """
-    allowed = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-    if name not in allowed:
-        raise InputError(f"precision is {name!r}; allowed are {', '.join(allowed)}.")
-    if name != "auto":
-        return name
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
-        return "mixed_bfloat16" if capability >= (8, 0) else "float32"
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:  # not Linux
-        return "float32"
-    return "mixed_bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
-
-
-def set_determinism(seed: int) -> None:
-    """Seed Python, NumPy and TensorFlow, and ask TensorFlow for operations that repeat bit for bit."""
-    import keras
-    import tensorflow as tf
-
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()

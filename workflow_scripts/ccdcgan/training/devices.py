@@ -1,33 +1,72 @@
-"""A training on all GPUs that its process sees: a replica of the networks on each, a share of every batch to each.
+"""Devices and arithmetic of a training: numerical precision, repeatability, several GPUs.
 
-Networks and optimizers are made in the scope of :func:`replicas`; each replica draws the same random numbers for the
-whole batch and takes its own rows (:func:`own_share`); :func:`descend` moves all replicas by the mean of their
-gradients, which is that of the whole batch. With one device nothing of this computes anything. Statistics of batch
-normalisation and masks of dropout are each replica's own.
+A training runs on all GPUs that its process sees, with a replica of the networks on each. Networks and optimizers are
+created in the scope of :func:`replicas`. Each replica draws the same random numbers for the whole batch and takes its
+own rows (:func:`replica_slice`). :func:`apply_gradients` updates all replicas with the mean of their gradients, which
+is that of the whole batch. With one device these functions change nothing. Statistics of batch normalisation and masks
+of dropout belong to each replica.
 """
 
 import logging
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from ccdcgan.utils.errors import InputError
+
 log = logging.getLogger(__name__)
 
 
+def precision_policy(name: str) -> str:
+    """Return the Keras dtype policy for the configuration's ``precision``.
+
+    ``auto`` is mixed_bfloat16 on a GPU of compute capability 8 or higher. Without a GPU it is mixed_bfloat16 on a
+    processor with bfloat16 arithmetic (avx512_bf16 or amx_bf16). Otherwise it is float32.
+
+    Raises:
+        InputError: The name is unknown.
+    """
+    allowed = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+    if name not in allowed:
+        raise InputError(f"config key precision is {name!r}; allowed are {', '.join(allowed)}.")
+    if name != "auto":
+        return name
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "mixed_bfloat16" if capability >= (8, 0) else "float32"
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:  # not Linux
+        return "float32"
+    return "mixed_bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def set_determinism(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow, and make TensorFlow's operations repeatable bit for bit."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
 def devices() -> list[str]:
-    """Return the names of the GPUs that this process sees; a batch system shows it those that it was given."""
+    """Return the names of the GPUs that this process sees; a batch system shows only those that it allocated."""
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
 
 def replicas(batch: int) -> tf.distribute.Strategy:
-    """Return how a training with batches of ``batch`` is spread: over as many GPUs as divide the batch evenly."""
+    """Return the distribution strategy of a training: as many GPUs as divide its batch evenly.
+
+    Args:
+        batch: Number of samples of a batch.
+    """
     names = devices()
     used = max((n for n in range(1, len(names) + 1) if batch % n == 0), default=1)
     if used < len(names):
-        log.info("a batch of %d is shared evenly by %d of the %d GPUs; the others are idle", batch, used, len(names))
+        log.info("a batch of %d is divided among %d of the %d GPUs; the others are idle", batch, used, len(names))
     return _mirrored(tuple(names[:used])) if used > 1 else tf.distribute.get_strategy()
 
 
@@ -37,53 +76,49 @@ def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(names)
 
 
-def own_share(rows: tf.Tensor) -> tf.Tensor:
-    """Return this replica's part of the rows (batch, ...) that all replicas have alike; all rows where there is one."""
+def replica_slice(rows: tf.Tensor) -> tf.Tensor:
+    """Return this replica's part of rows (batch, ...) that all replicas hold; all rows if there is one replica."""
     context = tf.distribute.get_replica_context()
     count = context.num_replicas_in_sync
     if count == 1:
         return rows
-    share = rows.shape[0] // count
-    first = context.replica_id_in_sync_group * share
-    return rows[first : first + share]
+    size = rows.shape[0] // count
+    first = context.replica_id_in_sync_group * size
+    return rows[first : first + size]
 
 
-def mean_of(strategy: tf.distribute.Strategy, step: Any, *arguments: tf.Tensor) -> Any:
-    """Call ``step`` on every replica and return the mean of what it returns, a tensor or a tuple of them."""
+def replica_mean(strategy: tf.distribute.Strategy, step: Any, *arguments: tf.Tensor) -> Any:
+    """Call ``step`` on every replica and return the mean of its results, a tensor or a tuple of tensors."""
     return tf.nest.map_structure(
         lambda value: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None), strategy.run(step, arguments)
     )
 
 
-def mean_over(
-    strategy: tf.distribute.Strategy, step: Any, first: tf.Tensor, end: tf.Tensor, zero: Any, xla: bool
-) -> Any:
-    """Do the steps ``first`` to ``end`` - 1; return the means over them of what ``step`` returns.
+def mean_over_steps(strategy: tf.distribute.Strategy, step: Any, first: tf.Tensor, end: tf.Tensor, zero: Any) -> Any:
+    """Run the steps ``first`` to ``end`` - 1 and return the means of their results; for use in a ``tf.function``.
 
-    For use inside a ``tf.function``. step: of the number of the step, on every replica; zero: what it returns, of
-    zeros; xla: as for :func:`compiled`.
+    Args:
+        strategy: Distribution strategy of the training.
+        step: Function of the number of the step, called on every replica.
+        first: Number of the first step.
+        end: Number of the step after the last one.
+        zero: Result of ``step`` with all values zero.
     """
-    one, total = compiled(strategy, step, xla), zero
+    total = zero
     for number in tf.range(first, end):
-        total = tf.nest.map_structure(tf.add, total, mean_of(strategy, one, number))
+        total = tf.nest.map_structure(tf.add, total, replica_mean(strategy, step, number))
     return tf.nest.map_structure(lambda value: value / tf.cast(end - first, tf.float32), total)
 
 
-def compiled(strategy: tf.distribute.Strategy, step: Any, xla: bool) -> Any:
-    """Return ``step`` compiled by XLA if ``xla``; as it is on several GPUs, whose exchange XLA cannot compile."""
-    if xla and strategy.num_replicas_in_sync > 1:
-        log.warning("xla is left out: the training runs on %d GPUs", strategy.num_replicas_in_sync)
-        return step
-    return tf.function(step, jit_compile=True) if xla else step
-
-
-def descend(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], weights: Sequence[Any]) -> None:
-    """Move ``weights`` down the mean of all replicas' gradients; for use inside a step."""
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], weights: Sequence[Any]
+) -> None:
+    """Update ``weights`` with the mean of all replicas' gradients; for use inside a step."""
     context = tf.distribute.get_replica_context()
     count = context.num_replicas_in_sync
     if count > 1:
-        # Keras adds up the replicas' gradients. They are averaged before, since a scaled loss is judged by each
-        # replica on its own: what is infinite on one must be so on all.
+        # Keras adds the replicas' gradients. They are averaged before, since each replica checks its scaled loss by
+        # itself: a gradient that is infinite on one replica must be infinite on all.
         means = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(gradients))
         gradients = [mean / count for mean in means]
     optimizer.apply(gradients, weights)

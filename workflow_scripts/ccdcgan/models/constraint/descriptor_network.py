@@ -1,149 +1,225 @@
-"""A constraint that knows what crystals are: it reads descriptors from the crystal graph, then guesses from few labels.
+"""Constraint for small data sets: a network for structural descriptors, followed by a Gaussian process for the energy.
 
-With two hundred labelled crystals a network cannot learn both to read crystal graphs and what formation energies depend
-on. To read needs no labels: a network learns it from free crystals (``reading``, ``free_crystals``). A Gaussian process
-then learns the energy from the descriptors that the network reads of the training crystals (``gaussian_process``).
-Both are one Keras model, differentiable, in place of network S5: crystal graphs (batch, side, side, 1) to eV/atom
-(batch, 1).
+Two hundred labelled crystals are too few for a network to learn both the crystal graph and what formation energies
+depend on. Descriptors need no labels: a network of residual dense layers is pre-trained to predict them from the
+crystal graphs of synthetic crystals (:mod:`ccdcgan.models.constraint.synthetic_crystals`). A Gaussian process then
+predicts the energy from the descriptors that the network predicts for the training crystals
+(:mod:`ccdcgan.models.constraint.gaussian_process_layer`). Both form one differentiable Keras model, crystal graphs
+(batch, side, side, 1) to eV/atom (batch, 1), which takes the place of network S5.
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit
-from ccdcgan.models.constraint.image_network import check_data, follow, mean_error
-from ccdcgan.models.constraint.reading import ReadingTraining
-from ccdcgan.models.constraint.synthetic_crystals import FreeCrystals, free_crystals
-from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.crystal_graph import CrystalGraphs
-from ccdcgan.representation.orientations import encode_like, equivalents
-from ccdcgan.training.checkpoints import precision_policy, set_determinism, training_identity
+from ccdcgan.models.constraint.base import HISTORY_COLUMNS, ConstraintData
+from ccdcgan.models.constraint.gaussian_process_layer import GaussianProcess, fit_posterior
+from ccdcgan.models.constraint.synthetic_crystals import SyntheticCrystals, make_synthetic_crystals
+from ccdcgan.models.dense_networks import Standardisation, ToRows, residual_network
+from ccdcgan.representation.crystal_graph import CrystalCodec
+from ccdcgan.representation.orientations import equivalents
+from ccdcgan.training.devices import (
+    apply_gradients,
+    mean_over_steps,
+    precision_policy,
+    replica_slice,
+    replicas,
+    set_determinism,
+)
+from ccdcgan.training.loop import TrainingRun
+from ccdcgan.training.optimizers import adam
 from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.hashing import fingerprint
 from ccdcgan.utils.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
 ORIENTATIONS = 8
-"""Of a training crystal, at most, from which the Gaussian process learns: no two are read quite alike."""
+"""Maximum number of orientations of a training crystal in the Gaussian process, since their predicted descriptors
+differ."""
+STEPS_PER_ROW = 100
+STEPS_PER_CHECKPOINT = 500
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """What a constraint learns from besides energies.
+class PretrainingData:
+    """Data of the descriptor network, and the training crystals in several orientations.
 
-    free: crystals to learn to read from; graphs: crystal graphs (n, side, side, 1) of labelled crystals in some of the
-    orientations that fit their lattice; ids: (n,) of these crystals.
+    Attributes:
+        synthetic: Synthetic crystals.
+        graphs: Crystal graphs of labelled crystals in equivalent orientations, (n, side, side, 1).
+        ids: Ids of these crystals, (n,).
     """
 
-    free: FreeCrystals
+    synthetic: SyntheticCrystals
     graphs: np.ndarray
     ids: np.ndarray
 
-    def about(self, ids: Sequence[str]) -> "Lessons":
-        """Return what is drawn around, or shows, these crystals only."""
-        kept, shown = np.isin(self.free.parents, ids), np.isin(self.ids, ids)
-        free = FreeCrystals(self.free.graphs[kept], self.free.descriptors[kept], self.free.parents[kept])
-        return Lessons(free, self.graphs[shown], self.ids[shown])
+    def restricted_to(self, ids: Sequence[str]) -> "PretrainingData":
+        """Return the data that derive from these crystals only."""
+        own, shown = np.isin(self.synthetic.parents, ids), np.isin(self.ids, ids)
+        synthetic = SyntheticCrystals(
+            self.synthetic.graphs[own], self.synthetic.descriptors[own], self.synthetic.parents[own]
+        )
+        return PretrainingData(synthetic, self.graphs[shown], self.ids[shown])
 
 
-def draw_lessons(
-    known: CrystalGraphs,
-    crystals: Sequence[Crystal],
-    ids: Sequence[str],
-    autoencoders: tuple[Autoencoder, Autoencoder],
-    total: int,
-    seed: int,
-) -> Lessons:
-    """Return lessons about the crystals ``ids``, with about ``total`` free crystals, as many around each.
+def make_pretraining_data(
+    codec: CrystalCodec, crystals: Sequence[Crystal], ids: Sequence[str], total: int, seed: int
+) -> PretrainingData:
+    """Make the pre-training data of a constraint.
 
-    known: crystal graphs whose elements, geometry and scale are taken; crystals: a set that holds all ``ids``;
-    autoencoders: of lattices and of sites. Raises InputError if a crystal is not in the set, or no voxel holds any.
+    Args:
+        codec: Encodes the crystals.
+        crystals: A set that contains the crystals ``ids``.
+        ids: Ids of the crystals from which synthetic crystals are derived, the same number from each.
+        total: Approximate number of synthetic crystals.
+        seed: Seed of the training.
+
+    Raises:
+        InputError: A crystal is not in the set, or no synthetic crystal is within the voxel limits.
     """
     by_id = {crystal.id: crystal for crystal in crystals}
-    lacking = [name for name in ids if name not in by_id]
-    if lacking:
-        raise InputError(f"crystal {lacking[0]} has a crystal graph but is not in the database; encode it again.")
-    set_determinism(seed)  # a resumed training needs the crystal graphs that it began with
-    around = [by_id[name] for name in ids]
-    free = free_crystals(known, around, *autoencoders, -(-total // max(len(around), 1)), seed)
-    if len(free.graphs) < 2:
-        raise InputError("no voxel holds a crystal drawn around those of the database; enlarge representation.box.")
-    names, graphs = encode_like(known, equivalents(around, ORIENTATIONS), *autoencoders)
-    return Lessons(free, graphs, names)
+    missing = [name for name in ids if name not in by_id]
+    if missing:
+        raise InputError(f"crystal {missing[0]} has a crystal graph but is not in the database; encode it again.")
+    set_determinism(seed)  # a resumed training needs the crystal graphs that it started with
+    parents = [by_id[name] for name in ids]
+    synthetic = make_synthetic_crystals(codec, parents, -(-total // max(len(parents), 1)), seed)
+    if len(synthetic.graphs) < 2:
+        raise InputError("no synthetic crystal is within the voxel limits; enlarge representation.box.")
+    oriented = codec.encode(equivalents(parents, ORIENTATIONS))
+    return PretrainingData(synthetic, oriented.graphs, oriented.ids)
 
 
-def train_informed_constraint(
-    known: CrystalGraphs,
-    values: np.ndarray,
-    held_out: np.ndarray,
-    lessons: Lessons,
-    config: Mapping[str, Any],
-    seed: int,
-    *,
-    checkpoint: str | Path,
-    history: str | Path,
-    precision: str = "float32",
-    xla: bool = False,
-    stop_after: int | None = None,
+def train_descriptor_constraint(
+    data: ConstraintData, pretraining: PretrainingData, config: Mapping[str, Any], run: TrainingRun, seed: int
 ) -> keras.Model:
-    """Train the constraint and return it: crystal graphs (batch, side, side, 1) to eV/atom (batch, 1).
+    """Train the constraint and return it: crystal graphs (batch, side, side, 1) to values (batch, 1).
 
-    known: crystal graphs of n crystals; values: formation energies (n,), eV/atom, or another property; held_out: (n,)
-    of bool, crystals of which nothing is learned: neither their values nor, from the lessons, how they look; config:
-    the section ``constraint.descriptors``; checkpoint, precision, xla, stop_after: as for
-    ``constraint.train_constraint``; history: CSV of its columns, but the loss is that of the standardised descriptors,
-    and held_out_mae stands in the rows of checkpoints only.
+    Args:
+        data: Labelled crystal graphs.
+        pretraining: Pre-training data; what derives from held-out crystals is left out.
+        config: Section ``constraint.descriptors`` of the configuration.
+        run: Checkpoint, learning curve (HISTORY_COLUMNS; loss of the standardised descriptors, held_out_mae in the rows
+            of checkpoints only), label and precision.
+        seed: Seed of weights, batches and the Gaussian process.
 
-    Raises InputError if the data do not fit together or the training diverges.
+    Raises:
+        InputError: The data do not fit together or the training diverges.
     """
-    values, held_out = np.asarray(values, dtype=np.float32), np.asarray(held_out, dtype=bool)
-    check_data(known.graphs, values, held_out)
-    policy, lessons = precision_policy(precision), lessons.about(known.ids[~held_out])
+    data.check()
+    policy, pretraining = precision_policy(run.precision), pretraining.restricted_to(data.ids[~data.held_out])
     set_determinism(seed)
-    row = {name: number for number, name in enumerate(known.ids)}
-    labels = values[[row[name] for name in lessons.ids]]
-    log.info("the constraint learns to read crystal graphs from %d free crystals", len(lessons.free.graphs))
-    training = ReadingTraining(lessons.free, config, derive_seed(seed, "constraint"), policy, xla)
+    row_of = {name: number for number, name in enumerate(data.ids)}
+    labels = data.values[[row_of[name] for name in pretraining.ids]]
+    log.info("the descriptor network is trained on %d synthetic crystals", len(pretraining.synthetic.graphs))
+    training = DescriptorNetworkTraining(pretraining.synthetic, config, derive_seed(seed, "constraint"), policy)
 
-    def assembled() -> keras.Model:
-        return assemble(training.reader(), lessons.graphs, labels, derive_seed(seed, "constraint", "points"))
+    def constraint() -> keras.Model:
+        points_seed = derive_seed(seed, "constraint", "points")
+        return build_descriptor_constraint(training.network_in_float32(), pretraining.graphs, labels, points_seed)
 
-    def judge(full: bool) -> float | str:
-        # a Gaussian process takes a while
-        return mean_error(assembled(), known.graphs[held_out], values[held_out]) if full and held_out.any() else ""
-
-    digest = hashlib.sha256(b"".join(part.tobytes() for part in (known.graphs, held_out))).hexdigest()
-    identity = training_identity(dict(config), seed, policy, list(known.ids), digest, xla=xla)
-    follow(
-        training.run,
-        training.variables,
-        int(config["steps"]),
-        identity,
-        judge,
-        lambda loss: f"{loss:.3g} of the descriptors' variance unread",
-        "constraint.descriptors.learning_rate",
-        checkpoint=checkpoint,
-        history=history,
-        stop_after=stop_after,
-    )
-    return assembled()
+    digest = hashlib.sha256(b"".join(part.tobytes() for part in (data.graphs, data.held_out))).hexdigest()
+    identity = fingerprint([dict(config), seed, policy, list(data.ids), digest])
+    steps = int(config["steps"])
+    for block in run.blocks(
+        steps, training.variables, identity, HISTORY_COLUMNS, every=STEPS_PER_ROW, interval=STEPS_PER_CHECKPOINT
+    ):
+        loss = float(training.run(tf.constant(block.first), tf.constant(block.end)))
+        block.check([loss], "constraint.descriptors.learning_rate")
+        # fitting the Gaussian process takes long, so its error is computed at checkpoints only
+        evaluated = block.checkpoint_due and data.held_out.any()
+        block.row = [loss, data.held_out_error(constraint()) if evaluated else ""]
+        block.note = f"{loss:.3g} of the descriptors' variance unexplained"
+    return constraint()
 
 
-def assemble(reader: keras.Model, graphs: np.ndarray, values: np.ndarray, seed: int) -> keras.Model:
-    """Return reader and Gaussian process as one model, crystal graphs (batch, side, side, 1) to values (batch, 1).
+def build_descriptor_constraint(network: keras.Model, graphs: np.ndarray, values: np.ndarray, seed: int) -> keras.Model:
+    """Return descriptor network and Gaussian process as one model, crystal graphs to values (batch, 1).
 
-    reader: of ``ReadingTraining``; graphs, values: (n, side, side, 1) and (n,), of the training crystals; seed: decides
-    which of very many crystals choose the kernel.
+    Args:
+        network: Descriptor network, from :meth:`DescriptorNetworkTraining.network_in_float32`.
+        graphs: Crystal graphs of the training crystals, (n, side, side, 1).
+        values: Their values, (n,).
+        seed: Decides which crystals determine the kernel if there are very many.
     """
-    read = np.concatenate([np.asarray(reader(graphs[start : start + 256])) for start in range(0, len(graphs), 256)])
-    process = GaussianProcess.of(fit(read, values, seed), name="output_energy")
-    stack = [layer for layer in reader.layers if not isinstance(layer, keras.layers.InputLayer)]
+    predicted = [np.asarray(network(graphs[start : start + 256])) for start in range(0, len(graphs), 256)]
+    process = GaussianProcess.of(fit_posterior(np.concatenate(predicted), values, seed), name="output_energy")
+    stack = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
     return keras.Sequential([keras.Input(graphs.shape[1:], name="graph"), *stack, process], name="constraint")
+
+
+class DescriptorNetworkTraining:
+    """The descriptor network, its optimizer and compiled steps.
+
+    The loss is the mean squared error of the standardised descriptors, 1 for an untrained network.
+
+    Args:
+        synthetic: Synthetic crystals.
+        settings: steps, batch, width, blocks, learning_rate, schedule, beta_1, beta_2.
+        seed: Seed of weights and batches.
+        policy: Keras dtype policy of the training.
+
+    Attributes:
+        variables: All state, for the checkpoint.
+    """
+
+    def __init__(
+        self, synthetic: SyntheticCrystals, settings: Mapping[str, Any], seed: int, policy: str = "float32"
+    ) -> None:
+        self.rows, self.seed, self.settings = Standardisation.of(synthetic.graphs), seed, settings
+        self.batch = int(settings["batch"])
+        mean, std = synthetic.descriptors.mean(0), synthetic.descriptors.std(0)
+        # a descriptor with one value for all crystals (a pair of elements too far apart, say) is not trained on
+        targets = (synthetic.descriptors - mean) / np.where(std > 1e-6, std, 1.0)
+        self.inputs = tf.constant(self.rows.rows(synthetic.graphs))
+        self.targets = tf.constant(targets, tf.float32)
+        self.strategy = replicas(self.batch)
+        with self.strategy.scope():
+            self.network = self._build(policy)
+            self.optimizer = adam(settings, self.network.trainable_variables, policy)
+        self.variables = [*self.network.variables, *self.optimizer.variables]
+
+    @tf.function
+    def run(self, first: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Run the steps ``first`` to ``end`` - 1 and return their mean loss."""
+        return mean_over_steps(self.strategy, self._step, first, end, tf.constant(0.0))
+
+    def _step(self, step: tf.Tensor) -> tf.Tensor:
+        stream = [derive_seed(self.seed, "reading", "batches"), step]
+        chosen = replica_slice(tf.random.stateless_uniform([self.batch], stream, 0, self.inputs.shape[0], tf.int32))
+        weights = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            predicted = self.network(tf.gather(self.inputs, chosen), training=True)
+            loss = tf.reduce_mean((predicted - tf.gather(self.targets, chosen)) ** 2)
+            scaled = self.optimizer.scale_loss(loss)
+        apply_gradients(self.optimizer, tape.gradient(scaled, weights), weights)
+        return loss
+
+    def network_in_float32(self) -> keras.Model:
+        """Return the present network: crystal graphs (batch, side, side, 1) to standardised descriptors
+        (batch, n_descriptors)."""
+        graph = keras.Input((self.rows.side, self.rows.side, 1), name="graph")
+        network = self._build("float32")
+        network.set_weights(self.network.get_weights())
+        return keras.Model(graph, network(ToRows.of(self.rows, name="output_rows")(graph)), name="reader")
+
+    def _build(self, policy: str) -> keras.Model:
+        network = residual_network(
+            self.inputs.shape[1],
+            self.targets.shape[1],
+            int(self.settings["width"]),
+            int(self.settings["blocks"]),
+            derive_seed(self.seed, "reading", "weights"),
+            policy=policy,
+        )
+        network.name = "output_descriptors"  # layers named "output..." stay in float32 in a generator of low precision
+        return network

@@ -1,8 +1,8 @@
-"""A Gaussian process as a layer: the mean of what it predicts, differentiable, in a saved model.
+"""Gaussian-process regression as a Keras layer: the posterior mean, differentiable, in a saved model.
 
 Matern kernel with nu = 3/2, one length scale for all features, and white noise (Rasmussen and Williams, Gaussian
-Processes for Machine Learning, 2006, Eqs. 2.25 and 4.17). The three numbers of the kernel are those of the largest
-marginal likelihood, found by scikit-learn. Far from all training points it predicts their mean: it does not run away.
+Processes for Machine Learning, 2006, Eqs. 2.25 and 4.17). Scikit-learn finds the three parameters of the kernel that
+maximise the marginal likelihood. Far from all training points the prediction is their mean.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,19 @@ import tensorflow as tf
 from ccdcgan.crystals.likelihood import drawn, likeliest_process
 
 SMALLEST_SQUARE = 1e-6
-"""Squared distance, in length scales, below which points count as this far apart, since a root has no slope at 0."""
+"""Minimum squared distance, in length scales, since the square root has no derivative at 0."""
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """points: (n, d) features; weights: (n,), what the kernel to every point is multiplied by; length: of the kernel,
-    in units of the features; mean: what is predicted far away."""
+    """Posterior mean of a Gaussian process.
+
+    Attributes:
+        points: Features of the training points, (n, d).
+        weights: Factors of the kernel functions of these points, (n,).
+        length: Length scale of the kernel, in units of the features.
+        mean: Prediction far from all points.
+    """
 
     points: np.ndarray
     weights: np.ndarray
@@ -28,10 +34,13 @@ class Posterior:
     mean: float
 
 
-def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
-    """Return the posterior of values (n,) at features (n, d), each feature with a spread of about 1.
+def fit_posterior(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
+    """Fit a Gaussian process.
 
-    seed: decides which points are drawn where there are too many.
+    Args:
+        features: Features with standard deviations of about 1, (n, d).
+        values: Values at these points, (n,).
+        seed: Decides which points are used if there are too many.
     """
     known = drawn(len(values), seed)
     features, values = np.asarray(features, float)[known], np.asarray(values, float)[known]
@@ -46,15 +55,19 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
         alpha=1e-6,
         seed=seed,
     )
-    matern = process.kernel_.k1  # amplitude times Matern; the white noise is no part of a prediction
+    matern = process.kernel_.k1  # amplitude times Matern; the white noise does not belong to a prediction
     weights = std * matern.k1.constant_value * process.alpha_
     return Posterior(features, weights, float(matern.k2.length_scale), float(mean))
 
 
 class GaussianProcess(keras.layers.Layer):
-    """Features (batch, d) to the posterior's mean (batch, 1), float32.
+    """Features (batch, d) to the posterior mean (batch, 1), float32.
 
-    n_points: of the posterior; length and mean as in :class:`Posterior`, whose points and weights are weights here.
+    Args:
+        n_points: Number of points of the posterior, which are weights of the layer, as their factors are.
+        length: As in :class:`Posterior`.
+        mean: As in :class:`Posterior`.
+        settings: Settings of a Keras layer.
     """
 
     def __init__(self, n_points: int, length: float, mean: float, **settings) -> None:

@@ -1,13 +1,13 @@
-"""What a system is designed for: one property, or several weighted against each other.
+"""The objective of the design: one property, or a weighted sum of several.
 
-The paper's objective is the formation energy alone (Long et al., Eq. 5). Here each property has a constraint network
-of its own, crystal graph -> property, and the objective is the weighted sum of
+The objective of Long et al. (Eq. 5) is the formation energy alone. Here each property has its own constraint, crystal
+graph -> property, and the objective is the weighted sum of
 
     p / s  to minimise p,    -p / s  to maximise it,    ((p - v) / s)^2  to bring it towards v,
 
-with s the standard deviation of p over the crystals trained on, so that weights compare properties of any unit. The
-objective is one network, crystal graph -> number, the lower the better: whatever pulls a generator by the
-formation energy can be pulled by it.
+with s the standard deviation of p over the training crystals, so that weights compare properties of any unit. The
+objective is one network, crystal graph -> number, to be minimised. It takes the place of the formation energy wherever
+a generator is guided by the gradient of the latter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,11 +27,15 @@ CUBIC_ANGSTROM_IN_CM3 = 1e-24
 
 
 def property_values(table: pd.DataFrame, name: str, file: str | Path | None = None) -> pd.Series:
-    """Return a property of the relaxed crystals by id, crystals without a value left out.
+    """Return a property of the relaxed crystals by id, without those that have no value.
 
-    table: the database; name: one of its columns, or ``density`` (g/cm^3), or a column of ``file``, a CSV with a column
-    ``id``. Raises InputError if the file or the columns are missing, a value is no number, or fewer than two
-    crystals have one.
+    Args:
+        table: Table of the database.
+        name: A column of the table, ``density`` (g/cm^3), or a column of ``file``.
+        file: CSV with a column ``id``.
+
+    Raises:
+        InputError: The file or a column is missing, a value is not a number, or fewer than two crystals have a value.
     """
     relaxed = table[table["status"] == "ok"].set_index("id")
     if file is not None:
@@ -54,12 +58,12 @@ def property_values(table: pd.DataFrame, name: str, file: str | Path | None = No
 def _own_values(file: Path, name: str) -> pd.Series:
     """Return the column ``name`` of the user's CSV by id."""
     if not file.is_file():
-        raise InputError(f"properties: {file} is no file; name a CSV with the columns id and {name}.")
+        raise InputError(f"properties: {file} does not exist; name a CSV with the columns id and {name}.")
     try:
         frame = read_csv(file)
-    except ValueError as error:  # so are all of pandas' parsing errors
+    except ValueError as error:  # includes all parsing errors of pandas
         problem = " ".join(str(error).split())
-        raise InputError(f"properties: {file} is no CSV with the columns id and {name} ({problem}).") from None
+        raise InputError(f"properties: {file} is not a CSV with the columns id and {name} ({problem}).") from None
     if not {"id", name} <= set(frame):
         raise InputError(f"properties: {file} has the columns {', '.join(frame)}; it must have id and {name}.")
     if (frame["id"] == "").any():
@@ -76,10 +80,12 @@ def _own_values(file: Path, name: str) -> pd.Series:
 def build_objective(
     constraints: Mapping[str, keras.Model], targets: Sequence[Mapping[str, Any]], scales: Mapping[str, float]
 ) -> keras.Model:
-    """Return the objective: crystal graphs (batch, side, side, 1) to one number each (batch, 1), the lower the better.
+    """Return the objective: crystal graphs (batch, side, side, 1) to one number each (batch, 1), to be minimised.
 
-    constraints: property -> its network; targets: the ``properties`` of the configuration (name, goal, weight);
-    scales: property -> standard deviation over the crystals trained on.
+    Args:
+        constraints: Property -> its constraint.
+        targets: Section ``properties`` of the configuration (name, goal, weight).
+        scales: Property -> standard deviation over the training crystals.
     """
     graph = keras.Input(next(iter(constraints.values())).input_shape[1:], name="graph")
     terms = []
@@ -105,7 +111,7 @@ def _rescaled(values: Any, factor: float, shift: float, name: str) -> Any:
 
 
 def _copied(network: keras.Model, graph: Any, name: str) -> Any:
-    """Return what a copy of a constraint makes of ``graph``: layer by layer, so that one flat model comes of it."""
+    """Return the output of a copy of a constraint for ``graph``; layers are copied one by one, for one flat model."""
     values, pairs = graph, []
     for layer in network.layers:
         if isinstance(layer, keras.layers.InputLayer):
@@ -119,5 +125,5 @@ def _copied(network: keras.Model, graph: Any, name: str) -> Any:
 
 
 def scale_of(table: pd.DataFrame) -> float:
-    """Return the standard deviation of a property over the crystals trained on; table: of ``train_property``."""
+    """Return the standard deviation of a property over the training crystals of a table of ``train_property``."""
     return float(np.std(table.loc[table["split"] == "train", "value"]))

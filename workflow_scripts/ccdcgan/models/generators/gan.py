@@ -1,11 +1,11 @@
-"""The networks and steps of the generative adversarial schemes over crystal graphs.
+"""Schemes ``dcgan`` and ``ccdcgan``: generative adversarial networks for crystal graphs.
 
-Scheme ``dcgan`` trains the generator against the discriminator alone. Scheme ``ccdcgan`` adds to the
-generator's loss ``constraint_weight`` times a term of the formation energies (eV/atom) that a frozen
-constraint predicts for the generated crystal graphs: their mean (Long et al., Eq. 5), or the mean of their
-exponential (the authors' code).
-Each step updates the discriminator on real crystal graphs, then on generated ones, then the generator, by
-binary cross-entropy. The loop around the steps is that of ``generators``.
+Scheme ``dcgan`` trains the generator against the discriminator alone. Scheme ``ccdcgan`` adds to the generator's loss
+``constraint_weight`` times a term of the formation energies (eV/atom) that a frozen constraint predicts for the
+generated crystal graphs: their mean (Long et al., Eq. 5), or the mean of their exponential (the authors' code).
+
+Each step updates the discriminator on real crystal graphs, then on generated ones, then the generator, by binary
+cross-entropy. The loop around the steps is in :mod:`ccdcgan.models.generators.training`.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.models.convolutional_networks import build_discriminator, build_generator, in_precision
-from ccdcgan.models.generators.base import Training
-from ccdcgan.training.devices import descend, own_share
-from ccdcgan.training.moving_average import MovingAverage
-from ccdcgan.training.optimizers import adam
+from ccdcgan.models.generators.base import GeneratorTraining
+from ccdcgan.training.devices import apply_gradients, replica_slice
+from ccdcgan.training.optimizers import MovingAverage, adam
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.seeds import derive_seed
 
@@ -29,14 +28,14 @@ TERMS = ("mean", "exp")
 def constraint_term(energies: tf.Tensor, kind: str) -> tf.Tensor:
     """Return the scalar that is weighted and added to the generator's loss.
 
-    energies: predicted formation energies (batch, 1), eV/atom; kind: ``mean`` (Long et al., Eq. 5) or
-    ``exp``, the mean of their exponential (authors' code), which pulls least on the lowest graphs.
+    Args: energies: Predicted formation energies, (batch, 1), eV/atom. kind: ``mean`` (Long et al., Eq. 5), or
+    ``exp``, the mean of their exponential (authors' code), whose gradient is smallest for the lowest energies.
     """
     return tf.reduce_mean(tf.exp(energies) if kind == "exp" else energies)
 
 
-class GanTraining(Training):
-    """Generator and discriminator, their optimizers and the compiled steps; see :class:`Training`."""
+class GanTraining(GeneratorTraining):
+    """Generator and discriminator, their optimizers and the compiled steps; see :class:`GeneratorTraining`."""
 
     quantities = ("d_loss_real", "d_loss_fake", "d_accuracy", "g_loss", "constraint_term")
 
@@ -48,9 +47,17 @@ class GanTraining(Training):
         constraint: keras.Model | None,
         policy: str,
     ) -> None:
-        """graphs: (n, side, side, 1); config: the ``gan`` section; constraint: for ``ccdcgan``, else None.
+        """Build generator and discriminator.
 
-        Raises InputError for another ``constraint_term`` than mean and exp.
+        Args:
+            graphs: Crystal graphs, (n, side, side, 1).
+            config: Section ``gan`` of the configuration.
+            seed: Seed of weights, batches and noise.
+            constraint: The constraint for ``ccdcgan``, else None.
+            policy: Keras dtype policy.
+
+        Raises:
+            InputError: ``constraint_term`` is neither mean nor exp.
         """
         super().__init__()
         self.side, self.batch, self.noise = graphs.shape[1], int(config["batch"]), int(config["noise"])
@@ -63,7 +70,7 @@ class GanTraining(Training):
         if constraint is not None:
             self.weight, self.term = float(config["constraint_weight"]), config["constraint_term"]
             if self.term not in TERMS:
-                raise InputError(f"gan.constraint_term is '{self.term}'; allowed are {', '.join(TERMS)}.")
+                raise InputError(f"config key gan.constraint_term is '{self.term}'; allowed are {', '.join(TERMS)}.")
             self.constraint = in_precision(constraint, policy)
             self.constraint.trainable = False
         settings = {"schedule": "constant", **config}
@@ -79,20 +86,20 @@ class GanTraining(Training):
         ]
 
     def step(self, step: tf.Tensor) -> tf.Tensor:
-        """Do one step; return d_loss_real, d_loss_fake, d_accuracy, g_loss the constraint's term, (5,)."""
+        """Run one step and return d_loss_real, d_loss_fake, d_accuracy, g_loss and the constraint's term, (5,)."""
         generator, discriminator = self.maker, self.discriminator
         chosen = tf.random.stateless_uniform(
             [self.batch], [self.seeds["batches"], step], 0, self.graphs.shape[0], tf.int32
         )
         noise = tf.random.stateless_normal([self.batch, self.noise], [self.seeds["noise"], step])
-        chosen, noise = own_share(chosen), own_share(noise)
+        chosen, noise = replica_slice(chosen), replica_slice(noise)
         with tf.GradientTape() as generator_tape:
             generated = generator(noise, training=True)
 
         logits_real = self._update_discriminator(tf.gather(self.graphs, chosen), True)
         logits_generated = self._update_discriminator(tf.stop_gradient(generated), False)
 
-        with tf.GradientTape(watch_accessed_variables=False) as tape:  # towards the graphs, not D's weights
+        with tf.GradientTape(watch_accessed_variables=False) as tape:  # with respect to the graphs, not to D's weights
             tape.watch(generated)
             g_loss = _cross_entropy(discriminator(generated, training=True), True)
             loss, term = g_loss, tf.constant(0.0)
@@ -102,7 +109,7 @@ class GanTraining(Training):
             loss = self.generator_optimizer.scale_loss(loss)
         weights = generator.trainable_variables
         gradients = generator_tape.gradient(generated, weights, tape.gradient(loss, generated))
-        descend(self.generator_optimizer, gradients, weights)
+        apply_gradients(self.generator_optimizer, gradients, weights)
         self.average.update(step)
 
         accuracy = tf.concat([logits_real > 0, logits_generated <= 0], 0)
@@ -117,19 +124,19 @@ class GanTraining(Training):
         )
 
     def _update_discriminator(self, graphs: tf.Tensor, real: bool) -> tf.Tensor:
-        """Update the discriminator on one batch; return its logits (batch, 1) from before the update."""
+        """Update the discriminator on one batch and return its logits (batch, 1) before the update."""
         weights = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.discriminator(graphs, training=True)
             loss = self.discriminator_optimizer.scale_loss(_cross_entropy(logits, real))
-        descend(self.discriminator_optimizer, tape.gradient(loss, weights), weights)
+        apply_gradients(self.discriminator_optimizer, tape.gradient(loss, weights), weights)
         return logits
 
     def generator(self) -> keras.Model:
-        """Return an untrained generator of float32 standard layers."""
+        """Return an untrained generator of standard layers, float32."""
         return build_generator(self.side, self.noise, self.seeds["weights"])
 
 
 def _cross_entropy(logits: tf.Tensor, real: bool) -> tf.Tensor:
-    """Return the mean binary cross-entropy of logits (batch, 1) against one label, real or generated."""
+    """Return the mean binary cross-entropy of logits (batch, 1) for one label, real or generated."""
     return tf.reduce_mean(tf.nn.softplus(-logits if real else logits))

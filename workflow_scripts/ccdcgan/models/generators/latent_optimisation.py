@@ -1,9 +1,8 @@
-"""Scheme ``optimised-flow``: the noise that a flow starts from is moved until its crystal graph is predicted lower.
+"""Scheme ``optimised-flow``: gradient descent on the noise of a trained flow, to lower the predicted formation energy.
 
-The trained flow maps noise to crystal graphs; the constraint gives their formation energy. Steps down the gradient of
-that energy, through all of the flow, change the noise and not the crystal graph, so what comes out is still something
-that the flow makes. Two things keep the noise where the flow knows it, in a trust region: it keeps its length, as
-typical noise has it, and it goes no farther from where it started than ``trust`` times that length.
+The flow maps noise to crystal graphs and the constraint predicts their formation energy. The gradient of the energy,
+through the whole flow, changes the noise and not the crystal graph, so that the result remains a sample of the flow. A
+trust region keeps the noise typical: it keeps its length, and its displacement is at most ``trust`` times that length.
 """
 
 from collections.abc import Mapping
@@ -14,10 +13,16 @@ import tensorflow as tf
 
 
 class OptimisedFlow(keras.layers.Layer):
-    """Noise (batch, d), N(0, 1), to standardised rows (batch, d) that the flow makes of the noise when it was moved.
+    """Noise (batch, d), N(0, 1), to the standardised rows (batch, d) of the flow for the optimised noise.
 
-    flow, to_graph: layers from noise to rows, and from rows to crystal graphs; constraint: crystal graphs to energies;
-    steps: of descent; length: of each, and trust: of all together, as a fraction of the noise's length.
+    Args:
+        flow: Layer from noise to rows.
+        to_graph: Layer from rows to crystal graphs.
+        constraint: Model from crystal graphs to energies.
+        steps: Number of descent steps.
+        length: Length of each step, as a fraction of the noise's length.
+        trust: Maximum displacement, as a fraction of the noise's length.
+        settings: Settings of a Keras layer.
     """
 
     def __init__(self, flow, to_graph, constraint, steps: int, length: float, trust: float, **settings):
@@ -29,22 +34,22 @@ class OptimisedFlow(keras.layers.Layer):
         self.built = True  # layers that are built already
 
     def call(self, noise):
-        return self.flow(self.moved(noise))
+        return self.flow(self.optimised(noise))
 
-    def moved(self, noise):
-        """Return the noise (batch, d), moved until its crystal graph is predicted lower."""
+    def optimised(self, noise):
+        """Return the noise (batch, d) after the descent."""
         length, trust = self.numbers["length"], self.numbers["trust"]
         size = tf.norm(noise, axis=1, keepdims=True)
 
-        def step(number, moved):
+        def step(number, present):
             with tf.GradientTape() as tape:
-                tape.watch(moved)
-                energy = tf.reduce_sum(self.constraint(self.to_graph(self.flow(moved)), training=False))
-            slope = tape.gradient(energy, moved)
-            way = moved - length * size * slope / (tf.norm(slope, axis=1, keepdims=True) + 1e-12) - noise
-            way *= tf.minimum(1.0, trust * size / (tf.norm(way, axis=1, keepdims=True) + 1e-12))
-            moved = noise + way
-            return number + 1, moved * size / tf.norm(moved, axis=1, keepdims=True)
+                tape.watch(present)
+                energy = tf.reduce_sum(self.constraint(self.to_graph(self.flow(present)), training=False))
+            slope = tape.gradient(energy, present)
+            change = present - length * size * slope / (tf.norm(slope, axis=1, keepdims=True) + 1e-12) - noise
+            change *= tf.minimum(1.0, trust * size / (tf.norm(change, axis=1, keepdims=True) + 1e-12))
+            present = noise + change
+            return number + 1, present * size / tf.norm(present, axis=1, keepdims=True)
 
         shape = [tf.TensorShape([]), tf.TensorShape([None, noise.shape[1]])]
         return tf.while_loop(lambda number, _: number < self.numbers["steps"], step, [tf.constant(0), noise], shape)[1]
@@ -64,11 +69,13 @@ class OptimisedFlow(keras.layers.Layer):
         return cls(**config)
 
 
-def optimised(generator: keras.Model, constraint: keras.Model, settings: Mapping[str, Any]) -> keras.Model:
-    """Return the generator of ``flow`` with its noise moved, see :class:`OptimisedFlow`.
+def optimise_generator(generator: keras.Model, constraint: keras.Model, settings: Mapping[str, Any]) -> keras.Model:
+    """Return the generator of ``flow`` with optimised noise, see :class:`OptimisedFlow`.
 
-    settings: the ``flow`` section, of which ``optimisation_steps``, ``optimisation_length`` and ``trust`` count here;
-    no steps give the generator itself.
+    Args:
+        generator: Generator of the scheme ``flow``.
+        constraint: Crystal graphs to energies, or to another objective.
+        settings: ``optimisation_steps`` (0: the generator itself), ``optimisation_length`` and ``trust``.
     """
     flow, to_graph = generator.get_layer("flow"), generator.get_layer("output_graph")
     numbers = settings["optimisation_steps"], settings["optimisation_length"], settings["trust"]

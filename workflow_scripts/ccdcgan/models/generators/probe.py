@@ -1,56 +1,49 @@
-"""A look at what a generator makes while it learns: a small sample is decoded every few hundred steps.
+"""A probe of a generator in training: a small sample is decoded every few hundred steps.
 
-Losses do not say whether a generator makes crystals: a GAN's compare two networks that both change, a flow's falls
-on while its samples stay the same. The probe counts crystals, compositions and different crystals instead, always
-from the same noise.
+Losses do not show whether a generator makes crystals. Those of a GAN compare two networks that both change; that of a
+flow keeps falling while its samples stay the same. The probe counts candidates, compositions and different crystals,
+always from the same noise.
 """
 
-import logging
 from collections.abc import Callable
 
 import keras
 import numpy as np
 from pymatgen.core import Structure
 
-from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.crystal_graph import CrystalGraphs, decode_crystals
-
-log = logging.getLogger(__name__)
+from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec
 
 QUANTITIES = ("success_rate", "n_formulas", "n_different")
-"""Columns of the history: share of samples that are candidates; compositions among these; different ones."""
+"""Columns of the learning curve: fraction of samples that are candidates, number of compositions among them, number of
+different crystals."""
 
 Probe = Callable[[keras.Model], tuple[float, int, int]]
 """A generator -> its QUANTITIES."""
 
 
-def make_probe(
-    known: CrystalGraphs,
-    lattice_autoencoder: Autoencoder,
-    sites_autoencoder: Autoencoder,
-    samples: int,
-    seed: int,
-    min_distance: float,
-    max_atoms: int,
-    faint: float | None = None,
-) -> Probe:
-    """Return the probe of a run: known: how to read crystal graphs; samples: crystal graphs it decodes; seed: of
-    their noise; min_distance (angstrom), max_atoms, faint: what makes a candidate, see ``decode_crystals``."""
+def make_probe(codec: CrystalCodec, samples: int, seed: int, rules: CandidateRules) -> Probe:
+    """Return the probe of a training.
+
+    Args:
+        codec: Decodes the crystal graphs.
+        samples: Number of crystal graphs to decode.
+        seed: Seed of their noise.
+        rules: Rules of a candidate; cells are not expanded.
+    """
 
     def probe(generator: keras.Model) -> tuple[float, int, int]:
         noise = np.random.default_rng(seed).standard_normal((samples, generator.input_shape[1])).astype(np.float32)
-        graphs = np.asarray(generator.predict_on_batch(noise)) * known.scale
+        graphs = np.asarray(generator.predict_on_batch(noise))
         if not np.all(np.isfinite(graphs)):
             return 0.0, 0, 0
-        parts = (known.elements, lattice_autoencoder, sites_autoencoder, known.geometry, max_atoms, min_distance, faint)
-        crystals = [decoded.structure for decoded in decode_crystals(graphs, *parts) if decoded.structure]
-        looks = {_look(crystal) for crystal in crystals}
-        return len(crystals) / samples, len({look[0] for look in looks}), len(looks)
+        crystals = [decoded.structure for decoded in codec.decode(graphs, rules) if decoded.structure]
+        keys = {_coarse_key(crystal) for crystal in crystals}
+        return len(crystals) / samples, len({key[0] for key in keys}), len(keys)
 
     return probe
 
 
-def _look(structure: Structure) -> tuple:
-    """Return what tells most crystals apart at no cost: atoms of each element, volume and edges, coarsely."""
+def _coarse_key(structure: Structure) -> tuple:
+    """Return a key that distinguishes most crystals at no cost: composition, volume per atom and edges, rounded."""
     edges = sorted(round(2 * edge) / 2 for edge in structure.lattice.abc)  # to half an angstrom
     return structure.composition.formula, round(structure.volume / len(structure)), *edges

@@ -1,8 +1,8 @@
-"""Control ``vae``: a variational autoencoder on the same crystal graphs, as in iMatGen (Noh et al., 2019).
+"""Scheme ``vae``: a variational autoencoder for crystal graphs, as in iMatGen (Noh et al., Matter 1, 1370 (2019)).
 
-An encoder gives each crystal graph, as a standardised row, a normal distribution of codes; a decoder learns to
-rebuild the row from a drawn code, and ``divergence`` times the Kullback-Leibler divergence from N(0, 1) keeps the
-codes where noise will fall. The decoder is the generator.
+An encoder maps each crystal graph, as a standardised row, to a normal distribution of codes. A decoder is trained to
+reconstruct the row from a sampled code. ``divergence`` times the Kullback-Leibler divergence from N(0, 1) is added to
+the loss. The decoder is the generator.
 """
 
 from collections.abc import Mapping
@@ -13,18 +13,17 @@ import numpy as np
 import tensorflow as tf
 
 from ccdcgan.models.dense_networks import Standardisation, ToGraph, residual_network
-from ccdcgan.models.generators.base import Training
-from ccdcgan.training.devices import descend, own_share
-from ccdcgan.training.moving_average import MovingAverage
-from ccdcgan.training.optimizers import adam
+from ccdcgan.models.generators.base import GeneratorTraining
+from ccdcgan.training.devices import apply_gradients, replica_slice
+from ccdcgan.training.optimizers import MovingAverage, adam
 from ccdcgan.utils.seeds import derive_seed
 
 LOG_VARIANCES = (-12.0, 6.0)
-"""The logarithm of a code's variance is held in this range."""
+"""Range to which the logarithm of a code's variance is clipped."""
 
 
-class VaeTraining(Training):
-    """Encoder, decoder, their optimizer and the compiled steps; see :class:`Training`."""
+class VaeTraining(GeneratorTraining):
+    """Encoder, decoder, their optimizer and the compiled steps; see :class:`GeneratorTraining`."""
 
     quantities = ("loss", "divergence")
 
@@ -36,7 +35,15 @@ class VaeTraining(Training):
         constraint: keras.Model | None,
         policy: str,
     ) -> None:
-        """graphs: (n, side, side, 1); config: the ``vae`` section; constraint: unused."""
+        """Build encoder and decoder.
+
+        Args:
+            graphs: Crystal graphs, (n, side, side, 1).
+            config: Section ``vae`` of the configuration.
+            seed: Seed of weights, batches and codes.
+            constraint: Not used.
+            policy: Keras dtype policy.
+        """
         super().__init__()
         self.config, self.rows, self.seed = config, Standardisation.of(graphs), seed
         self.batch, self.noise = int(config["batch"]), int(config["noise"])
@@ -55,12 +62,12 @@ class VaeTraining(Training):
         ]
 
     def step(self, step: tf.Tensor) -> tf.Tensor:
-        """Do one step; return the squared error and the divergence (nat), both per pixel, (2,)."""
+        """Run one step and return the squared error and the divergence (nat), both per pixel, (2,)."""
         draws = {name: [derive_seed(self.seed, "vae", name), step] for name in ("batch", "code")}
         chosen = tf.random.stateless_uniform([self.batch], draws["batch"], 0, self.data.shape[0], tf.int32)
         rows = tf.gather(self.data, chosen)
         normal = tf.random.stateless_normal([self.batch, self.noise], draws["code"])
-        rows, normal = own_share(rows), own_share(normal)
+        rows, normal = replica_slice(rows), replica_slice(normal)
         with tf.GradientTape() as tape:
             mean, log_variance = tf.split(self.encoder(rows, training=True), 2, axis=1)
             log_variance = tf.clip_by_value(log_variance, *LOG_VARIANCES)
@@ -69,7 +76,7 @@ class VaeTraining(Training):
             divergence = 0.5 * tf.reduce_sum(mean**2 + tf.exp(log_variance) - 1 - log_variance, axis=1)
             divergence = tf.reduce_mean(divergence) / rows.shape[1]
             loss = self.optimizer.scale_loss(error + float(self.config["divergence"]) * divergence)
-        descend(self.optimizer, tape.gradient(loss, self.trainable), self.trainable)
+        apply_gradients(self.optimizer, tape.gradient(loss, self.trainable), self.trainable)
         self.average.update(step)
         return tf.stack([error, divergence])
 
