@@ -100,7 +100,7 @@ def test_removed_keys_and_values_name_their_replacement(path, value, expected):
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
-        ("flow", None, "config key flow is None; it must be of type object."),
+        ("flow", 3, "config key flow is 3; it must be of type object."),
         ("schemes", "flow", "config key schemes is 'flow'; it must be of type array."),
     ],
 )

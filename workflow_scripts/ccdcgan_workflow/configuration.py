@@ -21,7 +21,7 @@ KNOWN_ELEMENTS = {
 """Potential -> the elements it supports: the 89 in the training data of SevenNet, and those of ASE's EMT."""
 
 DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "energy_per_atom", "volume_per_atom", "density")
-"""Properties available for every relaxed crystal; others are read from a file of the user."""
+"""Properties that all relaxed crystals have; others are read from a file of the user."""
 
 REMOVED_KEYS = {
     "xla": "was removed: trainings are not compiled with XLA any more; delete the key.",

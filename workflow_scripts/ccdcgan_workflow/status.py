@@ -100,7 +100,7 @@ def ask_snakemake(
         targets: Targets of the run; empty: the default target.
 
     Returns:
-        Output, rule and whether the output is up to date, for every output.
+        One tuple per output: path, rule and whether the output is up to date.
 
     Raises:
         InputError: Snakemake could not evaluate the outputs.
