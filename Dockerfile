@@ -1,4 +1,4 @@
-# The whole workflow with its pinned packages, run as an ordinary user; docs/cluster.md, "Containers".
+# The complete workflow with its pinned packages, run as an unprivileged user; see docs/cluster.md, "Containers".
 #   docker build --tag ccdcgan .
 #   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/work" ccdcgan --cores all --config system=Bi-Se
 FROM python:3.11-slim-bookworm

@@ -1,4 +1,4 @@
-# make run: set up what is missing, then the main job.   make test: the same set-up, then the tests.
+# make run: install the environment if necessary, then run the workflow.   make test: likewise, then run the tests.
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV ?= .venv
@@ -27,7 +27,7 @@ format: environment
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-# After this, snakemake --profile slurm works in any checkout; an existing site.yaml stays as it is.
+# Install the Slurm profile, so that snakemake --profile slurm works in any checkout; an existing site.yaml is kept.
 SLURM_PROFILE := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake/slurm
 
 slurm-profile:
@@ -38,16 +38,16 @@ slurm-profile:
 	else cp profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/site.yaml"; fi
 	@echo "Now edit $(SLURM_PROFILE)/site.yaml, then: snakemake --profile slurm"
 
-# The documentation site: site/index.html. Needs no network.
+# Build the documentation site, site/index.html, without network access.
 docs: environment
 	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.reference
 	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.tables
 	$(BIN)/mkdocs build --strict --quiet
-	@echo "the documentation is in site/index.html; to search in it, serve it: $(BIN)/python -m http.server --directory site"
+	@echo "The documentation is in site/index.html. To use its search, start a server: $(BIN)/python -m http.server --directory site"
 
 environment: $(READY)
 
-# The mark is set last, so an interrupted installation is taken up again.
+# The ready file is written last, so that an interrupted installation is resumed.
 $(READY): requirements.txt
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "$(PYTHON) is not installed; install Python 3.11, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -55,11 +55,11 @@ $(READY): requirements.txt
 	  echo "$(PYTHON) is $$($(PYTHON) --version), but Python 3.11 is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt || { \
-	  echo "The packages could not be installed; the reason stands above. They need a network (or PIP_INDEX_URL, PIP_FIND_LINKS, HTTPS_PROXY)" >&2; \
-	  echo "and 4 GB of disk. What was installed is kept: mend the cause and start the same command again." >&2; exit 1; }
+	  echo "The packages could not be installed; see the error above. The installation needs a network (or PIP_INDEX_URL," >&2; \
+	  echo "PIP_FIND_LINKS, HTTPS_PROXY) and 4 GB of disk. Installed packages are kept: fix the cause and start the same command again." >&2; exit 1; }
 	touch $@
 
-# The engine gpaw, an optional extra. It compiles against three libraries of the system:
+# Install the optional engine gpaw. It is compiled against three system libraries:
 #   apt-get install gcc libxc-dev libopenblas-dev libfftw3-dev
 gpaw: environment
 	@for header in xc.h fftw3.h; do echo "#include <$$header>" | $(CC) -E - >/dev/null 2>&1 || { \

@@ -1,4 +1,4 @@
-# How GPAW is compiled by `make gpaw` (read through GPAW_CONFIG): one process, real libxc, OpenBLAS and FFTW.
+# Build configuration of GPAW for `make gpaw` (read through GPAW_CONFIG): serial, with libxc, OpenBLAS and FFTW.
 # ruff: noqa: F821
 compiler = "gcc"
 mpi = False

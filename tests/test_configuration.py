@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.configuration import as_typed, check_configuration, in_one_order, read_schema
@@ -35,7 +36,7 @@ def test_default_configuration_passes():
         ("gan.step", 3, "config key gan.step is unknown; did you mean steps?"),
         ("seed", "1", "config key seed is '1'; it must be of type integer."),
         ("system", "Bi", "config key system is 'Bi'; it must name two or more elements, e.g. \"Bi-Se\"."),
-        ("system", "Bi-Xx", "Xx is no chemical element; did you mean Xe?"),
+        ("system", "Bi-Xx", "Xx is not a chemical element; did you mean Xe?"),
         ("system", "Bi-Bi", "must name each element once"),
         ("relaxation.fmax", -1, "config key relaxation.fmax is -1; it must be above 0."),
         ("relaxation.mlip.models", ["chgnet"], "allowed are 7net-0, 7net-l3i5, 7net-mf-0, MACE-MP-0,"),
@@ -44,6 +45,19 @@ def test_default_configuration_passes():
         ("evaluation.compositions", ["Bi4Te"], "config key evaluation.compositions names 'Bi4Te'; it must be a comp"),
         ("holdout", ["Bi2Te3"], "config key holdout names 'Bi2Te3'; it must be a composition of Bi-Se such as BiSe2."),
         ("generation", 5, "config key generation is 5; it must be of type object."),
+        ("properties", [], "config key properties is empty; it must name at least one item."),
+        (
+            "relaxation.vasp.kpoints",
+            [4, 4],
+            "config key relaxation.vasp.kpoints is [4, 4]; it must have at least 3 items.",
+        ),
+        (
+            "run",
+            "../Bi",
+            "config key run is '../Bi'; expected: name of the run's folder under results/, of letters, dig",
+        ),
+        ("holdout", ["Bi Se"], "config key holdout.0 is 'Bi Se'; expected: a composition, e.g. Bi2Se3."),
+        ("prototypes.optimade.urls", ["ftp://x"], "urls.0 is 'ftp://x'; expected: an address, https://..."),
     ],
 )
 def test_each_fault_gets_its_sentence(path, value, expected):
@@ -54,10 +68,66 @@ def test_each_fault_gets_its_sentence(path, value, expected):
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (
+            "xla",
+            False,
+            "config key xla was removed: trainings are not compiled with XLA any more; delete the key.",
+        ),
+        (
+            "flow.guidance",
+            0.1,
+            "config key flow.guidance was removed together with the scheme guided-flow; use the scheme optimised-flow "
+            "and the keys flow.optimisation_steps, flow.optimisation_length and flow.trust.",
+        ),
+        (
+            "schemes",
+            ["flow", "guided-flow"],
+            "config key schemes names guided-flow, which was removed; use optimised-flow in its place.",
+        ),
+    ],
+)
+def test_removed_keys_and_values_name_their_replacement(path, value, expected):
+    config = changed(path, value)
+    config["gan"]["steps"] = 0  # removed keys are reported before other faults
+    with pytest.raises(InputError) as caught:
+        check_configuration(config, SCHEMA)
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("flow", 3, "config key flow is 3; it must be of type object."),
+        ("schemes", "flow", "config key schemes is 'flow'; it must be of type array."),
+    ],
+)
+def test_a_section_of_another_type_gets_the_sentence_of_the_schema(path, value, expected):
+    with pytest.raises(InputError) as caught:
+        check_configuration(changed(path, value), SCHEMA)
+    assert str(caught.value) == expected
+
+
+def test_removed_keys_and_values_are_not_in_the_schema():
+    properties = read_schema(SCHEMA)["properties"]
+    assert "xla" not in properties
+    assert "guidance" not in properties["flow"]["properties"]
+    assert "guided-flow" not in properties["schemes"]["items"]["enum"]
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_preset_passes(preset):
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, yaml.safe_load(preset.read_text()))
+    check_configuration(config, SCHEMA)
+
+
 def test_missing_key_is_named():
     config = copy.deepcopy(DEFAULT)
     del config["gan"]["noise"]
-    with pytest.raises(InputError, match="config key gan.noise is missing"):
+    with pytest.raises(InputError, match="config key gan.noise is missing; its default is in config.yaml."):
         check_configuration(config, SCHEMA)
 
 

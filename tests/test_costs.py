@@ -36,7 +36,7 @@ def test_costs_add_up(results):
     assert list(table.index) == ["relax_database", "train_generator", "total"]
     assert table.loc["relax_database"].tolist() == [2, 3.0, 6.0, 1.5, 0.0, 2.0, 720.0]
     assert table.loc["total", ["jobs", "core_hours", "gpu_hours"]].tolist() == [3, 7.0, 2.0]
-    assert "gpu_hours: hours x GPUs asked for" in costs_in_words("one", table.reset_index())
+    assert "gpu_hours: hours x GPUs requested" in costs_in_words("one", table.reset_index())
 
 
 def test_an_estimate_is_units_times_measured_seconds(results):
@@ -47,7 +47,7 @@ def test_an_estimate_is_units_times_measured_seconds(results):
     assert table["gpu_hours"].tolist()[:2] == [0.0, 2.0]
     assert table["hours"].isna().tolist() == [False, False, True, True]
     text = estimate_in_words("two", table, {"relax_database": "Count first."})
-    assert "Known: 13 core-hours, 2 GPU-hours." in text
+    assert "Total: 13 core-hours, 2 GPU-hours." in text
     assert "draw_figures, relax_database" in text and text.endswith("Count first.")
 
 

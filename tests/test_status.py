@@ -126,12 +126,12 @@ def test_status_in_words(halfway):
     text = describe("Bi-Se", "results/Bi-Se", halfway)
     assert "3 of 9 jobs done, 1 running, 5 waiting" in text
     assert "Stages done: none yet (0 of 2)" in text
-    assert "90 of about 200 crystals; lost: 3 too_close" in text
+    assert "90 of about 200 crystals; failed: 3 too_close" in text
     assert "relax_database 3 on node7: 10/25 crystals (40 %), 1:00 gone, about 1:30 left" in text
     assert "relax_database 4: the disk is full." in text
-    assert "no sign of life for 2:00:00" in text
-    assert "Left: about 8:10 of job time" in text
-    assert "1 jobs of rules of which none has finished here" in text
+    assert "no update for 2:00:00" in text
+    assert "Left: about 8:10 of job time (less wall time if jobs run in parallel)" in text
+    assert " and 1 job of unknown duration (no job of the same rule has finished yet)." in text
 
 
 def test_jobs_with_several_outputs_are_counted_once():

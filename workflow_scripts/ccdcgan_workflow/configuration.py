@@ -1,4 +1,7 @@
-"""Check a configuration before the DAG is built: one sentence that names the key, what was found, what is allowed."""
+"""Validation of the configuration before the DAG is built.
+
+Every error is one sentence that names the key, the value found and what is allowed.
+"""
 
 import difflib
 import re
@@ -15,17 +18,37 @@ KNOWN_ELEMENTS = {
     "mlip": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 95 and not 83 < number < 89},
     "emt": {"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"},
 }
-"""Elements that the potentials know: the 89 of SevenNet's training data, and those of ASE's EMT."""
+"""Potential -> the elements it supports: the 89 in the training data of SevenNet, and those of ASE's EMT."""
 
 DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "energy_per_atom", "volume_per_atom", "density")
-"""Properties that every relaxed crystal has; others come from the user's own file."""
+"""Properties that all relaxed crystals have; others are read from a file of the user."""
+
+REMOVED_KEYS = {
+    "xla": "was removed: trainings are not compiled with XLA any more; delete the key.",
+    "flow.guidance": (
+        "was removed together with the scheme guided-flow; use the scheme optimised-flow and the keys "
+        "flow.optimisation_steps, flow.optimisation_length and flow.trust."
+    ),
+}
+"""Key of an earlier version, sections joined by "." -> why it was removed and what replaces it."""
+
+REMOVED_VALUES = {
+    ("schemes", "guided-flow"): "which was removed; use optimised-flow in its place.",
+}
+"""Key and value of an earlier version -> what replaces the value; a key may hold one value or a list of them."""
 
 
 def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None:
-    """Check ``config`` against the JSON schema (a YAML file) and against what a schema cannot say.
+    """Validate a configuration against the JSON schema and against rules that a schema cannot express.
 
-    Raises InputError with one sentence about the first key at fault.
+    Args:
+        config: Complete configuration: config.yaml, overridden by presets and the command line.
+        schema_file: Path of the JSON schema, in YAML.
+
+    Raises:
+        InputError: A key or value is not allowed; one sentence about the first one.
     """
+    _check_removed(config)
     schema = read_schema(schema_file)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
@@ -40,15 +63,19 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
 
 
 def read_schema(schema_file: str | Path) -> dict[str, Any]:
-    """Return the configuration's JSON schema (a YAML file)."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, fifteen times as fast, where PyYAML has it
+    """Return the JSON schema of the configuration from a YAML file."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # optional implementation in C, fifteen times as fast
     return yaml.load(Path(schema_file).read_text(encoding="utf-8"), Loader=loader)
 
 
 def as_typed(value: Any, schema: dict[str, Any]) -> Any:
-    """Return a configuration in which text stands for what it says wherever the schema allows no text.
+    """Return the configuration with strings converted to the type that the schema requires.
 
-    Snakemake reads the numbers inside ``--config gan="{steps: 1000}"`` as text.
+    Snakemake reads the numbers inside ``--config gan="{steps: 1000}"`` as strings.
+
+    Args:
+        value: Configuration, or a part of it.
+        schema: JSON schema of ``value``.
     """
     kinds = schema.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
@@ -66,33 +93,60 @@ def as_typed(value: Any, schema: dict[str, Any]) -> Any:
 
 
 def elements_of(system: str) -> list[str]:
-    """Return the element symbols of a chemical system, e.g. ``["Bi", "Se"]`` of "Bi-Se"."""
+    """Return the element symbols of a chemical system, e.g. ``["Bi", "Se"]`` for "Bi-Se"."""
     return system.split("-")
 
 
 def reduced_formulas(formulas: list[str]) -> list[str]:
-    """Return the reduced formula of each composition, sorted, once each; raises ValueError for no composition."""
+    """Return the distinct reduced formulas of the compositions, sorted.
+
+    Raises:
+        ValueError: A formula is not a composition.
+    """
     if not formulas:
         return []
-    from pymatgen.core import Composition  # here, since it takes a while and few runs need it
+    from pymatgen.core import Composition  # imported here because it is slow and rarely needed
 
     return sorted({Composition(formula).reduced_formula for formula in formulas})
 
 
 def energy_alone(properties: list[dict[str, Any]]) -> bool:
-    """Tell whether the formation energy alone is minimised, as in the paper: then its constraint is the objective."""
+    """Return whether the formation energy is the only target and is minimised, as in Long et al.
+
+    In this case its constraint network is the objective.
+    """
     return [(target["name"], target["goal"]) for target in properties] == [("formation_energy", "minimise")]
 
 
 def in_one_order(value: Any) -> Any:
-    """Return a configuration with the keys of every section sorted."""
+    """Return the configuration with the keys of every section sorted."""
     if isinstance(value, dict):
         return {key: in_one_order(value[key]) for key in sorted(value)}
     return value
 
 
+def _check_removed(config: dict[str, Any]) -> None:
+    """Raise InputError if the configuration has a key or value of an earlier version."""
+    for key, replacement in REMOVED_KEYS.items():
+        *parents, last = key.split(".")
+        section = _value_at(config, parents)
+        if isinstance(section, dict) and last in section:
+            raise InputError(f"config key {key} {replacement}")
+    for (key, removed), replacement in REMOVED_VALUES.items():
+        value = _value_at(config, key.split("."))
+        if removed in (value if isinstance(value, list) else [value]):
+            raise InputError(f"config key {key} names {removed}, {replacement}")
+
+
+def _value_at(config: Any, path: list[str]) -> Any:
+    """Return the value at a path of keys; None if a section is missing or is not a section."""
+    for key in path:
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
 def _sentence(error: jsonschema.ValidationError) -> str:
-    """Return a schema error as one sentence a user can act on."""
+    """Return a schema error as one sentence that tells the user what to change."""
     key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
     found, schema = error.instance, error.schema
     match error.validator:
@@ -105,7 +159,7 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         case "required":
             missing = next(name for name in error.validator_value if name not in found)
             full = missing if not error.absolute_path else f"{key}.{missing}"
-            return f"config key {full} is missing; config.yaml shows it with its default."
+            return f"config key {full} is missing; its default is in config.yaml."
         case "type":
             allowed = error.validator_value
             allowed = " or ".join(allowed) if isinstance(allowed, list) else allowed
@@ -113,9 +167,13 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         case "enum":
             return f"config key {key} is {found!r}; allowed are {', '.join(map(str, error.validator_value))}."
         case "pattern":
-            return f"config key {key} is {found!r}; it must be {schema.get('description', error.validator_value)}."
+            return f"config key {key} is {found!r}; expected: {schema.get('description', error.validator_value)}."
         case "minItems":
-            return f"config key {key} is empty; it must name at least one of {', '.join(schema['items']['enum'])}."
+            if found:
+                return f"config key {key} is {found!r}; it must have at least {error.validator_value} items."
+            allowed = schema["items"].get("enum")
+            needed = f"at least one of {', '.join(allowed)}" if allowed else "at least one item"
+            return f"config key {key} is empty; it must name {needed}."
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             low = schema.get("minimum", schema.get("exclusiveMinimum"))
             high = schema.get("maximum", schema.get("exclusiveMaximum"))
@@ -133,7 +191,7 @@ def _check_system(system: str) -> None:
             known = [symbol for symbol in atomic_numbers if symbol != "X"]
             near = difflib.get_close_matches(element, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else 'write symbols such as "Bi-Se".'
-            raise InputError(f"config key system is {system!r}, but {element} is no chemical element; {hint}")
+            raise InputError(f"config key system is {system!r}, but {element} is not a chemical element; {hint}")
     if len(elements) < 2:
         raise InputError(f'config key system is {system!r}; it must name two or more elements, e.g. "Bi-Se".')
     if len(set(elements)) < len(elements):
@@ -156,7 +214,7 @@ def _check_compositions(key: str, formulas: list[str], system: str) -> None:
 
 
 def _check_engine(config: dict[str, Any]) -> None:
-    """Refuse elements that no energy can be had for, before anything is computed with the others."""
+    """Raise InputError if the potential does not support an element of the system."""
     section = config["relaxation"]
     if section["engine"] not in KNOWN_ELEMENTS and section["engine"] != "ase":
         return
@@ -177,16 +235,16 @@ def _check_properties(targets: list[dict[str, Any]]) -> None:
     for target in targets:
         name = target["name"]
         if names.count(name) > 1:
-            raise InputError(f"config key properties names {name!r} twice; each property may stand once.")
+            raise InputError(f"config key properties names {name!r} twice; each property may be named once.")
         if target.get("file") is None and name not in DATABASE_PROPERTIES:
             raise InputError(
-                f"config key properties names {name!r}; give it a file, a CSV with the columns id and {name}, or take "
-                f"one of {', '.join(DATABASE_PROPERTIES)}."
+                f"config key properties names {name!r}; give it a file, a CSV file with the columns id and {name}, "
+                f"or use one of {', '.join(DATABASE_PROPERTIES)}."
             )
 
 
 def _check_relations(config: dict[str, Any]) -> None:
-    """Check ranges that span two keys."""
+    """Raise InputError if two keys contradict each other."""
     guards, evaluation = config["relaxation"]["guards"], config["evaluation"]
     pairs = [
         (

@@ -1,8 +1,8 @@
-"""What a run has cost, and what one would cost: core-hours, GPU-hours and memory of every rule.
+"""Measured and estimated cost of a run: core-hours, GPU-hours and memory of every rule.
 
-What was comes from the jobs' state files (time, cores, GPUs) and Snakemake's benchmark files (memory, processor
-time) of their last attempts. What will be is units of work (crystals, steps, samples) times the seconds that one
-took in the jobs that finished under ``results/``, this run's or a smaller one's.
+Measured costs are those of the last attempt of each job, from its state file (time, cores, GPUs) and Snakemake's
+benchmark file (memory, processor time). Estimated costs are numbers of units (crystals, steps, samples) times the
+mean time per unit of the finished jobs under ``results/``, of this run or of others.
 """
 
 import json
@@ -15,20 +15,27 @@ import pandas as pd
 COLUMNS = {
     "rule": "rule",
     "jobs": "jobs",
-    "hours": "hours, all jobs one after the other",
-    "core_hours": "hours x cores asked for",
-    "cpu_hours": "hours of processor used",
-    "gpu_hours": "hours x GPUs asked for",
-    "longest_hours": "hours, the longest job",
-    "memory": "MB, the largest job",
+    "hours": "hours, sum over all jobs",
+    "core_hours": "hours x cores requested",
+    "cpu_hours": "hours of processor time used",
+    "gpu_hours": "hours x GPUs requested",
+    "longest_hours": "hours, longest job",
+    "memory": "MB, maximum over all jobs",
 }
+"""Column of the table of costs -> its meaning."""
 
 
 def finished_jobs(results: str | Path, runs: str = "*") -> pd.DataFrame:
-    """Return one row per finished job of the runs below ``results`` (a pattern of folder names).
+    """Return a table of finished jobs, one row per job.
 
-    Columns: run, rule, kind (the wildcards that are no mere numbers), seconds, threads, gpus, unit, fresh (units
-    done in this attempt) and unit_seconds, cpu_seconds, memory (MB); empty where nothing was measured.
+    Args:
+        results: Folder that contains the folders of the runs.
+        runs: Pattern of the names of the runs.
+
+    Returns:
+        Table with the columns run, rule, kind (the wildcards that are not plain numbers), seconds, threads, gpus, unit,
+        fresh (number of units done in the last attempt), unit_seconds (time in which they were done, s), cpu_seconds
+        and memory (MB). Values that were not measured are empty.
     """
     rows = []
     for path in sorted(Path(results).glob(f"{runs}/logs/**/*.json")):
@@ -41,7 +48,7 @@ def finished_jobs(results: str | Path, runs: str = "*") -> pd.DataFrame:
             kind = " ".join(value for value in state["wildcards"].values() if not value.isdigit())
             row = {"run": run, "rule": state["rule"], "kind": kind, "seconds": state["ended"] - state["started"]}
             row |= {"threads": state["threads"], "gpus": state["gpus"]}
-        except (OSError, ValueError, KeyError, TypeError):  # torn, or of another kind
+        except (OSError, ValueError, KeyError, TypeError):  # incomplete file, or another kind of file
             continue
         row |= {"unit": progress.get("unit", ""), "fresh": progress.get("fresh", 0)}
         row["unit_seconds"] = progress.get("seconds", 0.0)
@@ -52,7 +59,7 @@ def finished_jobs(results: str | Path, runs: str = "*") -> pd.DataFrame:
 
 
 def _benchmark(path: Path) -> dict[str, float]:
-    """Return processor time (s) and peak memory (MB) from a benchmark file; NaN where there is none."""
+    """Return processor time (s) and peak memory (MB) from a benchmark file; NaN if it cannot be read."""
     try:
         row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
     except (OSError, ValueError, IndexError):
@@ -61,7 +68,14 @@ def _benchmark(path: Path) -> dict[str, float]:
 
 
 def costs(jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return the costs of each rule (COLUMNS), the dearest first, and their total as the last row."""
+    """Return the costs of each rule, the most expensive first, with the total in the last row.
+
+    Args:
+        jobs: Table from :func:`finished_jobs`.
+
+    Returns:
+        Table with the columns COLUMNS.
+    """
     hours = jobs["seconds"] / 3600
     measured = pd.DataFrame(
         {
@@ -84,8 +98,15 @@ def costs(jobs: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Work:
-    """Jobs of one rule that a run would do. kind: as in :func:`finished_jobs`; units: crystals, steps or samples in
-    all of these jobs together, None where they are not known yet, 0 where the rule counts none."""
+    """Planned jobs of one rule.
+
+    Attributes:
+        rule: Name of the rule.
+        jobs: Number of jobs.
+        kind: As in :func:`finished_jobs`.
+        units: Number of crystals, steps or samples in all of these jobs; None if not known yet, 0 if the rule does not
+            count any.
+    """
 
     rule: str
     jobs: int
@@ -94,8 +115,16 @@ class Work:
 
 
 def estimate(work: Iterable[Work], jobs: pd.DataFrame) -> pd.DataFrame:
-    """Return what the work would cost: rule, kind, jobs, units, measured (s per unit or job), from (which runs),
-    hours, core_hours and gpu_hours; those are NaN where nothing like it was measured or the units are not known.
+    """Return the estimated cost of planned jobs.
+
+    Args:
+        work: Planned jobs.
+        jobs: Finished jobs, from :func:`finished_jobs`.
+
+    Returns:
+        Table with the columns rule, kind, jobs, units, measured (s per unit or job), from (the runs with the
+        measurement), hours, core_hours and gpu_hours. The last three are NaN if no comparable job was measured or the
+        number of units is not known.
     """
     rows = []
     for item in work:
@@ -125,23 +154,29 @@ def estimate(work: Iterable[Work], jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def costs_in_words(run: str, table: pd.DataFrame) -> str:
-    """Return the table of costs as text, with what its columns mean."""
+    """Return the table of costs of :func:`costs` as text, with the meaning of its columns."""
     meaning = "\n".join(f"{name}: {text}" for name, text in COLUMNS.items() if name not in ("rule", "jobs"))
     text = table.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-")
-    return f"What run {run} has cost; of each job, its last attempt.\n\n{text}\n\n{meaning}"
+    return f"Measured cost of run {run} (last attempt of each job).\n\n{text}\n\n{meaning}"
 
 
 def estimate_in_words(run: str, table: pd.DataFrame, hints: Mapping[str, str]) -> str:
-    """Return the estimate as text: the table, its sum, and what is missing from it. hints: rule to what helps."""
+    """Return the estimate as text: the table, its sum and the rules without an estimate.
+
+    Args:
+        run: Name of the run.
+        table: Table from :func:`estimate`.
+        hints: Rule -> sentence that tells how to obtain an estimate for it.
+    """
     shown = table.rename(columns={"measured": "s each"})
     text = shown.to_string(index=False, float_format=lambda value: f"{value:.3g}", na_rep="-")
     core, gpu = table["core_hours"].sum(), table["gpu_hours"].sum()
-    lines = [f"What run {run} would cost from its beginning.", "", text, ""]
-    lines.append(f"Known: {core:.3g} core-hours, {gpu:.3g} GPU-hours.")
+    lines = [f"Estimated cost of run {run}, from the start.", "", text, ""]
+    lines.append(f"Total: {core:.3g} core-hours, {gpu:.3g} GPU-hours.")
     unknown = sorted(set(table.loc[table["hours"].isna(), "rule"]))
     if unknown:
         helps = sorted({hints[rule] for rule in unknown if rule in hints})
-        lines.append(f"Not in it, since nothing like it has been measured: {', '.join(unknown)}.")
+        lines.append(f"Not included, because no comparable job has been measured: {', '.join(unknown)}.")
         lines += helps
     return "\n".join(lines)
 
@@ -149,10 +184,13 @@ def estimate_in_words(run: str, table: pd.DataFrame, hints: Mapping[str, str]) -
 def planned_work(
     counts: Mapping[str, int], units: Sequence[tuple[str, str, int]], crystals: Mapping[str, Sequence[str]]
 ) -> list[Work]:
-    """Return the work of a run.
+    """Return the planned jobs of a run.
 
-    counts: jobs of each rule; units: rule, kind and units that follow from the configuration; crystals: rule to the
-    structure sets whose crystals it relaxes. A set that is not there yet makes the units of its rule unknown.
+    Args:
+        counts: Rule -> number of jobs.
+        units: Rule, kind and number of units, as far as they follow from the configuration.
+        crystals: Rule -> structure sets whose crystals it relaxes. If a set does not exist yet, the number of units of
+            the rule is unknown.
     """
     work = []
     for rule, count in counts.items():
@@ -167,6 +205,6 @@ def planned_work(
 
 
 def _frames(path: Path) -> int:
-    """Return the number of frames of an extended XYZ file; each has one line with its lattice."""
+    """Return the number of frames of an extended XYZ file, each of which has one line with its lattice."""
     with open(path, encoding="utf-8") as handle:
         return sum("Lattice=" in line for line in handle)

@@ -1,7 +1,7 @@
-"""The terminal of a running workflow: what each running job has reached, redrawn below all other lines.
+"""Progress display in the terminal: one line per running job, redrawn below all other output.
 
-Jobs are processes of their own, so the driver draws for all of them, from their state files. Where standard error is
-no terminal (a log file, a pipe, a batch job) nothing is drawn and every job prints plain lines itself.
+Jobs are separate processes, so the main process draws the lines of all jobs from their state files. If standard error
+is not a terminal (a log file, a pipe, a batch job), nothing is drawn and every job prints plain lines itself.
 """
 
 import atexit
@@ -24,14 +24,20 @@ from ccdcgan.utils.progress import clock
 from ccdcgan_workflow.job_states import read_states
 
 TERMINAL_FILE = "CCDCGAN_TERMINAL"
-"""Environment variable: the file to which jobs of this machine send their lines while a display is drawn."""
+"""Environment variable with the file to which jobs on this machine write their lines while a display is drawn."""
 
 INTERVAL = 1.0
-"""Seconds between two looks at the state files."""
+"""Interval (s) at which the state files are read."""
 
 
 def render(states: Sequence[Mapping[str, Any]], done: int, total: int) -> Group:
-    """Return what is drawn: a line for each running job, and how many jobs are done of how many."""
+    """Return the display: a line for each running job, followed by the number of finished jobs.
+
+    Args:
+        states: States of the running jobs, from :func:`ccdcgan_workflow.job_states.read_states`.
+        done: Number of finished jobs.
+        total: Number of all jobs; 0 if unknown.
+    """
     table = Table.grid(padding=(0, 1))
     for state in states:
         name = " ".join([state["rule"], *state["wildcards"].values()])
@@ -52,7 +58,7 @@ def render(states: Sequence[Mapping[str, Any]], done: int, total: int) -> Group:
 
 
 class Display:
-    """Draws while a run is at work; made by :func:`start_display`."""
+    """Display of a running workflow, created by :func:`start_display`."""
 
     def __init__(self, logs: str | Path, since: float, logger: logging.Logger) -> None:
         self._logs, self._since, self._logger = Path(logs), since, logger
@@ -70,18 +76,18 @@ class Display:
         ]
 
     def start(self) -> None:
-        """Begin to draw; Snakemake's and the jobs' own lines go above."""
+        """Start drawing below the lines of Snakemake and of the jobs."""
         os.environ[TERMINAL_FILE] = self._file
         self._live.start()
-        self._console.show_cursor(True)  # a kill must not leave the terminal without one
+        self._console.show_cursor(True)  # the terminal must keep its cursor if the process is killed
         for handler in self._streams:
-            handler.setStream(sys.stderr)  # now the display's own
+            handler.setStream(sys.stderr)  # now the stream of the display
         self._logger.addHandler(self._jobs)
         self._thread.start()
         atexit.register(self.stop)
 
     def stop(self) -> None:
-        """Remove what is drawn and give the terminal back; once is enough, twice does no harm."""
+        """Remove the display and restore the terminal; further calls have no effect."""
         if self._ended.is_set():
             return
         self._ended.set()
@@ -104,27 +110,32 @@ class Display:
             self._live.update(render(running, self._jobs.done, self._jobs.total), refresh=True)
 
     def _pass_lines(self) -> None:
-        """Print what jobs have said since the last look."""
+        """Print the lines that jobs have written since the last call."""
         for line in self._lines.read().splitlines():
             self._console.print(Text(line))
 
 
 class _JobCounter(logging.Handler):
-    """Keeps the last "x of y steps done" that Snakemake logs."""
+    """Stores the latest numbers of finished and of all jobs from Snakemake's log."""
 
     done, total = 0, 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take the numbers of a progress event."""
+        """Store the numbers of a progress event."""
         if isinstance(getattr(record, "done", None), int) and isinstance(getattr(record, "total", None), int):
             self.done, self.total = record.done, record.total
 
 
 def start_display(logs: str | Path, since: float, logger: logging.Logger) -> Display | None:
-    """Draw the progress of the jobs whose state files lie in ``logs``, if standard error is a terminal.
+    """Start the display of a run, if standard error is a terminal.
 
-    since: time (s since the epoch) at which the run began; states that are older are not its own; logger:
-    Snakemake's. Returns None where nothing is drawn.
+    Args:
+        logs: Folder of the jobs' state files.
+        since: Start of the run, s since the epoch; older state files are ignored.
+        logger: Logger of Snakemake.
+
+    Returns:
+        The display; None if nothing is drawn.
     """
     if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return None

@@ -1,8 +1,8 @@
-"""What each job of a run is doing: one small JSON file beside its log, rewritten as the job goes on.
+"""State files: one small JSON file per job beside its log, updated while the job runs.
 
-The file says which outputs the job makes, since when and on which machine it runs, its last progress snapshot,
-and how it ended. Nobody has to ask the job or hold a lock to read it, on a cluster neither: the run's folder is
-shared. The file's own time is the job's sign of life.
+The file contains the outputs of the job, its start time and machine, its latest progress snapshot, and its final state.
+It can be read without a lock and without contact to the job, also on a cluster, where the folder of the run is shared.
+The modification time of the file shows that the job is still running.
 """
 
 import json
@@ -19,17 +19,17 @@ from ccdcgan.utils.progress import current_snapshot
 from ccdcgan_workflow.provenance import describe_machine
 
 LOOK = 1.0
-"""Seconds between two looks at the job's progress."""
+"""Interval (s) at which the progress of the job is checked."""
 
 SIGN_OF_LIFE = 15.0
-"""Seconds between two touches of a running job's state file."""
+"""Interval (s) at which the modification time of a running job's state file is updated."""
 
 SILENT = 90.0
-"""Seconds without a touch after which a job that did not end is taken for killed."""
+"""Time (s) without an update after which a job that did not end is considered killed."""
 
 
 class JobState:
-    """The state file of one running job. A state that cannot be written (a full disk) never harms the job."""
+    """State file of one running job. Errors while writing it (a full disk) are ignored and do not stop the job."""
 
     def __init__(self, path: str | Path, **what: Any) -> None:
         self.path = Path(path)
@@ -38,7 +38,7 @@ class JobState:
         self._ended = threading.Event()
 
     def write(self, state: str, message: str = "") -> None:
-        """Write ``state`` (running, finished or failed) with the progress so far."""
+        """Write the state (running, finished or failed) with the current progress."""
         self._written = current_snapshot()
         content = {**self._what, "state": state, "message": message, "progress": self._written}
         if state != "running":
@@ -49,7 +49,7 @@ class JobState:
             os.replace(temporary, self.path)
 
     def follow(self) -> None:
-        """Write progress as it is made, and touch the file now and then, until the job ends."""
+        """Write progress when it changes, and update the modification time regularly, until the job ends."""
         touched = time.monotonic()
         while not self._ended.wait(LOOK):
             if current_snapshot() != self._written:
@@ -64,9 +64,13 @@ class JobState:
 
 @contextmanager
 def job_state(snakemake: Any) -> Iterator[Callable[[str, str], None]]:
-    """Keep the state file of a script's job while its body runs; yield what writes how the job ended.
+    """Maintain the state file of a job while the body of its script runs.
 
-    The yielded function takes the end (finished or failed) and a sentence.
+    Args:
+        snakemake: Snakemake's object of that name in the script.
+
+    Yields:
+        Function that writes the final state (finished or failed) and a message.
     """
     state = JobState(
         Path(snakemake.log[0]).with_suffix(".json"),
@@ -90,11 +94,14 @@ def job_state(snakemake: Any) -> Iterator[Callable[[str, str], None]]:
 
 
 def read_states(logs: str | Path, since: float = 0.0) -> dict[str, dict[str, Any]]:
-    """Return the states of all jobs that ever ran, by each of their outputs.
+    """Return the states of all jobs that were started, by output.
 
-    A job that is "running" but gave no sign of life for a while is "silent"; ``quiet`` has the seconds since
-    its last sign. Files that are torn or of another kind, or not touched after ``since`` (s since the epoch), are
-    passed over.
+    A running job whose file was not updated for longer than SILENT has the state "silent". ``quiet`` is the time since
+    the last update, s. Incomplete files and files of another kind are ignored.
+
+    Args:
+        logs: Folder of the state files.
+        since: s since the epoch; files that were last modified earlier are ignored.
     """
     states: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(logs).rglob("*.json")):

@@ -1,4 +1,4 @@
-"""The frame of every job: its log file, its one-sentence errors, its share of the processor."""
+"""Context of every job: log file, errors in one sentence, limit of the number of threads."""
 
 import logging
 import os
@@ -18,13 +18,16 @@ from ccdcgan_workflow.system_errors import sentence as system_error
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[None]:
-    """Run a script's body with logging to the job's log file and to the terminal.
+    """Run the body of a script with logging to the log file of the job and to the terminal.
 
-    What libraries write to standard output and error themselves, from C++ too, goes to the log file only.
-    An InputError ends the job with its sentence; any other exception leaves its traceback in the log file and
-    one sentence in the terminal. Both exit with status 1, so Snakemake stops what depends on the job; so does
-    a job that is asked to end (SIGTERM), once it has saved itself.
-    The job's state file (:mod:`ccdcgan_workflow.job_states`) says meanwhile what it is doing.
+    Direct output of libraries to standard output and standard error, including C++ libraries, goes to the log file
+    only. An InputError ends the job with its sentence. Any other exception writes its traceback to the log file and one
+    sentence to the terminal. In both cases the exit status is 1, so that Snakemake does not start dependent jobs. The
+    same holds for a job that receives SIGTERM, after it has saved its state. While the body runs, the state file of the
+    job (:mod:`ccdcgan_workflow.job_states`) is kept up to date.
+
+    Args:
+        snakemake: Snakemake's object of that name in the script.
     """
     log_file = Path(snakemake.log[0]).resolve()
     log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -40,12 +43,12 @@ def job(snakemake: Any) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.handlers = [terminal, record]
     log.propagate = False
-    # libraries warn about their own future; the log keeps it, the terminal does not
+    # warnings of libraries go to the log file only
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").handlers = [record]
     logging.getLogger("py.warnings").propagate = False
     warnings.simplefilter("default")
-    warnings.filterwarnings("ignore", "Set OLD_ERROR_HANDLING", DeprecationWarning)  # spglib's, at every call
+    warnings.filterwarnings("ignore", "Set OLD_ERROR_HANDLING", DeprecationWarning)  # issued by spglib at every call
     watch()
     try:
         with job_state(snakemake) as end:
@@ -68,7 +71,12 @@ def job(snakemake: Any) -> Iterator[None]:
 
 
 def failure_in_words(error: BaseException, log_file: str) -> str:
-    """Return one sentence about what ended a job: what is wrong and, where that can be said, what to do."""
+    """Return one sentence about the error that ended a job, with the remedy if it is known.
+
+    Args:
+        error: Exception raised by the body of the script.
+        log_file: Log file of the job, which contains the traceback.
+    """
     if isinstance(error, InputError | Interrupted):
         return str(error)
     if text := system_error(error):
@@ -79,10 +87,10 @@ def failure_in_words(error: BaseException, log_file: str) -> str:
 
 
 def _terminal() -> logging.StreamHandler:
-    """Return the handler of what the user sees at once.
+    """Return the log handler for the terminal.
 
-    Where the driver draws progress (:mod:`ccdcgan_workflow.display`) lines go to it, without those that it draws;
-    a job on another machine does not find its file.
+    If the main process draws a progress display (:mod:`ccdcgan_workflow.display`), lines are written to its file,
+    without the progress lines that it draws itself. On another machine this file does not exist.
     """
     file = os.environ.get("CCDCGAN_TERMINAL", "")
     if not os.path.exists(file):
@@ -93,9 +101,9 @@ def _terminal() -> logging.StreamHandler:
 
 
 def _limit_threads(threads: int) -> None:
-    """Hold numerical libraries imported from here on to the job's threads."""
+    """Limit numerical libraries that are imported afterwards to the number of threads of the job."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[name] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a potential may share the GPU
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the GPU may be shared with a potential

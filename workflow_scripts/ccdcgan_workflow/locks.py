@@ -1,4 +1,4 @@
-"""One Snakemake at a time on one run, with a lock that a killed process cannot leave behind."""
+"""Lock that allows one Snakemake process per run; the kernel releases it when the process ends."""
 
 import fcntl
 import os
@@ -11,15 +11,20 @@ _held: list[IO[str]] = []
 
 
 def lock_run(folder: str | Path) -> None:
-    """Hold ``folder``'s lock until this process ends, however it ends.
+    """Lock ``folder`` until this process ends, normally or not.
 
-    Snakemake's own lock outlives a kill and then asks to be removed by hand, so the profile switches it off
-    and this one, which the kernel drops with the process, stands in. Raises InputError if another process
-    holds it.
+    Snakemake's own lock remains after a kill and must then be removed manually. The profile therefore switches it off
+    and this lock replaces it.
+
+    Args:
+        folder: Folder of the run, ``results/{run}``.
+
+    Raises:
+        InputError: Another process holds the lock.
     """
     path = Path(folder) / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held open for the life of the process
+    handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

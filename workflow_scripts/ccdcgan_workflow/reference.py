@@ -1,6 +1,6 @@
-"""The reference of all configuration keys, written from the schema and the defaults: docs/configuration.md.
+"""Reference of all configuration keys, docs/configuration.md, generated from the schema and the default values.
 
-``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.reference`` writes it anew; ``make docs`` does so first.
+``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.reference`` writes the page, as does ``make docs``.
 """
 
 import json
@@ -15,18 +15,20 @@ PAGE = ROOT / "docs/configuration.md"
 
 INTRODUCTION = """# Configuration
 
-Every key of `config.yaml`. A preset (`--configfile FILE`) or `--config KEY=VALUE` overrides it; nested keys are written
-as YAML: `--config gan="{steps: 1000}"`. A wrong key, type or value ends the run before it starts, with one sentence.
-What depends on a changed key is made again, nothing else.
+All keys of `config.yaml`. A preset (`--configfile FILE`) or `--config KEY=VALUE` overrides them; nested keys are
+written as YAML: `--config gan="{steps: 1000}"`. A wrong key, type or value is reported in one sentence before the
+run starts. After the change of a key, only results that depend on it are computed again.
 
-This page is written from `schemas/config.schema.yaml` and `config.yaml` by `make docs`.
+This page is generated from `schemas/config.schema.yaml` and `config.yaml` by `make docs`.
 """
 
 
 def configuration_page(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Return the page in Markdown: one table for each section that holds keys.
+    """Return the page in Markdown, with one table for each section.
 
-    schema: the configuration's JSON schema; defaults: config.yaml as read.
+    Args:
+        schema: JSON schema of the configuration.
+        defaults: Contents of config.yaml.
     """
     return "\n".join([INTRODUCTION, *_sections(schema, defaults, "")]) + "\n"
 
@@ -50,7 +52,7 @@ def _sections(schema: Mapping[str, Any], defaults: Any, path: str) -> Iterator[s
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
-    """Return what a key may hold, in a few words."""
+    """Return the allowed types and values of a key as text."""
     if "enum" in schema:
         return ", ".join(map(_code, schema["enum"]))
     kinds = schema.get("type", "any")
@@ -82,7 +84,7 @@ def _sentence(text: str) -> str:
 
 
 def current_page() -> str:
-    """Return the page for the schema and the defaults of this checkout."""
+    """Return the page for the schema and the default values of this checkout."""
     schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
     return configuration_page(schema, yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
 

@@ -1,6 +1,6 @@
-"""The reference of the tables of a run, written from the one place that names their columns: docs/tables.md.
+"""Reference of the tables of a run, docs/tables.md, generated from the definitions of their columns.
 
-``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.tables`` writes it anew; ``make docs`` does so first.
+``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.tables`` writes the page, as does ``make docs``.
 """
 
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from ccdcgan.columns import COLUMNS, REASONS
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs/tables.md"
 
 TABLES: Mapping[str, str] = {
-    "database/references.csv": "lowest crystal of each element, the zero of formation energies",
-    "database/database.csv": "every substituted crystal, relaxed or lost",
-    "representation/reconstruction.csv": "every crystal on the way to a crystal graph and back",
-    "representation/latents.csv": "range of the latents of the lattice and of each element's atoms",
-    "representation/latent_tests.csv": "what decodes from latents with noise, and between two crystals",
-    "models/constraint.csv": "what the constraint predicts, for training and held-out crystals",
-    "candidates/candidates.csv": "candidates sent to relaxation, a row for each scheme that has them",
-    "candidates/losses.csv": "samples and candidates lost, by scheme and reason",
-    "summary.csv": "the paper's table, one row for each scheme and quantity",
-    "scatter.csv": "how far the same scatters over runs with other seeds, where `other_seeds` names some",
-    "exports/candidates.csv": "candidates sent to relaxation, one row for each crystal",
+    "database/references.csv": "crystal of lowest energy of each element, the reference of formation energies",
+    "database/database.csv": "all substituted crystals, relaxed or failed",
+    "representation/reconstruction.csv": "reconstruction of every crystal from its crystal graph",
+    "representation/latents.csv": "value ranges of the latents of the lattice and of the atoms of each element",
+    "representation/latent_tests.csv": "crystals decoded from latents with noise and from interpolated latents",
+    "models/constraint.csv": "predictions of the constraint for training and held-out crystals",
+    "candidates/candidates.csv": "candidates selected for relaxation, one row for each scheme and candidate",
+    "candidates/losses.csv": "number of rejected or failed samples and candidates, by scheme and reason",
+    "summary.csv": "the table of Long et al., one row for each scheme and quantity",
+    "scatter.csv": "variation of the same quantities over runs with other seeds, if `other_seeds` names any",
+    "exports/candidates.csv": "candidates selected for relaxation, one row for each crystal",
 }
-"""Table, under ``results/{run}/`` -> what it holds."""
+"""Table, under ``results/{run}/`` -> its content."""
 
 
 def tables_page() -> str:
-    """Return the page in Markdown: tables, columns, reasons."""
+    """Return the page in Markdown, with tables, columns and reasons."""
     tables = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in TABLES.items())
     columns = "\n".join(
         f"| `{column.name}` | {column.unit} | {column.meaning} |" for _, column in sorted(COLUMNS.items())
@@ -35,11 +35,11 @@ def tables_page() -> str:
     reasons = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in sorted(REASONS.items()))
     return f"""# Tables
 
-CSV files with a header, under `results/{{run}}/`. An empty field is a missing number or an empty text; failed crystals
-keep their row, with `status` and `reason`. A column means the same in every table. This page is written from
-`ccdcgan/columns.py` by `make docs`.
+CSV files with a header, under `results/{{run}}/`. An empty field is a missing number or an empty text. Failed crystals
+have a row as well, with `status` and `reason`. A column has the same meaning in every table. This page is generated
+from `ccdcgan/columns.py` by `make docs`.
 
-| table | holds |
+| table | content |
 |---|---|
 {tables}
 
@@ -51,7 +51,7 @@ keep their row, with `status` and `reason`. A column means the same in every tab
 
 ## Reasons
 
-| reason | in words |
+| reason | meaning |
 |---|---|
 {reasons}
 """
