@@ -40,8 +40,8 @@ slurm-profile:
 
 # Build the documentation site, site/index.html, without network access.
 docs: environment
-	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.reference
-	PYTHONPATH=workflow_scripts $(BIN)/python -m ccdcgan_workflow.tables
+	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/configuration_page.py
+	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/tables_page.py
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html. To use its search, start a server: $(BIN)/python -m http.server --directory site"
 

@@ -1,14 +1,14 @@
-# Inverse design of crystals: configuration, rules, target rules. See README.md.
+# Inverse design of crystals: rules, targets, and what happens at the start and the end of a run. See README.md.
 
 from pathlib import Path
 
-CHECKOUT = Path(str(workflow.current_basedir))  # this workflow's own, also where it is a module of another
+CHECKOUT = Path(str(workflow.current_basedir))  # of this workflow, also if it is a module of another one
 
 
 configfile: f"{CHECKOUT}/config.yaml"
 
 
-# with --sdm apptainer only: the jobs' container, made from apptainer.def, in the folder of the run
+# with --sdm apptainer: the container of the jobs, built from apptainer.def, in the folder of the run
 container: "ccdcgan.sif"
 
 
@@ -28,7 +28,7 @@ include: "rules/verification.smk"
 include: "rules/phonons.smk"
 include: "rules/exports.smk"
 include: "rules/report.smk"
-include: "rules/costs.smk"
+include: "rules/monitoring.smk"
 
 
 localrules:
@@ -42,7 +42,6 @@ localrules:
     phonons,
     exports,
     report,
-    status,
 
 
 rule all:
@@ -100,24 +99,6 @@ rule exports:
 rule report:
     input:
         rules.write_report.output,
-
-
-rule status:
-    log:
-        ".snakemake/log/status.log",
-    conda:
-        "envs/structures.yaml"
-    params:
-        run=RUN,
-        results=RESULTS,
-        logs=LOGS,
-        extra=extra_targets(),
-        snakemake=[sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile],
-        rules={rule.name: (Path(rule.snakefile).stem, len(rule.output)) for rule in workflow.rules if rule.output},
-    message:
-        "Looking where the run stands"
-    script:
-        "workflow_scripts/show_status.py"
 
 
 warn_of_potcar_library()

@@ -1,4 +1,34 @@
-# Prototypes, substitution, and the database gathered from its relaxed batches.
+# Prototypes, substitution, and the database collected from its relaxed batches.
+
+PARALLEL = 8  # maximum number of processes of a job that can divide its work
+
+
+def fetched_sources(wildcards):
+    """The fetched files of the configured sources, and their provenance."""
+    return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
+
+
+def own_files():
+    """The user's own crystals, so that a change of one is noticed."""
+    section = config["prototypes"]
+    if "files" not in section["sources"]:
+        return []
+    from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
+
+    return files_in(section["files"]["folder"])
+
+
+def earlier_candidates():
+    """The generated candidates of the earlier runs, which join the database of this run; refuse runs without any."""
+    paths = []
+    for run in EARLIER:
+        if run == RUN or not Path(f"results/{run}/candidates/candidates.csv").is_file():
+            raise WorkflowError(
+                f"config key earlier_runs names {run!r}, but there are no evaluated candidates in results/{run}; finish "
+                "that run first, and give this one another name with the key run."
+            )
+        paths += sorted(map(str, Path(f"results/{run}/candidates").glob("*/selected.extxyz")))
+    return paths
 
 
 rule build_prototypes:
@@ -20,7 +50,7 @@ rule build_prototypes:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=prototype_settings(),
+        settings=settings.prototype_settings(config),
         n_elements=len(ELEMENTS),
         code=code_fingerprint("build_prototypes"),
     message:
@@ -56,7 +86,7 @@ rule substitute_elements:
         earlier_runs=EARLIER,
         code=code_fingerprint("substitute_elements"),
     message:
-        "Putting {params.elements} on the prototypes"
+        "Substituting {params.elements} into the prototypes"
     script:
         "../workflow_scripts/substitute_elements.py"
 
@@ -81,10 +111,10 @@ use rule substitute_elements as substitute_reference with:
         max_length=config["prototypes"]["max_length"],
         matcher=config["matcher"],
         rules=config["substitution"],
-        earlier_runs=[],  # their candidates are compounds
+        earlier_runs=[],  # candidates are compounds
         code=code_fingerprint("substitute_elements"),
     message:
-        "Putting {wildcards.element} on the unary prototypes"
+        "Substituting {wildcards.element} into the unary prototypes"
 
 
 rule collect_references:
@@ -107,15 +137,15 @@ rule collect_references:
         elements=ELEMENTS,
         code=code_fingerprint("collect_references"),
     message:
-        "Choosing the lowest crystal of each element"
+        "Selecting the most stable crystal of each element"
     script:
         "../workflow_scripts/collect_references.py"
 
 
 rule collect_database:
     input:
-        **own_points(),
-        # names, not rules.…: with those, Snakemake takes a time that grows with the square of the number of batches
+        **correction_input(),
+        # file names: with rules.… the time that Snakemake takes grows with the square of the number of batches
         batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
         references=f"{RESULTS}/database/references.csv",
     output:
@@ -132,12 +162,12 @@ rule collect_database:
         mem_mb=memory(1000),
         runtime=minutes(30),
     params:
-        engine=energy_model(),
+        engine=settings.energy_model(config),
         correction=config["relaxation"]["correction"],
-        measured=measured_fingerprint(),
+        measured=dft_points_fingerprint(),
         elements=ELEMENTS,
         code=code_fingerprint("collect_database"),
     message:
-        "Gathering the database: formation energies and hull distances"
+        "Collecting the database: formation energies and hull distances"
     script:
         "../workflow_scripts/collect_database.py"

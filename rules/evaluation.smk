@@ -1,10 +1,22 @@
-# Relaxed candidates on the hull of the database, which are distinct, and the paper's table.
+# Hull distances and novelty of the relaxed candidates, and the table of the paper.
+
+
+def other_summaries(wildcards):
+    """The summaries of the runs with other seeds; refuse runs without one."""
+    tables = [f"results/{run}/summary.csv" for run in OTHER_SEEDS]
+    for run, table in zip(OTHER_SEEDS, tables):
+        if run == RUN or not Path(table).is_file():
+            raise WorkflowError(
+                f"config key other_seeds names {run!r}, but there is no other run with {table}; finish it first: "
+                f"snakemake --config seed=2 run={run}"
+            )
+    return tables
 
 
 rule place_candidates:
     input:
-        **own_points(),
-        # names, not rules.…: as in collect_database
+        **correction_input(),
+        # file names: as in collect_database
         batches=expand(
             f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
             batch=numbered(config["evaluation"]["batches"]),
@@ -28,15 +40,15 @@ rule place_candidates:
         mem_mb=memory(2000),
         runtime=minutes(120),
     params:
-        engine=energy_model(),
+        engine=settings.energy_model(config),
         correction=config["relaxation"]["correction"],
-        measured=measured_fingerprint(),
+        measured=dft_points_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],
         holdout=HOLDOUT,
         code=code_fingerprint("place_candidates"),
     message:
-        "Placing the candidates of {wildcards.scheme} on the hull"
+        "Evaluating the candidates of {wildcards.scheme}: hull distance, novelty"
     script:
         "../workflow_scripts/place_candidates.py"
 
@@ -65,12 +77,12 @@ rule summarise_candidates:
         runtime=minutes(30),
     params:
         schemes=SCHEMES,
-        thresholds=hull_thresholds(),
+        thresholds=settings.hull_thresholds(config),
         screen=config["generation"]["screen"],
         compositions=COMPOSITIONS,
         code=code_fingerprint("summarise_candidates"),
     message:
-        "Counting: the paper's table for all schemes"
+        "Summarising all schemes: the table of the paper"
     script:
         "../workflow_scripts/summarise_candidates.py"
 
@@ -95,6 +107,6 @@ rule collect_scatter:
         runs=[RUN, *OTHER_SEEDS],
         code=code_fingerprint("collect_scatter"),
     message:
-        "Gathering how far results scatter from seed to seed"
+        "Collecting the statistics over seeds"
     script:
         "../workflow_scripts/collect_scatter.py"

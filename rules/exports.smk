@@ -1,4 +1,4 @@
-# All candidates that were sent to relaxation, for other programs.
+# The candidates selected for relaxation, in the formats of other programs.
 
 
 rule export_candidates:

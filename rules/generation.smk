@@ -1,6 +1,17 @@
-# Mass generation in seeded shards, the constraint's prediction, and which candidates are relaxed.
+# Generation of samples in seeded shards, predicted energies, and the selection of the candidates to relax.
 
-CANDIDATE = {key: config["generation"][key] for key in ("min_distance", "max_atoms", "expansion", "faint")}
+CANDIDATE = settings.candidate_rules(config, "min_distance", "max_atoms", "expansion", "faint")
+RANKED = settings.ranks_candidates(config)
+
+
+def skips_repeats(wildcards):
+    """Whether candidates that repeat a relaxed crystal of the database, or one another, are not relaxed."""
+    return config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
+
+
+def database_to_compare(wildcards):
+    """The relaxed crystals that candidates must not repeat, and whose hull ranks them."""
+    return rules.collect_database.output.crystals if RANKED or skips_repeats(wildcards) else []
 
 
 rule generate_candidates:
@@ -27,7 +38,7 @@ rule generate_candidates:
         runtime=minutes(240),
         gpu=0,
     params:
-        samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
+        samples=lambda wildcards: settings.shard_sizes(config)[int(wildcards.shard)],
         candidate=CANDIDATE,
         seed=config["seed"],
         code=code_fingerprint("generate_candidates"),
@@ -59,13 +70,13 @@ rule draw_controls:
         runtime=minutes(240),
         gpu=0,
     params:
-        samples=lambda wildcards: shard_sizes()[int(wildcards.shard)],
+        samples=lambda wildcards: settings.shard_sizes(config)[int(wildcards.shard)],
         candidate=CANDIDATE,
         holdout=HOLDOUT,
         seed=config["seed"],
         code=code_fingerprint("draw_controls"),
     message:
-        "Drawing the control {wildcards.scheme}, shard {wildcards.shard}: {params.samples} samples"
+        "Making the control {wildcards.scheme}, shard {wildcards.shard}: {params.samples} samples"
     script:
         "../workflow_scripts/draw_controls.py"
 
@@ -77,12 +88,12 @@ rule predict_candidates:
         database=rules.collect_database.output.crystals,
         graphs=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.npz",
-            shard=numbered(len(shard_sizes())),
+            shard=SHARDS,
             allow_missing=True,
         ),
         crystals=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
-            shard=numbered(len(shard_sizes())),
+            shard=SHARDS,
             allow_missing=True,
         ),
     output:
@@ -113,16 +124,16 @@ rule select_candidates:
     input:
         crystals=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
-            shard=numbered(len(shard_sizes())),
+            shard=SHARDS,
             allow_missing=True,
         ),
         samples=expand(
             f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
-            shard=numbered(len(shard_sizes())),
+            shard=SHARDS,
             allow_missing=True,
         ),
         database=database_to_compare,
-        predicted=rules.predict_candidates.output[0] if CHOOSING else [],
+        predicted=rules.predict_candidates.output[0] if RANKED else [],
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         counts=f"{RESULTS}/candidates/{{scheme}}/losses.csv",
@@ -137,14 +148,14 @@ rule select_candidates:
         mem_mb=memory(2000),
         runtime=minutes(30),
     params:
-        elements=ELEMENTS if CHOOSING else [],
-        ranking=RANKINGS.get(config["evaluation"]["choose"], ""),
+        elements=ELEMENTS if RANKED else [],
+        ranking=settings.RANKINGS.get(config["evaluation"]["choose"], ""),
         limit=config["evaluation"]["relax_at_most"],
         matcher=config["matcher"],
         compositions=COMPOSITIONS,
         skip_repeats=skips_repeats,
         code=code_fingerprint("select_candidates"),
     message:
-        "Choosing the candidates of {wildcards.scheme} to relax"
+        "Selecting the candidates of {wildcards.scheme} to relax"
     script:
         "../workflow_scripts/select_candidates.py"

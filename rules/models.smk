@@ -1,9 +1,27 @@
-# The constraint network and the generator of each scheme.
+# The constraint and the generator of each scheme.
+
+
+def own_values(wildcards):
+    """The user's own file of a property's values, if there is one."""
+    file = next(target.get("file") for target in config["properties"] if target["name"] == wildcards.property)
+    return {"file": file} if file else {}
+
+
+def descriptor_network_inputs(wildcards):
+    """The crystals and autoencoders that the descriptor network is trained with, if it is the constraint."""
+    if config["constraint"]["network"] != "descriptors":
+        return {}
+    return {"crystals": f"{RESULTS}/database/database.extxyz", **AUTOENCODERS}
+
+
+def generator_constraint(wildcards):
+    """The constraint, or the objective of several properties, for constrained schemes."""
+    return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
 rule train_constraint:
     input:
-        unpack(read_by_constraint),
+        unpack(descriptor_network_inputs),
         graphs=rules.encode_crystals.output[0],
         table=rules.collect_database.output.table,
     output:
@@ -22,14 +40,14 @@ rule train_constraint:
         runtime=minutes(720),
         gpu=0,
     params:
-        settings=constraint_settings(),
+        settings=settings.constraint_settings(config),
         held_out_by="random",
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/constraint.npz",
         code=code_fingerprint("train_constraint"),
     message:
-        "Training the constraint: crystal graph to formation energy"
+        "Training the constraint for the formation energy"
     script:
         "../workflow_scripts/train_constraint.py"
 
@@ -44,20 +62,20 @@ use rule train_constraint as train_constraint_by_prototype with:
     benchmark:
         f"{BENCHMARKS}/train_constraint_by_prototype.tsv"
     params:
-        settings=constraint_settings(),
+        settings=settings.constraint_settings(config),
         held_out_by="prototype",
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/constraint_by_prototype.npz",
         code=code_fingerprint("train_constraint"),
     message:
-        "Training the constraint without whole prototypes, to see what it is worth"
+        "Training the constraint with prototypes held out, to measure its accuracy"
 
 
 rule train_property:
     input:
         unpack(own_values),
-        unpack(read_by_constraint),
+        unpack(descriptor_network_inputs),
         graphs=rules.encode_crystals.output[0],
         table=rules.collect_database.output.table,
     output:
@@ -76,13 +94,13 @@ rule train_property:
         runtime=minutes(720),
         gpu=0,
     params:
-        settings=constraint_settings(),
+        settings=settings.constraint_settings(config),
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/property_{{property}}.npz",
         code=code_fingerprint("train_property"),
     message:
-        "Training the constraint: crystal graph to {wildcards.property}"
+        "Training the constraint for {wildcards.property}"
     script:
         "../workflow_scripts/train_property.py"
 
@@ -108,7 +126,7 @@ rule build_objective:
         properties=config["properties"],
         code=code_fingerprint("build_objective"),
     message:
-        "Joining the constraints of {params.properties} into one objective"
+        "Combining the constraints of all properties into one objective"
     script:
         "../workflow_scripts/build_objective.py"
 
@@ -135,7 +153,7 @@ rule compare_constraint:
         seed=config["seed"],
         code=code_fingerprint("compare_constraint"),
     message:
-        "Comparing the constraint with guesses that see no atoms"
+        "Comparing the constraint with baselines that do not use the structure"
     script:
         "../workflow_scripts/compare_constraint.py"
 
@@ -164,8 +182,8 @@ rule train_generator:
         runtime=minutes(2880),
         gpu=0,
     params:
-        settings=generator_settings,
-        candidate={key: config["generation"][key] for key in ("min_distance", "max_atoms", "faint")},
+        settings=lambda wildcards: settings.generator_settings(config, wildcards.scheme),
+        candidate=settings.candidate_rules(config, "min_distance", "max_atoms", "faint"),
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/{{scheme}}.npz",
@@ -196,7 +214,7 @@ rule optimise_generator:
         runtime=minutes(20),
         gpu=0,
     params:
-        settings={key: config["flow"][key] for key in ("optimisation_steps", "optimisation_length", "trust")},
+        settings=settings.optimisation_settings(config),
         code=code_fingerprint("optimise_generator"),
     message:
         "Optimising the noise of the flow with the constraint"

@@ -1,4 +1,4 @@
-# Phonons of the best candidates, with the potential: are they minima?
+# Phonons of the best candidates: are they minima of the energy?
 
 PHONON_RANKS = numbered(config["phonons"]["top"])
 
@@ -24,9 +24,9 @@ rule compute_phonons:
         schemes=SCHEMES,
         rank=lambda wildcards: int(wildcards.rank),
         settings={key: value for key, value in config["phonons"].items() if key != "top"},
-        engine=phonon_engine(),
+        engine=settings.phonon_engine_settings(config),
         matcher=config["matcher"],
-        code=code_fingerprint("compute_phonons", phonon_engine()["engine"]),
+        code=code_fingerprint("compute_phonons", settings.phonon_engine_settings(config)["engine"]),
     message:
         "Computing the phonons of the candidate of rank {params.rank}"
     script:
@@ -54,6 +54,6 @@ rule collect_phonons:
     params:
         code=code_fingerprint("collect_phonons"),
     message:
-        "Gathering the phonons"
+        "Collecting the phonons"
     script:
         "../workflow_scripts/collect_phonons.py"

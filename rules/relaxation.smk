@@ -1,4 +1,4 @@
-# Relaxation of slices of a structure set: the database, the elements, the candidates; one engine for all.
+# Relaxation of batches of the database, the elements and the candidates, with one engine for all.
 
 
 rule relax_database:
@@ -17,7 +17,7 @@ rule relax_database:
         mem_mb=memory(1500),
         runtime=minutes(720),
     params:
-        settings=relaxation_settings(),
+        settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=config["relaxation"]["batches"],
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
@@ -38,7 +38,7 @@ use rule relax_database as relax_reference with:
     benchmark:
         f"{BENCHMARKS}/relax_reference/{{element}}.tsv"
     params:
-        settings=relaxation_settings(),
+        settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=1,
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
@@ -57,7 +57,7 @@ use rule relax_database as relax_candidates with:
     benchmark:
         f"{BENCHMARKS}/relax_candidates/{{scheme}}/{{batch}}.tsv"
     params:
-        settings=relaxation_settings(),
+        settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=config["evaluation"]["batches"],
         journal=f"{RESULTS}/candidates/journal",
         known_journals=EARLIER_JOURNALS,
@@ -82,9 +82,9 @@ rule write_vasp_inputs:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        settings=relaxation_settings(config["relaxation"] | {"engine": "vasp"}),
+        settings=settings.relaxation_settings(config["relaxation"] | {"engine": "vasp"}),
         code=code_fingerprint("write_vasp_inputs", "vasp"),
     message:
-        "Writing VASP's inputs of the substituted crystals, to be looked at"
+        "Writing VASP's inputs of the substituted crystals, for inspection"
     script:
         "../workflow_scripts/write_vasp_inputs.py"

@@ -36,7 +36,7 @@ rule collect_losses:
         schemes=SCHEMES,
         code=code_fingerprint("collect_losses"),
     message:
-        "Gathering why samples and candidates were lost"
+        "Counting the rejected samples and candidates by reason"
     script:
         "../workflow_scripts/collect_losses.py"
 
@@ -44,9 +44,7 @@ rule collect_losses:
 rule draw_figures:
     input:
         **{
-            f"generated_{scheme}": expand(
-                f"{RESULTS}/candidates/{scheme}/generated/{{shard}}.npz", shard=numbered(len(shard_sizes()))
-            )
+            f"generated_{scheme}": expand(f"{RESULTS}/candidates/{scheme}/generated/{{shard}}.npz", shard=SHARDS)
             for scheme in SCHEMES
         },
         **{f"history_{scheme}": f"{RESULTS}/models/{scheme}/history.csv" for scheme in TRAINED},
@@ -79,7 +77,7 @@ rule draw_figures:
         elements=ELEMENTS,
         schemes=SCHEMES,
         trained=TRAINED,
-        thresholds=hull_thresholds(),
+        thresholds=settings.hull_thresholds(config),
         constraint_term=config["gan"]["constraint_term"],
         code=code_fingerprint("draw_figures"),
     message:
@@ -102,15 +100,12 @@ rule write_report:
         database_counts=rules.summarise_candidates.output.database,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
         selected=expand(f"{RESULTS}/candidates/{{scheme}}/selected.extxyz", scheme=SCHEMES),
-        generated=[
-            f"{RESULTS}/candidates/{scheme}/generated/{shard}.npz"
-            for scheme in SCHEMES
-            for shard in numbered(len(shard_sizes()))
-        ],
+        generated=[f"{RESULTS}/candidates/{scheme}/generated/{shard}.npz" for scheme in SCHEMES for shard in SHARDS],
         crystals=rules.collect_database.output.crystals,
         graphs=rules.encode_crystals.output[0],
         phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
-        verified=verified_if_there,
+        verified=if_made(rules.compare_engines.output.table),
+        constraint_metrics=if_made(rules.compare_constraint.output[0]),
         scatter=rules.collect_scatter.output[0] if OTHER_SEEDS else [],
         figures=[
             *expand(f"{RESULTS}/report/figures/{{figure}}.png", figure=FIGURES),
@@ -135,11 +130,11 @@ rule write_report:
         settings=config,
         run=RUN,
         elements=ELEMENTS,
-        schemes=[scheme for scheme in SCHEMES for _ in shard_sizes()],
+        schemes=[scheme for scheme in SCHEMES for _ in SHARDS],
         logs=LOGS,
-        engine=engine_in_words(),
-        choice=choice_in_words(),
-        thresholds=hull_thresholds(),
+        engine=settings.describe_engine(config),
+        choice=settings.describe_choice(config),
+        thresholds=settings.hull_thresholds(config),
         tables=[
             "database",
             "references",

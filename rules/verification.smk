@@ -1,4 +1,11 @@
-# The best candidates, their competing phases and the elements again, with a second engine: the target `verified`.
+# The best candidates, their competing phases and the elements, computed again with a second engine: `verified`.
+
+
+def verified_files(wildcards):
+    """The table of both engines, if a second engine is configured."""
+    if config["verify"]["engine"] is None:
+        raise WorkflowError("config key verify.engine is null, so nothing is verified; set it to gpaw or vasp.")
+    return rules.compare_engines.output
 
 
 rule select_for_verification:
@@ -28,7 +35,7 @@ rule select_for_verification:
         matcher=config["matcher"],
         code=code_fingerprint("select_for_verification"),
     message:
-        "Choosing what {config[verify][engine]} verifies"
+        "Selecting the crystals to verify with {config[verify][engine]}"
     script:
         "../workflow_scripts/select_for_verification.py"
 
@@ -43,7 +50,7 @@ use rule relax_database as relax_verified with:
     benchmark:
         f"{BENCHMARKS}/relax_verified/{{batch}}.tsv"
     params:
-        settings=verification_settings(),
+        settings=settings.verification_settings(config),
         n_batches=config["verify"]["batches"],
         journal=f"{RESULTS}/verification/journal",
         code=code_fingerprint("relax_batch", config["verify"]["engine"]),
@@ -74,6 +81,6 @@ rule compare_engines:
         matcher=config["matcher"],
         code=code_fingerprint("compare_engines"),
     message:
-        "Comparing both engines"
+        "Comparing the results of both engines"
     script:
         "../workflow_scripts/compare_engines.py"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ccdcgan_workflow.reference import PAGE, configuration_page, current_page
+from configuration_page import PAGE, configuration_page, current_page
 from tests.conftest import ROOT, Workflow
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

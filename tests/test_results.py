@@ -4,7 +4,7 @@ import pytest
 
 from ccdcgan.report.tables import Table
 from ccdcgan.utils.files import read_csv
-from ccdcgan_workflow.results import PAGES, markdown, numbers_of, put_between_marks
+from result_numbers import PAGES, markdown, numbers_of, put_between_marks
 from tests.conftest import Workflow
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ccdcgan import columns
 from ccdcgan.utils.files import read_csv
-from ccdcgan_workflow.tables import PAGE, TABLES, tables_page
+from tables_page import PAGE, TABLES, tables_page
 from tests.conftest import Workflow
 
 

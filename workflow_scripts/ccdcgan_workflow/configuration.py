@@ -125,6 +125,24 @@ def in_one_order(value: Any) -> Any:
     return value
 
 
+def load_configuration(config: dict[str, Any], checkout: str | Path) -> dict[str, Any]:
+    """Return the checked configuration of a run, in one order.
+
+    Snakemake compares parameters as text, so the order of the keys in the files must not matter.
+
+    Args:
+        config: The configuration as Snakemake merged it.
+        checkout: Folder of the workflow, with ``schemas/``.
+
+    Raises:
+        InputError: A key or value is not allowed; one sentence about the first one.
+    """
+    schema_file = Path(checkout) / "schemas/config.schema.yaml"
+    config = as_typed(config, read_schema(schema_file))
+    check_configuration(config, schema_file)
+    return in_one_order(config)
+
+
 def _check_removed(config: dict[str, Any]) -> None:
     """Raise InputError if the configuration has a key or value of an earlier version."""
     for key, replacement in REMOVED_KEYS.items():

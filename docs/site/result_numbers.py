@@ -1,6 +1,6 @@
 """The numbers in README.md, docs/results.md and docs/model-card.md, written from a finished run, never by hand.
 
-``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.results results/Bi-Se`` prints them; with ``--write`` it puts
+``PYTHONPATH=workflow_scripts python docs/site/result_numbers.py results/Bi-Se`` prints them; with ``--write`` it puts
 them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's picture of the hull beside
 them.
 """

@@ -1,6 +1,6 @@
 """Reference of all configuration keys, docs/configuration.md, generated from the schema and the default values.
 
-``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.reference`` writes the page, as does ``make docs``.
+``PYTHONPATH=workflow_scripts python docs/site/configuration_page.py`` writes the page, as does ``make docs``.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Reference of the tables of a run, docs/tables.md, generated from the definitions of their columns.
 
-``PYTHONPATH=workflow_scripts python -m ccdcgan_workflow.tables`` writes the page, as does ``make docs``.
+``PYTHONPATH=workflow_scripts python docs/site/tables_page.py`` writes the page, as does ``make docs``.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,74 @@
+# Progress and costs of a run, measured and estimated; these targets can be used at any time, also while it runs.
+
+
+def optional_targets():
+    """Targets that the default one does not need -> their first rule; the status shows those that were started."""
+    targets = {"vasp_inputs": "write_vasp_inputs", "phonons": "compute_phonons"}
+    return targets | ({"verified": "select_for_verification"} if config["verify"]["engine"] else {})
+
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
+RULES = {rule.name: (Path(rule.snakefile).stem, len(rule.output)) for rule in workflow.rules if rule.output}
+
+
+localrules:
+    status,
+    costs,
+    estimate,
+
+
+rule status:
+    log:
+        ".snakemake/log/status.log",
+    conda:
+        "../envs/structures.yaml"
+    params:
+        run=RUN,
+        results=RESULTS,
+        logs=LOGS,
+        extra=optional_targets(),
+        snakemake=SNAKEMAKE,
+        rules=RULES,
+    message:
+        "Checking the progress of the run"
+    script:
+        "../workflow_scripts/show_status.py"
+
+
+rule costs:
+    log:
+        ".snakemake/log/costs.log",
+    conda:
+        "../envs/structures.yaml"
+    params:
+        run=RUN,
+        results=RESULTS,
+    message:
+        "Adding up the costs of the run"
+    script:
+        "../workflow_scripts/show_costs.py"
+
+
+rule estimate:
+    log:
+        ".snakemake/log/estimate.log",
+    conda:
+        "../envs/structures.yaml"
+    params:
+        run=RUN,
+        results=RESULTS,
+        snakemake=SNAKEMAKE,
+        rules=RULES,
+        units=settings.units_of_work(config),
+        crystals={
+            "relax_database": [f"{RESULTS}/database/substituted.extxyz"],
+            "relax_reference": [f"{RESULTS}/database/references/{element}.extxyz" for element in ELEMENTS],
+        },
+        hints={
+            rule: f"To know how many crystals there are (minutes): snakemake --until substitute_elements substitute_reference"
+            for rule in ("relax_database", "relax_reference")
+        },
+    message:
+        "Estimating the costs of the run"
+    script:
+        "../workflow_scripts/show_estimate.py"

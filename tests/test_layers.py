@@ -1,0 +1,146 @@
+"""Who may import whom, and what a module may be: the rules of CONTRIBUTING.md, read off the code."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPTS = ROOT / "workflow_scripts"
+LIBRARY = SCRIPTS / "ccdcgan"
+MODULES = sorted(path for package in ("ccdcgan", "ccdcgan_workflow") for path in (SCRIPTS / package).rglob("*.py"))
+
+MAY_IMPORT = {
+    "utils": set(),
+    "schemes": set(),
+    "columns": {"schemes"},
+    "crystals": {"utils"},
+    "database": {"crystals", "columns", "utils"},
+    "relaxation": {"crystals", "utils"},
+    "training": {"utils"},
+    "representation": {"training", "crystals", "columns", "utils"},
+    "models": {"representation", "training", "crystals", "schemes", "utils"},
+    "candidates": {"representation", "crystals", "columns", "utils"},
+    "evaluation": {"database", "relaxation", "crystals", "columns", "schemes", "utils"},
+    "figures": {"evaluation", "database", "representation", "crystals", "columns", "schemes", "utils"},
+    "exports": {"evaluation", "crystals", "columns", "utils"},
+    "report": {"figures", "exports", "evaluation", "database", "crystals", "columns", "schemes", "utils"},
+}
+"""Package of the library -> the other packages that it may import; scripts and ccdcgan_workflow may import all."""
+
+EXCEPTIONS = {
+    ("figures", "representation"): {"ccdcgan.representation.reconstruction_examples"},
+    ("evaluation", "relaxation"): {"ccdcgan.relaxation.engines", "ccdcgan.relaxation.ase_relaxation"},
+}
+"""Packages of which only these modules may be imported."""
+
+HEAVY = {"tensorflow", "keras", "torch", "sevenn", "sklearn"}
+LIGHT = ("utils", "columns", "schemes", "evaluation", "figures", "exports", "report")
+"""Packages that import none of HEAVY when they are loaded, directly or through others."""
+
+MOST_MODULES, MOST_LINES, MOST_PARAMETERS = 11, 350, 7
+
+
+def name_of(path: Path) -> str:
+    """Return the dotted name of a module."""
+    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def imports(path: Path, late: bool = True) -> frozenset[str]:
+    """Return the modules that a module imports. late: those that it imports inside functions, too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if not late and id(node) in inside:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name for name in submodules if file_of(name)} or {node.module}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return frozenset(names)
+
+
+def file_of(module: str) -> Path | None:
+    """Return the file of one of our modules, None if the name is of another kind."""
+    base = SCRIPTS.joinpath(*module.split("."))
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_lies_below_it(package: str):
+    wrong = []
+    for path in MODULES:
+        name = name_of(path)
+        if name.split(".")[:2] != ["ccdcgan", package]:
+            continue
+        for imported in imports(path):
+            parts = imported.split(".")
+            if parts[0] == "ccdcgan_workflow":
+                wrong.append(f"{name} imports {imported}")
+            if parts[0] != "ccdcgan" or len(parts) < 2 or parts[1] == package:
+                continue
+            only = EXCEPTIONS.get((package, parts[1]))
+            if parts[1] not in MAY_IMPORT[package] or (only is not None and imported not in only):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+def test_the_layers_have_no_cycle():
+    left, order = dict(MAY_IMPORT), []
+    while left:
+        ready = [package for package, below in left.items() if not below & set(left)]
+        assert ready, f"a cycle among {sorted(left)}"
+        order += ready
+        left = {package: below for package, below in left.items() if package not in ready}
+    assert set(order) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", LIGHT)
+def test_what_runs_without_the_learning_libraries_does_not_import_them(package: str):
+    waiting = [path for path in MODULES if name_of(path).split(".")[:2] == ["ccdcgan", package]]
+    seen, found = set(), set()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        for imported in imports(path, late=False):
+            if imported.split(".")[0] in HEAVY:
+                found.add(f"{name_of(path)} imports {imported}")
+            file = file_of(imported) if imported.split(".")[0] in ("ccdcgan", "ccdcgan_workflow") else None
+            if file is not None and file not in seen:
+                waiting.append(file)
+    assert found == set()
+
+
+def test_every_package_is_in_the_table():
+    found = {name_of(path).split(".")[1] for path in LIBRARY.rglob("*.py") if path != LIBRARY / "__init__.py"}
+    assert found == set(MAY_IMPORT)
+    assert {path.stem for path in LIBRARY.glob("*.py")} == {"__init__", "columns", "schemes"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
+def test_an_init_file_holds_a_docstring_only(path: Path):
+    (statement,) = ast.parse(path.read_text(encoding="utf-8")).body
+    assert isinstance(statement, ast.Expr) and isinstance(statement.value.value, str)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=name_of)
+def test_a_folder_is_overseen_at_a_glance(folder: Path):
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_short_and_its_functions_take_few_parameters(path: Path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            named = [argument for argument in named if argument.arg not in ("self", "cls")]
+            assert len(named) <= MOST_PARAMETERS, node.name

@@ -1,0 +1,172 @@
+"""Parts of the configuration as the rules need them: pure functions of a checked configuration.
+
+What a rule gets here decides when its results are computed again. Each function therefore returns only the keys that
+affect the results of its rule.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ccdcgan.schemes import SCHEMES, controls, trained
+from ccdcgan_workflow.configuration import elements_of
+
+Settings = Mapping[str, Any]
+
+ENGINES = ("mlip", "ase", "vasp", "gpaw")
+SOURCES_WITH_SETTINGS = ("files", "oqmd", "materials_project", "optimade")
+RANKINGS = {"similar": "expected_formation_energy", "constraint": "predicted_formation_energy"}
+"""Value of ``evaluation.choose`` that ranks candidates -> the column by which it does."""
+
+
+def numbered(count: int) -> list[str]:
+    """Return the names of ``count`` batches or shards: 000, 001, ..."""
+    return [f"{number:03d}" for number in range(count)]
+
+
+def source_query(config: Settings, source: str) -> list:
+    """Return the query to a source of prototypes: its settings, the number of elements, the maximum number of atoms."""
+    section = config["prototypes"]
+    return [section[source], len(elements_of(config["system"])), section["max_atoms"]]
+
+
+def prototype_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of the prototypes, without those of sources that are not used."""
+    section = config["prototypes"]
+    unused = set(SOURCES_WITH_SETTINGS) - set(section["sources"])
+    return {key: value for key, value in section.items() if key not in unused}
+
+
+def relaxation_settings(section: Settings) -> dict[str, Any]:
+    """Return the settings that affect the result of a relaxation.
+
+    Args:
+        section: Section ``relaxation`` of the configuration. Batch layout, correction of the energies and the settings
+            of unused engines are left out.
+    """
+    unused = {"batches", "correction", *ENGINES} - {section["engine"]}
+    return {key: value for key, value in section.items() if key not in unused}
+
+
+def verification_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of a relaxation with the second engine."""
+    changes = {key: config["verify"][key] for key in ("engine", "fmax", "max_steps", "wall_clock")}
+    return relaxation_settings(config["relaxation"] | changes)
+
+
+def phonon_engine_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of the engine that computes phonons: the engine of the run if it is cheap, else ``mlip``.
+
+    Atoms are not displaced at random, since phonons are computed for the symmetric crystal.
+    """
+    section = config["relaxation"]
+    engine = section["engine"] if section["engine"] in ("mlip", "ase") else "mlip"
+    settings = relaxation_settings(section | {"engine": engine, "displacement": 0.0})
+    if engine == "mlip":
+        settings["mlip"] = section["mlip"] | {"models": section["mlip"]["models"][-1:]}
+    return settings
+
+
+def energy_model(config: Settings) -> str:
+    """Return the name of the model or functional of the final energies, as in tables of DFT points."""
+    section = config["relaxation"]
+    names = {"mlip": section["mlip"]["models"][-1], "vasp": "vasp-PBE", "gpaw": f"gpaw-{section['gpaw']['xc']}"}
+    return names.get(section["engine"], section["ase"]["calculator"])
+
+
+def needs_potcars(config: Settings) -> bool:
+    """Tell whether any stage of the run needs POTCARs."""
+    engines = (config["relaxation"]["engine"], config["verify"]["engine"])
+    return "vasp" in engines and not config["relaxation"]["vasp"]["potcar_spec"]
+
+
+def constraint_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of the network that is used as the constraint, without those of the other network."""
+    section = dict(config["constraint"])
+    network, descriptors = section["network"], section.pop("descriptors")
+    if network == "descriptors":
+        return {"network": network, "held_out": section["held_out"], **descriptors}
+    return section
+
+
+def generator_settings(config: Settings, scheme: str) -> dict[str, Any]:
+    """Return the settings of a scheme's family; constraint_* keys are dropped for unconstrained schemes."""
+    settings = {**config[SCHEMES[scheme].family], **config["generators"]}
+    if not SCHEMES[scheme].constrained:
+        settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
+    return settings
+
+
+def optimisation_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of the optimisation of the flow's noise."""
+    return {key: config["flow"][key] for key in ("optimisation_steps", "optimisation_length", "trust")}
+
+
+def candidate_rules(config: Settings, *names: str) -> dict[str, Any]:
+    """Return the rules of a candidate with these names, see ``ccdcgan.representation.crystal_graph.CandidateRules``."""
+    return {name: config["generation"][name] for name in names}
+
+
+def shard_sizes(config: Settings) -> list[int]:
+    """Return the number of samples in each shard of a scheme; all are full but the last."""
+    samples, size = config["generation"]["samples"], config["generation"]["shard_size"]
+    full, rest = divmod(samples, size)
+    return [size] * full + ([rest] if rest else [])
+
+
+def ranks_candidates(config: Settings) -> bool:
+    """Tell whether candidates are ranked by predicted energies before they are selected for relaxation."""
+    return config["evaluation"]["choose"] in RANKINGS
+
+
+def hull_thresholds(config: Settings) -> dict[str, float]:
+    """Return the hull distances (eV/atom) below which a crystal counts as stable, and as meta-stable."""
+    return {key: config["evaluation"][key] for key in ("stable", "meta_stable")}
+
+
+def units_of_work(config: Settings) -> list[tuple[str, str, int]]:
+    """Return (rule, kind, number of units) for the work whose amount follows from the configuration."""
+    schemes = config["schemes"]
+    networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]
+    generators = [("train_generator", name, config[SCHEMES[name].family]["steps"]) for name in trained(schemes)]
+    each = min(config["generation"]["samples"], config["evaluation"]["relax_at_most"] or math.inf)
+    makers = {name: "draw_controls" if name in controls(schemes) else "generate_candidates" for name in schemes}
+    samples = [(maker, name, config["generation"]["samples"]) for name, maker in makers.items()]
+    relaxed = [("relax_candidates", name, each) for name in schemes]
+    # the descriptor network is left out: making its synthetic crystals takes longer than its steps
+    image = config["constraint"]["network"] == "image"
+    constraint = [("train_constraint", "", constraint_settings(config)["steps"])] if image else []
+    return [*networks, *constraint, *generators, *samples, *relaxed]
+
+
+def describe_engine(config: Settings) -> str:
+    """Return the engine of the energies in words, for the report."""
+    section = config["relaxation"]
+    match section["engine"]:
+        case "mlip":
+            return f"SevenNet {', then '.join(section['mlip']['models'])}"
+        case "gpaw":
+            return f"GPAW (DFT, {section['gpaw']['xc']}, {section['gpaw']['encut']:g} eV)"
+        case "vasp":
+            return f"VASP (DFT, PBE, {section['vasp']['encut']:g} eV)"
+        case _:
+            return f"the {section['ase']['calculator']} potential of ASE, which is for tests only"
+
+
+def describe_choice(config: Settings) -> str:
+    """Return in words which candidates are relaxed, and what follows for the ratios, for the report."""
+    limit = config["evaluation"]["relax_at_most"]
+    if limit is None:
+        return "All candidates were relaxed."
+    if not ranks_candidates(config):
+        return (
+            f"The first {limit} candidates of each scheme were relaxed. Ratios per image are relative to the crystal "
+            "graphs generated up to the last of them."
+        )
+    predictions = {"similar": "from similar crystals of the database", "constraint": "by the constraint"}
+    return (
+        f"At most {limit} candidates of each scheme were relaxed: from every composition in turn the one with the "
+        f"lowest energy relative to the hull, as predicted {predictions[config['evaluation']['choose']]}. Ratios per "
+        "relaxation refer to this selection. Ratios per image are relative to all crystal graphs generated, although most "
+        "candidates were not relaxed."
+    )
