@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Composition, Lattice, Structure
 
-from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import Crystal, write_set
 from ccdcgan.database.dft_points import measured_points
 from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
@@ -145,11 +145,11 @@ def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(t
 def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> None:
     crystals = swollen()
     structures, errors = [c.structure for c in crystals], np.array([c.info["emt"] - c.info["pbe"] for c in crystals])
-    process = CrystalProcess.fit(structures, errors, ELEMENTS)
+    process = CrystalRegression.fit(structures, errors, ELEMENTS)
     left = process.left_out()
     for number in (5, 20):
         others = [k for k in range(len(crystals)) if k != number]
-        fresh = CrystalProcess.fit([structures[k] for k in others], errors[others], ELEMENTS)
+        fresh = CrystalRegression.fit([structures[k] for k in others], errors[others], ELEMENTS)
         assert left[number] == pytest.approx(errors[number] - fresh.predict([structures[number]])[0][0], abs=0.004)
 
 

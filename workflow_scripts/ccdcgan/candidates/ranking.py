@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 
 
 def learn_expected_energies(
     substituted: Sequence[Crystal], relaxed: Sequence[Crystal], elements: Sequence[str], seed: int
-) -> CrystalProcess:
+) -> CrystalRegression:
     """Learn from the database.
 
     substituted: its crystals before relaxation, and maybe others; relaxed: those to learn from, with their
@@ -29,4 +29,4 @@ def learn_expected_energies(
     if not known:
         raise InputError("the database has no relaxed crystal to learn from; run the target database again.")
     values = np.array([energies[crystal.id] for crystal in known])
-    return CrystalProcess.fit([crystal.structure for crystal in known], values, elements, values.mean(), seed)
+    return CrystalRegression.fit([crystal.structure for crystal in known], values, elements, values.mean(), seed)

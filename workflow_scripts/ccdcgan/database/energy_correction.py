@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.dft_points import MEASURED, measured_points
 from ccdcgan.utils.errors import InputError
@@ -95,7 +95,7 @@ class Correction:
 
     form: str = "none"
     coefficients: tuple[float, ...] = ()
-    process: CrystalProcess | None = None
+    process: CrystalRegression | None = None
     uncertainty: float = float("nan")
     n_points: int = 0
     elements: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def fit_forms(points: Points, model: str, elements: Sequence[str]) -> dict[str, 
             left_out = raw + np.einsum("ij,ij->i", terms, rest)
             add(form, left_out, coefficients=tuple(_least_squares(terms, raw).tolist()))
     if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
-        process = CrystalProcess.fit(points.structures, points.errors(model), elements)
+        process = CrystalRegression.fit(points.structures, points.errors(model), elements)
         add(SIMILARITY, process.left_out()[points.compounds], process=process)
     return fits
 

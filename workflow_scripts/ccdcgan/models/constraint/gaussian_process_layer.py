@@ -11,10 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.crystals.likelihood import drawn, likeliest_process
+from ccdcgan.crystals.gaussian_process import KernelSettings, fit_gaussian_process, subsample
 
 SMALLEST_SQUARE = 1e-6
 """Squared distance, in length scales, below which points count as this far apart, since a root has no slope at 0."""
+
+KERNEL = KernelSettings(amplitude=(1e-3, 1e3), length=(0.1, 100), noise=(0.3, 1e-4, 10.0), alpha=1e-6)
+"""Bounds of the kernel's hyperparameters."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,11 @@ def fit(features: np.ndarray, values: np.ndarray, seed: int) -> Posterior:
 
     seed: decides which points are drawn where there are too many.
     """
-    known = drawn(len(values), seed)
+    known = subsample(len(values), seed)
     features, values = np.asarray(features, float)[known], np.asarray(values, float)[known]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
-    process = likeliest_process(
-        features,
-        targets,
-        amplitude=(1e-3, 1e3),
-        length=(0.1, 100),
-        noise=(0.3, 1e-4, 10.0),
-        alpha=1e-6,
-        seed=seed,
-    )
+    process = fit_gaussian_process(features, targets, KERNEL, seed)
     matern = process.kernel_.k1  # amplitude times Matern; the white noise is no part of a prediction
     weights = std * matern.k1.constant_value * process.alpha_
     return Posterior(features, weights, float(matern.k2.length_scale), float(mean))
