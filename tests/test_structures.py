@@ -1,12 +1,14 @@
 """A crystal in any setting comes to one standard cell, and structure sets read back as written."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import SymmOp
+from pymatgen.core import Lattice, Structure, SymmOp
 
 from ccdcgan.crystals.structures import (
     Crystal,
@@ -16,6 +18,7 @@ from ccdcgan.crystals.structures import (
     standard_cell,
     write_set,
 )
+from ccdcgan.relaxation.guards import Guards, check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv, write_csv
 from tests.crystals import REAL, bi2se3
@@ -57,6 +60,66 @@ def test_shortest_distance_counts_images():
     one_atom.remove_sites(range(1, len(one_atom)))
     assert shortest_distance(one_atom) == pytest.approx(min(one_atom.lattice.abc))
     assert shortest_distance(standard_cell(bi2se3())) == pytest.approx(2.86, abs=0.1)
+    pair = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0, 0, 0], [0, 0, 0.9]])
+    assert shortest_distance(pair) == pytest.approx(0.9)
+    coincident = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0.2, 0, 0], [0.2, 0, 0]])
+    assert shortest_distance(coincident) == pytest.approx(0, abs=1e-9)
+
+
+def test_shortest_distance_in_a_cell_whose_edges_are_longer_than_its_shortest_vector():
+    skewed = Structure(Lattice([[4, 0, 0], [3.9, 1.5, 0], [0, 0, 9]]), ["Bi"], [[0, 0, 0]])
+    assert shortest_distance(skewed) == pytest.approx(np.hypot(0.1, 1.5), abs=1e-6)
+
+
+def brute_force_distance(structure: Structure) -> float:
+    """Return the shortest distance (angstrom) over all images that can lie within the shortest cell edge."""
+    matrix, frac = structure.lattice.matrix, structure.frac_coords
+    # |n_i| <= |b_i| |r| for every component of a vector r of the lattice; two atoms differ by less than 1 more
+    limits = np.floor(min(structure.lattice.abc) * np.linalg.norm(np.linalg.inv(matrix), axis=0)).astype(int) + 2
+    images = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in limits], indexing="ij"), axis=-1).reshape(-1, 3)
+    shortest = np.inf
+    for i, j in itertools.combinations_with_replacement(range(len(frac)), 2):
+        offset = frac[j] - frac[i]
+        lengths = np.linalg.norm((images + offset - np.floor(offset)) @ matrix, axis=1)
+        shortest = min(shortest, lengths[lengths > 0].min() if i == j else lengths.min())
+    return shortest
+
+
+@st.composite
+def skewed_crystals(draw, atoms: st.SearchStrategy[int]) -> Structure:
+    """Random crystals in cells that repeated integer shears have made strongly skewed: the lattice stays the same."""
+    matrix = np.diag(draw(st.tuples(*[st.floats(2.0, 6.0)] * 3))) + np.array(
+        draw(st.lists(st.lists(st.floats(-0.8, 0.8), min_size=3, max_size=3), min_size=3, max_size=3))
+    )
+    shears = st.tuples(st.permutations(range(3)), st.integers(-3, 3))
+    for (row, other, _), multiple in draw(st.lists(shears, max_size=4)):
+        matrix[row] += multiple * matrix[other]
+    n_atoms = draw(atoms)
+    coords = draw(st.lists(st.tuples(*[st.floats(0, 1)] * 3), min_size=n_atoms, max_size=n_atoms))
+    return Structure(Lattice(matrix), ["Bi"] * n_atoms, coords)
+
+
+@settings(max_examples=150, deadline=None)
+@given(skewed_crystals(st.integers(1, 5)))
+def test_shortest_distance_is_exact_in_any_cell(structure):
+    assert shortest_distance(structure) == pytest.approx(brute_force_distance(structure), abs=1e-7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(skewed_crystals(st.just(1)))
+def test_the_shortest_distance_of_one_atom_is_the_shortest_lattice_vector(structure):
+    niggli = structure.lattice.get_niggli_reduced_lattice()
+    assert shortest_distance(structure) == pytest.approx(min(niggli.abc), abs=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(skewed_crystals(st.integers(1, 4)), st.floats(0.5, 4.9))
+def test_the_guards_agree_with_the_shortest_distance(structure, min_distance):
+    """The guards look at the cell first; wherever they come to the atoms, both have the same answer."""
+    guards = Guards(min_distance=min_distance, min_volume=1e-3, max_volume=1e6, min_angle=1e-3, max_angle=179.999)
+    distance = shortest_distance(structure)
+    if abs(distance - min_distance) > 1e-6:
+        assert (check_structure(structure, guards) == "too_close") == (distance < min_distance)
 
 
 def test_set_reads_back_as_written(tmp_path):

@@ -6,13 +6,9 @@ and the relaxation that follows undoes or keeps it. A crystal that was repaired 
 
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.structures import shortest_distance
+
 EXPANDED = "expanded"
-
-
-def closest(structure: Structure) -> float:
-    """Return the least distance (angstrom) between two atoms or images, in a cell reduced or not."""
-    reach = 1.001 * min(structure.lattice.abc)  # an atom's own image is never farther than this
-    return float(structure.get_neighbor_list(reach)[3].min())
 
 
 def expand(structure: Structure, min_distance: float, most: float) -> tuple[Structure, str]:
@@ -21,7 +17,7 @@ def expand(structure: Structure, min_distance: float, most: float) -> tuple[Stru
     min_distance: angstrom, the rule; most: largest factor on the cell's lengths, 1 for none. What was done is
     EXPANDED, or "" for a crystal that keeps the rule or would need more than ``most``; that is returned as it is.
     """
-    distance = closest(structure)
+    distance = shortest_distance(structure)
     if distance >= min_distance or distance * most < min_distance:
         return structure, ""
     expanded = structure.copy()

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan.candidates.distance_rule import closest, expand
-from ccdcgan.crystals.structures import Crystal, write_set
+from ccdcgan.candidates.distance_rule import expand
+from ccdcgan.crystals.structures import Crystal, shortest_distance, write_set
 from ccdcgan.models.constraint import image_network as constraint
 from ccdcgan.models.dense_networks import ToGraph
 from ccdcgan.models.generators.flow import EulerSteps
@@ -170,6 +170,6 @@ def _judge_one(sample: int, decoded: Decoded, min_distance: float, expansion: fl
         return row, None
     structure, expanded = expand(decoded.structure, min_distance, expansion)
     row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
-    distance = closest(structure)
+    distance = shortest_distance(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
     return row | ({"reason": "too_close"} if distance < min_distance else {"status": "ok"}), structure

@@ -167,9 +167,9 @@ def compact_positions(structure: Structure) -> np.ndarray:
 
 
 def shortest_distance(structure: Structure) -> float:
-    """Return the shortest distance (angstrom) between two atoms, images of one atom included.
+    """Return the shortest interatomic distance (angstrom), periodic images of one atom included.
 
-    The cell must be reduced, as every standard cell is: then the shortest lattice vector is a cell edge.
+    The cell may be skewed and need not be reduced: all images within the shortest cell edge are compared.
     """
-    distances = structure.distance_matrix[np.triu_indices(len(structure), k=1)]
-    return float(min(*structure.lattice.abc, *distances))
+    reach = 1.001 * min(structure.lattice.abc)  # an atom and its image along this edge bound the result
+    return float(structure.get_neighbor_list(reach)[3].min())
