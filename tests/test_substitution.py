@@ -5,8 +5,8 @@ from pymatgen.core import Composition, Element
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.assignments import Assignments, substitution_probability
-from ccdcgan.database.substitution import SubstitutionRules, estimate_volume, substitute
+from ccdcgan.database.substitution import estimate_volume, substitute
+from ccdcgan.database.substitution_rules import SubstitutionRules, substitution_probability
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
@@ -70,11 +70,10 @@ def test_oxidation_states_leave_out_what_cannot_balance():
     assert {crystal.formula for crystal in crystals} == {"MgO"}
     left_out = table[table["reason"] == "no_charge_balance"]
     assert set(left_out["formula"]) == {"Mg2O3", "Mg3O2"}
-    made = Assignments("oxidation_states")
     for formula, passes in (("Bi2Se3", True), ("V2O5", True), ("Bi", True), ("MgMn", False)):
         composition = Composition(formula)
         same = {element.symbol: element.symbol for element in composition}
-        assert (made.refusal(composition, same) is None) == passes
+        assert (rules.refusal(composition, same) is None) == passes
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_oxidation_states_leave_out_what_cannot_balance():
     ],
 )
 def test_ions_that_known_crystals_exchange_pass(prototype, replaced, reason):
-    refusal = Assignments("probability").refusal(Composition(prototype), replaced)
+    refusal = SubstitutionRules("probability").refusal(Composition(prototype), replaced)
     assert (refusal[0] if refusal else "") == reason
 
 
@@ -101,8 +100,8 @@ def test_the_threshold_decides():
     exchange = Composition("NaCl"), {"Na": "K", "Cl": "Br"}
     probability = substitution_probability(*exchange)
     assert 1e-4 < probability < 1
-    assert Assignments("probability", 0.99 * probability).refusal(*exchange) is None
-    assert Assignments("probability", 1.01 * probability).refusal(*exchange)[0] == "improbable"
+    assert SubstitutionRules("probability", 0.99 * probability).refusal(*exchange) is None
+    assert SubstitutionRules("probability", 1.01 * probability).refusal(*exchange)[0] == "improbable"
     assert substitution_probability(Composition("NaCl"), {"Na": "Cl", "Cl": "Na"}) < 0.1 * probability
 
 

@@ -13,7 +13,8 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.earlier_runs import join, new_candidates
-    from ccdcgan.database.substitution import SubstitutionRules, describe_drops, substitute
+    from ccdcgan.database.substitution import describe_drops, substitute
+    from ccdcgan.database.substitution_rules import SubstitutionRules
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -16,7 +15,7 @@ from scipy.constants import Avogadro
 from ccdcgan.columns import SAME_AS
 from ccdcgan.crystals.structures import Crystal, shortest_distance
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.assignments import Assignments
+from ccdcgan.database.substitution_rules import DEFAULT_RULES, SubstitutionRules
 from ccdcgan.utils.parallel import parallel_map
 
 USUAL_BOND = 2.5
@@ -28,19 +27,6 @@ VOLUME_RANGE = (0.6, 1.6)
 CUBIC_ANGSTROM_PER_CM3_PER_MOL = 1e24 / Avogadro
 
 
-@dataclass(frozen=True)
-class SubstitutionRules:
-    """The ``substitution`` section of the configuration.
-
-    assignments: ``all`` (Long et al.), ``oxidation_states`` or ``probability``, with its threshold: see
-    :mod:`ccdcgan.database.assignments`; volume: how :func:`estimate_volume` goes about it, ``bonds`` or ``elements``.
-    """
-
-    assignments: str = "all"
-    threshold: float = 1e-3
-    volume: str = "bonds"
-
-
 def substitute(
     prototypes: Sequence[Crystal],
     elements: Sequence[str],
@@ -48,7 +34,7 @@ def substitute(
     max_length: float,
     uniqueness: Uniqueness,
     processes: int = 1,
-    rules: SubstitutionRules = SubstitutionRules(),
+    rules: SubstitutionRules = DEFAULT_RULES,
 ) -> tuple[list[Crystal], pd.DataFrame]:
     """Make every assignment of ``elements`` to the species of each prototype; keep the distinct crystals.
 
@@ -78,7 +64,6 @@ def _assign(
 ) -> list[tuple[dict[str, Any], Crystal | None]]:
     """Return the table row of every assignment to one prototype, each with the crystal unless it was dropped."""
     species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
-    assignments = Assignments(rules.assignments, rules.threshold)
     made: list[tuple[dict[str, Any], Crystal | None]] = []
     for chosen in permutations(elements, len(species)):
         name = f"{prototype.id}-{'-'.join(chosen)}"
@@ -87,7 +72,7 @@ def _assign(
         structure.replace_species(dict(zip(species, map(Element, chosen), strict=True)))
         row = {"id": name, "prototype": prototype.id, "formula": structure.composition.reduced_formula}
         replaced = dict(zip((element.symbol for element in species), chosen, strict=True))
-        if refusal := assignments.refusal(prototype.structure.composition, replaced):
+        if refusal := rules.refusal(prototype.structure.composition, replaced):
             reason, detail = refusal
             made.append((row | {"status": "failed", "reason": reason, "detail": detail}, None))
             continue
