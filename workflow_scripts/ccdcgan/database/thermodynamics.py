@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
+from ccdcgan.columns import complete
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
+
+ON_HULL = 1e-5
+"""Largest hull distance (eV/atom) of a database crystal that counts as a vertex of the hull."""
+_HULL_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
 
 
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
@@ -62,3 +68,27 @@ def convex_hull(
 def hull_distance(hull: PhaseDiagram, composition: Composition, energy: float) -> float:
     """Return the distance (eV/atom) of a formation energy to ``hull``; negative below a hull it is not part of."""
     return energy - hull.get_hull_energy_per_atom(composition)
+
+
+def with_energy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that have a formation energy."""
+    return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
+
+
+def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
+    """Return the compounds on the convex hull, without the pure elements, ordered by fraction.
+
+    Of several crystals of one formula the lowest one is taken.
+
+    Args:
+        database: Table of the database with id, formula, fraction, formation_energy and e_above_hull (eV/atom).
+
+    Returns:
+        Table with id, formula, fraction and formation_energy.
+    """
+    rows = with_energy(complete(database, *_HULL_COLUMNS))
+    rows = rows[(rows["e_above_hull"] <= ON_HULL) & (rows["fraction"] > 0) & (rows["fraction"] < 1)]
+    # With three or more elements the fraction of the last one does not identify a pure element, but its energy does.
+    rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
+    columns = ["id", "formula", "fraction", "formation_energy"]
+    return rows.drop_duplicates("formula").sort_values("fraction")[columns].reset_index(drop=True)
