@@ -84,7 +84,7 @@ def test_materials_project_is_paged_kept_and_read(tmp_path, api, monkeypatch):
 def test_an_interrupted_fetch_goes_on(tmp_path, api):
     service, address = api
     service.broken = True
-    with pytest.raises(InputError, match="gave no crystals .*500.*what came so far is kept") as caught:
+    with pytest.raises(InputError, match="gave no crystals .*500.*the parts downloaded so far are kept") as caught:
         fetch(tmp_path, address)
     assert KEY not in str(caught.value) and "\n" not in str(caught.value)
     service.broken, service.searches = False, []
