@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import to_atoms
 from ccdcgan.relaxation import mlip
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
-from ccdcgan.relaxation.ase_relaxation import Stage, displaced, make_optimizer, relax_in_stages
+from ccdcgan.relaxation.ase_relaxation import RelaxationSettings, Stage, displaced, make_optimizer, relax_in_stages
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
@@ -126,14 +126,14 @@ class Scripted(Calculator):
     ],
 )
 def test_guards_hold_at_every_step(reason: str, calculator: Calculator, n_steps: int) -> None:
-    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], GUARDS, "FIRE")
+    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], RelaxationSettings("FIRE"))
     assert (relaxation.status, relaxation.reason, relaxation.n_steps) == ("failed", reason, n_steps)
 
 
 def test_a_cell_that_blows_up_is_stopped_on_the_way() -> None:
     """Negative pressure without end: the crystal dissociates, and nobody waits for the last step."""
     calculator = Scripted([-8.0], pressure=-0.5)
-    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], GUARDS, "FIRE", max_steps=1000)
+    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], RelaxationSettings("FIRE", max_steps=1000))
     assert relaxation.reason == "too_sparse"
     assert relaxation.n_steps < 1000
 
@@ -149,7 +149,7 @@ def test_a_crystal_that_converged_in_pieces_is_refused() -> None:
             self.results["forces"][1] = np.clip(5.4 - atoms.positions[1, 2], -1, 1) * np.array([0, 0, 1.0])
 
     close = Structure(Lattice.orthorhombic(5.2, 5.2, 10.8), ["Cu", "Cu"], [[0, 0, 0], [0, 0, 0.3]])
-    relaxation = relax_in_stages(close, [Stage("repel", Repel([-8.0]))], GUARDS, "FIRE")
+    relaxation = relax_in_stages(close, [Stage("repel", Repel([-8.0]))], RelaxationSettings("FIRE"))
     assert check_structure(close, GUARDS) == ""
     assert (relaxation.status, relaxation.reason) == ("failed", "isolated_atom")
     assert relaxation.stages[-1]["converged"]
@@ -158,10 +158,10 @@ def test_a_crystal_that_converged_in_pieces_is_refused() -> None:
 def test_only_the_last_stage_must_converge_and_its_energy_counts() -> None:
     restless, calm = Scripted([-8.0], force=0.2), Scripted([-6.0])
     stages = [Stage("restless", restless), Stage("calm", calm)]
-    relaxation = relax_in_stages(copper(), stages, GUARDS, "FIRE", max_steps=3)
+    relaxation = relax_in_stages(copper(), stages, RelaxationSettings("FIRE", max_steps=3))
     assert (relaxation.status, relaxation.energy_per_atom) == ("ok", -3.0)
     assert [report["converged"] for report in relaxation.stages] == [False, True]
-    backwards = relax_in_stages(copper(), stages[::-1], GUARDS, "FIRE", max_steps=3)
+    backwards = relax_in_stages(copper(), stages[::-1], RelaxationSettings("FIRE", max_steps=3))
     assert (backwards.reason, backwards.energy_per_atom) == ("not_converged", -4.0)
 
 
@@ -194,7 +194,7 @@ def test_an_engine_that_is_not_installed_says_so(monkeypatch) -> None:
 
 
 def test_an_element_that_emt_does_not_know_is_named() -> None:
-    with pytest.raises(InputError, match="knows no Bi"):
+    with pytest.raises(InputError, match="does not support Bi"):
         AseRelaxMaker().relax(Structure(Lattice.cubic(3.5), ["Bi"], [[0, 0, 0]]))
 
 

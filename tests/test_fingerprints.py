@@ -1,12 +1,13 @@
 """A code fingerprint follows what the code does, not where it lies; journals stay valid as long as results do."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ccdcgan.relaxation import engines
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan_workflow import fingerprints
 from ccdcgan_workflow.fingerprints import ENGINE_MODULES, RELAXATION_CODE, SAME_RELAXATIONS, earlier_relaxations
 from tests.alloys import alloys, config
@@ -106,11 +107,9 @@ def test_the_journals_of_the_first_release_remain_valid(tmp_path: Path, monkeypa
     """A journal that version 0.1.0 wrote, with the version of ASE that it had."""
     monkeypatch.setattr(engines, "_version", lambda package: {"ase": "3.29.0"}[package])
     code = RELAXATION_CODE["ase"]
-    arguments = {"code": code, "earlier_code": earlier_relaxations("ase", code)}
-    relaxed = relax_batch(
-        alloys(3), config(), tmp_path, "b1", known_journals=[ROOT / "tests/data/earlier"], **arguments
-    )
+    journal = Journal(tmp_path, code, known_folders=[ROOT / "tests/data/earlier"])
+    relaxed = relax_batch(alloys(3), config(), replace(journal, earlier_code=earlier_relaxations("ase", code)), "b1")
     assert [crystal.info["status"] for crystal in relaxed] == ["ok", "ok", "failed"]
     assert not (tmp_path / "b1.jsonl").read_text()
-    relax_batch(alloys(3), config(), tmp_path, "b2", known_journals=[ROOT / "tests/data/earlier"], code=code)
+    relax_batch(alloys(3), config(), journal, "b2")
     assert (tmp_path / "b2.jsonl").read_text().count("\n") == 3

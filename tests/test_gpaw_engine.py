@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, to_atoms
 from ccdcgan.relaxation import gpaw
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
@@ -74,7 +74,8 @@ def test_aluminium_relaxes_to_its_lattice_constant_and_goes_on_after_a_kill(tmp_
 @installed
 @pytest.mark.slow
 def test_a_batch_records_where_its_energies_come_from(tmp_path: Path) -> None:
-    (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), tmp_path / "journal", "b0", tmp_path / "work")
+    journal = Journal(tmp_path / "journal", work_dir=tmp_path / "work")
+    (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), journal, "b0")
     assert result.info["status"] == "ok"
     assert result.info["engine"] == "gpaw-PBE"
 

@@ -11,7 +11,7 @@ from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import make_engine
 from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.vasp import VaspRelaxMaker
@@ -66,7 +66,7 @@ def test_a_missing_potcar_library_is_said_so(monkeypatch, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="PMG_VASP_PSP_DIR is not set"):
         make_engine({"engine": "vasp", "fmax": 0.05, "vasp": {"command": "true"}})
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="nowhere, which is no folder"):
+    with pytest.raises(InputError, match="nowhere, which is not a folder"):
         VaspRelaxMaker(command="true")
 
 
@@ -114,7 +114,7 @@ def test_what_custodian_cannot_mend_is_a_failure_with_its_reason(replay, tmp_pat
         Crystal("silicon", silicon()),
         Crystal("dense", silicon().copy().apply_strain(-0.4, inplace=False)),
     ]
-    results = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    results = relax_batch(crystals, section(), Journal(tmp_path / "journal", work_dir=tmp_path / "work"), "b0")
     assert [c.info["status"] for c in results] == ["failed", "ok", "failed"]
     assert [c.info["reason"] for c in results] == ["vasp_failed", "", "too_dense"]
     assert np.isnan(results[0].info["energy_per_atom"])
@@ -122,6 +122,6 @@ def test_what_custodian_cannot_mend_is_a_failure_with_its_reason(replay, tmp_pat
     assert "Error" in record["detail"]
     # Finished crystals are not run again.
     before = sorted(os.listdir(tmp_path / "work"))
-    again = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    again = relax_batch(crystals, section(), Journal(tmp_path / "journal", work_dir=tmp_path / "work"), "b0")
     assert [c.structure for c in again] == [c.structure for c in results]
     assert sorted(os.listdir(tmp_path / "work")) == before

@@ -16,7 +16,7 @@ PLUMBING = {f"ccdcgan.utils.{name}" for name in ("errors", "files", "hashing", "
 """Modules that change no result: those of ``utils`` but for the derivation of seeds."""
 
 ENGINE_MODULES = {
-    "mlip": ("ccdcgan.relaxation.mlip", "ccdcgan.relaxation.force_fields"),
+    "mlip": ("ccdcgan.relaxation.mlip",),
     "vasp": ("ccdcgan.relaxation.vasp", "ccdcgan.relaxation.potcars"),
     "gpaw": ("ccdcgan.relaxation.gpaw",),
     "ase": ("ccdcgan.relaxation.ase_potentials",),
@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "9f46bd34e61b",
-    "vasp": "ccdcb244520c",
-    "gpaw": "f558f0f800b2",
-    "ase": "54b3e856d11b",
+    "mlip": "4ef4135e2ff2",
+    "vasp": "a16cd9a98ee8",
+    "gpaw": "32bfee595d03",
+    "ase": "23765b6c7dcf",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
