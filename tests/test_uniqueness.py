@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from ccdcgan.crystals.matcher_prefilter import Screen, Shape
+from ccdcgan.crystals.matcher_prefilter import MatcherPrefilter, ReducedCell
 from ccdcgan.crystals.structures import standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.prototypes.collection import collect_prototypes
@@ -63,16 +63,16 @@ def test_the_grouping_is_that_of_the_matcher(crystals):
     assert groups(Uniqueness(MATCHER, processes=2).first_of_kind(crystals)) == expected
 
 
-def test_the_screen_says_what_the_matcher_says(crystals):
+def test_the_prefilter_says_what_the_matcher_says(crystals):
     """What it refuses or accepts without asking, the matcher refuses or accepts; and it is worth having."""
-    matcher, screen = StructureMatcher(**MATCHER), Screen(**MATCHER)
-    shapes = [Shape.of(structure) for structure in crystals]
+    matcher, prefilter = StructureMatcher(**MATCHER), MatcherPrefilter(**MATCHER)
+    cells = [ReducedCell.of(structure) for structure in crystals]
     rng = random.Random(1)
-    pairs = [(a, b) for a in shapes for b in shapes if a is not b and a.bucket == b.bucket]
+    pairs = [(a, b) for a in cells for b in cells if a is not b and a.bucket == b.bucket]
     said = Counter()
     for first, second in rng.sample(pairs, 400):
-        alike = bool(screen.alike(second, first.minima[None])[0])
-        verdict = screen.verdict(first, second) if alike else False
+        alike = bool(prefilter.alike(second, first.minima[None])[0])
+        verdict = prefilter.verdict(first, second) if alike else False
         said[verdict] += 1
         match = matcher.fit(first.structure, second.structure, skip_structure_reduction=True)
         if not alike:  # a match both ways round is refused
