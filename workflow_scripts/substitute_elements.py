@@ -1,4 +1,4 @@
-"""Put elements on the prototypes and keep each distinct crystal once; candidates of earlier runs join them."""
+"""Substitute the elements into the prototypes, without duplicates; add candidates of earlier runs."""
 
 import logging
 from pathlib import Path
@@ -34,7 +34,7 @@ with job(snakemake):
     if not crystals:
         raise InputError(
             f"no prototype with {fewest} to {most} elements gave a crystal of {'-'.join(params.elements)}; add a "
-            "source to prototypes.sources or relax prototypes.max_atoms and prototypes.max_length."
+            "source to prototypes.sources or increase prototypes.max_atoms and prototypes.max_length."
         )
     candidates = []
     for run, evaluated in zip(params.get("earlier_runs", []), inputs.get("evaluated", []), strict=True):

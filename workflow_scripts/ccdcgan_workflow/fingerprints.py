@@ -34,8 +34,8 @@ RELAXATION_CODE = {
 SAME_RELAXATIONS = ("960d04f5bc9a",)
 """Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
 
-The journals that they wrote remain valid. Whoever changes the code of a relaxation decides: if its results stay the
-same, the fingerprint that was valid before is added here and RELAXATION_CODE is updated; if not, this is emptied.
+The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the
+same, RELAXATION_CODE is updated, and the fingerprint of the last release is added here; if not, this is emptied.
 """
 
 

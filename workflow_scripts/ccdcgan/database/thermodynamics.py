@@ -1,4 +1,4 @@
-"""Elemental references, formation energies and distances to the convex hull, in eV/atom."""
+"""Elemental references, formation energies, the convex hull and its vertices; all energies in eV/atom."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,9 +17,17 @@ _HULL_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull"
 
 
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
-    """Return the lowest relaxed unary crystal of each element: element, id, prototype, energy_per_atom (eV).
+    """Return the relaxed unary crystal of lowest energy for each element.
 
-    Raises InputError if an element has none: without it no formation energy exists.
+    Args:
+        crystals: Unary crystals after relaxation.
+        elements: Elements of the system.
+
+    Returns:
+        Table with element, id, prototype, energy_per_atom (eV/atom) and n_relaxed, the number of relaxed crystals.
+
+    Raises:
+        InputError: If no crystal of an element was relaxed.
     """
     rows = []
     for element in elements:
@@ -30,8 +38,8 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
         ]
         if not relaxed:
             raise InputError(
-                f"no unary prototype of {element} could be relaxed, so formation energies have no zero; "
-                "look into the relaxed references for the reasons, and add a source with that element."
+                f"no unary prototype of {element} could be relaxed, so formation energies cannot be computed; "
+                "see the relaxed references for the reasons, and add a source with that element."
             )
         lowest = min(relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
         rows.append(
@@ -47,7 +55,13 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
 
 
 def formation_energy(composition: Composition, energy_per_atom: float, references: Mapping[str, float]) -> float:
-    """Return E - sum_i x_i mu_i in eV/atom; ``references`` maps an element to mu (eV/atom)."""
+    """Return the formation energy E - sum_i x_i mu_i, eV/atom.
+
+    Args:
+        composition: Composition with the atomic fractions x_i.
+        energy_per_atom: Energy E, eV/atom.
+        references: Element -> energy mu_i of its reference crystal, eV/atom.
+    """
     return energy_per_atom - sum(
         fraction * references[element.symbol] for element, fraction in composition.fractional_composition.items()
     )
@@ -56,7 +70,13 @@ def formation_energy(composition: Composition, energy_per_atom: float, reference
 def convex_hull(
     compositions: Sequence[Composition], formation_energies: Sequence[float], elements: Sequence[str]
 ) -> PhaseDiagram:
-    """Return the phase diagram of compounds with the given formation energies (eV/atom) and of the elements."""
+    """Return the phase diagram of compounds and elements.
+
+    Args:
+        compositions: Compositions of the compounds.
+        formation_energies: Their formation energies, eV/atom; those of the elements are zero.
+        elements: Elements of the system.
+    """
     entries = [PDEntry(Composition(element), 0.0) for element in elements]
     entries += [
         PDEntry(composition, energy * composition.num_atoms)
@@ -66,7 +86,13 @@ def convex_hull(
 
 
 def hull_distance(hull: PhaseDiagram, composition: Composition, energy: float) -> float:
-    """Return the distance (eV/atom) of a formation energy to ``hull``; negative below a hull it is not part of."""
+    """Return the distance of a formation energy to a convex hull, eV/atom; negative below the hull.
+
+    Args:
+        hull: Convex hull.
+        composition: Composition of the crystal.
+        energy: Formation energy of the crystal, eV/atom.
+    """
     return energy - hull.get_hull_energy_per_atom(composition)
 
 
