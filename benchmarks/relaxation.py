@@ -199,9 +199,8 @@ def main() -> None:
     for way in ways:
         way.start(structures[0])
     size = 2 * arguments.processes
-    for number in range(
-        0, len(structures), size
-    ):  # in turn, so that other load of the machine affects all variants alike
+    # In turn, so that other load of the machine affects all variants alike.
+    for number in range(0, len(structures), size):
         for way in ways:
             way.relax(structures[number : number + size])
         print(f"{min(number + size, len(structures))} of {len(structures)}", file=sys.stderr, flush=True)

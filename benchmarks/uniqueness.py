@@ -51,8 +51,8 @@ def main() -> None:
     prototypes = sorted(read_set(arguments.prototypes), key=lambda crystal: crystal.id)
     prototypes = [p for p in prototypes if 2 <= len(p.structure.composition) <= len(arguments.elements)]
     assign = partial(assignments, elements=arguments.elements)
-    groups = parallel_map(assign, prototypes, "substituting", arguments.processes)
-    structures = [structure for group in groups for structure in group]
+    substituted = parallel_map(assign, prototypes, "substituting", arguments.processes)
+    structures = [structure for group in substituted for structure in group]
     if len(structures) > arguments.crystals:
         structures = random.Random(arguments.seed).sample(structures, arguments.crystals)
 
