@@ -120,7 +120,15 @@ def run_table(points: Points, model: str, elements: list[str]) -> list[str]:
 
 
 def unseen_row(name: str, new: Points, known: Points, model: str, elements: list[str]) -> str:
-    """Return the mean and mean absolute error (meV/atom) on new points of every form fitted to the known points."""
+    """Return the mean and mean absolute error (meV/atom) on new points of every form fitted to the known points.
+
+    Args:
+        name: Name of the new points.
+        new: Points to predict.
+        known: Points to fit.
+        model: Model of the engine.
+        elements: Elements of the system.
+    """
     fits, cells = fit_forms(known, model, elements), []
     for form in FORMS:
         if form in fits:

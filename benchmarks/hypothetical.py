@@ -154,7 +154,15 @@ def joined(path: Path, new: list[Crystal]) -> list[Crystal]:
 
 
 def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minutes: float) -> None:
-    """Compute the first crystals of a journal a second time, within the time limit; print the energy differences."""
+    """Compute the first crystals of a journal a second time, within the time limit; print the energy differences.
+
+    Args:
+        journal: Journal of the first calculations.
+        maker: Maker of the new calculations.
+        work: Folder of the new journal.
+        count: Number of compounds.
+        minutes: Time after which no crystal is started.
+    """
     before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
     elements = {name: record for name, record in before.items() if record["source"] == "element"}
     compounds = [record for name, record in before.items() if name not in elements][:count]
@@ -174,6 +182,14 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
     """Relax the crystals of a journal with PBE, within the time limit, and add the energies to the reference points.
 
     The formation energies before and after are printed.
+
+    Args:
+        journal: Journal of the crystals.
+        maker: Maker of the final calculations.
+        k_length: Length that determines the k-point mesh during the relaxations, angstrom.
+        work: Folder of the new journal.
+        minutes: Time after which no crystal is started.
+        output: Structure set of the reference points.
     """
     before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
     order = {"element": 0, "candidates": 1, "database": 2}

@@ -41,7 +41,7 @@ def test_a_batch_keeps_order_info_and_failures(tmp_path: Path) -> None:
     assert all(c.info["fmax"] < 0.02 and c.info["n_steps"] > 0 for c in results if c.id != "c2")
 
 
-def test_results_survive_a_structure_set(tmp_path: Path) -> None:
+def test_results_round_trip_through_a_structure_set(tmp_path: Path) -> None:
     results = relax_batch(alloys(4), config(), Journal(tmp_path), "b0")
     write_set(tmp_path / "relaxed.extxyz", results)
     again = read_set(tmp_path / "relaxed.extxyz")
@@ -67,7 +67,7 @@ def test_a_crystal_that_failed_before_is_passed_on(tmp_path: Path) -> None:
 
 
 def count_relaxations(monkeypatch) -> list[str]:
-    """Return a list that grows with each relaxation really done."""
+    """Return a list to which each relaxation that is carried out adds an entry."""
     done = []
     original = AseRelaxMaker.relax
 
@@ -79,7 +79,7 @@ def count_relaxations(monkeypatch) -> list[str]:
     return done
 
 
-def test_other_slices_find_every_result_again(tmp_path: Path, monkeypatch) -> None:
+def test_other_batches_reuse_every_result(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys()
     whole = relax_batch(crystals, config(), Journal(tmp_path / "whole"), "all")
     done = count_relaxations(monkeypatch)
@@ -103,7 +103,7 @@ def test_other_code_or_settings_do_not_find_them(tmp_path: Path, monkeypatch, ch
     assert len(done) == 2
 
 
-def test_a_crystal_moved_by_less_than_the_key_sees_is_the_same(tmp_path: Path, monkeypatch) -> None:
+def test_a_displacement_below_the_resolution_of_the_key_changes_nothing(tmp_path: Path, monkeypatch) -> None:
     relax_batch([Crystal("a", copper(shift=0.05))], config(), Journal(tmp_path), "b0")
     done = count_relaxations(monkeypatch)
     relax_batch([Crystal("b", copper(shift=0.05 + 1e-9))], config(), Journal(tmp_path), "b0")
@@ -112,7 +112,7 @@ def test_a_crystal_moved_by_less_than_the_key_sees_is_the_same(tmp_path: Path, m
     assert len(done) == 1
 
 
-def test_a_torn_last_line_costs_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
+def test_a_truncated_last_line_loses_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys()
     expected = outcome(relax_batch(crystals, config(), Journal(tmp_path), "b0"))
     journal = tmp_path / "b0.jsonl"
@@ -125,7 +125,7 @@ def test_a_torn_last_line_costs_one_crystal_only(tmp_path: Path, monkeypatch) ->
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == len(crystals)
 
 
-def test_a_torn_line_of_another_journal_is_skipped_and_left_alone(tmp_path: Path) -> None:
+def test_a_damaged_line_of_another_journal_is_skipped_and_not_changed(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(b'{"key": "abc", "rea')
     (result,) = relax_batch([Crystal("a", copper())], config(), Journal(tmp_path), "b0")
@@ -164,7 +164,7 @@ def wait_for_lines(journal: Path, n: int, timeout: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_batch_goes_on_where_it_stopped(tmp_path: Path, monkeypatch) -> None:
+def test_a_killed_batch_resumes_where_it_stopped(tmp_path: Path, monkeypatch) -> None:
     write_set(tmp_path / "in.extxyz", alloys())
     crystals = read_set(tmp_path / "in.extxyz")
     journal = tmp_path / "journal" / "b0.jsonl"
@@ -197,7 +197,7 @@ def test_two_processes_never_work_on_one_batch(tmp_path: Path, monkeypatch, capl
     assert "waiting" in caplog.text
 
 
-def test_a_crash_inside_one_crystal_is_recorded_and_tried_again(tmp_path: Path, monkeypatch) -> None:
+def test_an_exception_in_one_relaxation_is_recorded_and_retried(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys(4)
     original = AseRelaxMaker.relax
 
@@ -216,7 +216,7 @@ def test_a_crash_inside_one_crystal_is_recorded_and_tried_again(tmp_path: Path, 
     assert [c.info["reason"] for c in again] == ["", "", "too_close", ""]
 
 
-def test_an_element_nobody_knows_stops_the_batch_before_it_starts(tmp_path: Path, monkeypatch) -> None:
+def test_an_unsupported_element_stops_the_batch_before_it_starts(tmp_path: Path, monkeypatch) -> None:
     done = count_relaxations(monkeypatch)
     crystals = [*alloys(2), Crystal("bad", Structure(Lattice.cubic(3.5), ["Bi"], [[0, 0, 0]]))]
     with pytest.raises(InputError, match="does not support Bi"):
@@ -243,11 +243,11 @@ def test_slices_of_different_lists_do_not_gather() -> None:
         slice_of([1], 3, 3)
 
 
-def test_a_batch_of_nothing(tmp_path: Path) -> None:
+def test_an_empty_batch(tmp_path: Path) -> None:
     assert relax_batch([], config(), Journal(tmp_path), "empty") == []
 
 
-def test_what_an_earlier_run_relaxed_is_taken_from_its_journals(tmp_path):
+def test_results_of_an_earlier_run_are_read_from_its_journals(tmp_path):
     first = relax_batch(alloys(2), config(), Journal(tmp_path / "first"), "b0")
     second = relax_batch(alloys(2), config(), Journal(tmp_path / "second", known_folders=[tmp_path / "first"]), "b0")
     assert [crystal.info["energy_per_atom"] for crystal in second] == [

@@ -1,4 +1,4 @@
-"""The error of an engine's formation energies: what is learned from points of DFT, and what is refused."""
+"""Errors of an engine's formation energies: corrections fitted to DFT points, and refused points."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ ELEMENTS = ["Au", "Cu"]
 
 
 def points(error) -> pd.DataFrame:
-    """Return points whose engine is off by ``error(fraction of Au, DFT energy, number)``, eV/atom."""
+    """Return points whose engine has the error ``error(fraction of Au, DFT energy, number)``, eV/atom."""
     energies = [-0.3, -0.1, 0.1, -0.2, 0.05, 0.2, -0.05, 0.15]
     fractions = [Composition(formula).get_atomic_fraction("Au") for formula in FORMULAS]
     off = [error(x, energy, number) for number, (x, energy) in enumerate(zip(fractions, energies, strict=True))]
@@ -35,7 +35,7 @@ def points(error) -> pd.DataFrame:
 
 
 def of_formula(formula: str) -> Structure:
-    """Return some crystal of a formula."""
+    """Return a crystal of a given formula."""
     symbols = [e.symbol for e, n in Composition(formula).items() for _ in range(int(n))]
     return Structure(Lattice.cubic(2.6 * len(symbols)), symbols, [[k / len(symbols)] * 3 for k in range(len(symbols))])
 
@@ -74,15 +74,15 @@ def test_an_error_without_form_is_not_corrected_but_stated(tmp_path: Path) -> No
     assert correction.of(of_formula("CuAu")) == (0.0, correction.uncertainty)
 
 
-def test_points_are_judged_by_fits_that_have_not_seen_them() -> None:
+def test_forms_are_compared_by_leave_one_out_errors() -> None:
     table = points(lambda x, energy, number: 0.3 if number == 2 else 0.0)
     fits = fit_forms(Points(table), "emt", ELEMENTS)
-    # seen, the point alone would make the offset look good
+    # if that point were fitted, the offset would seem to help
     assert rms(fits["offset"].left_out) > rms(fits["none"].left_out)
     assert best_form(fits) == "none"
 
 
-def test_what_was_never_measured_has_no_uncertainty() -> None:
+def test_without_points_there_is_no_uncertainty() -> None:
     assert np.isnan(correction_of("7net-l3i5", ["Mg", "O"]).uncertainty)
     assert np.isnan(correction_of("vasp-PBE", ["Bi", "Se"]).uncertainty)
 
@@ -101,9 +101,11 @@ def test_the_measured_points_of_the_default_system_state_every_models_error(mode
     assert correction.uncertainty == pytest.approx(np.sqrt(((table[model] - lowest) ** 2).mean()))
 
 
-def test_what_dft_relaxed_itself_counts_as_the_truth() -> None:
+def test_the_lowest_dft_energy_is_the_truth() -> None:
     given = {"formula": ["CuAu", "Cu3Au", "CuAu3"], "pbe": [-0.1, -0.2, 0.0], "emt": [-0.2, -0.2, -0.2]}
-    relaxed = Points(pd.DataFrame(given | {"pbe_relaxed": [-0.15, np.nan, 0.01]}))  # the last went astray
+    relaxed = Points(
+        pd.DataFrame(given | {"pbe_relaxed": [-0.15, np.nan, 0.01]})
+    )  # the last one relaxed to a higher energy
     np.testing.assert_allclose(relaxed.errors("emt"), [-0.05, 0.0, -0.2])
     np.testing.assert_allclose(Points(pd.DataFrame(given)).errors("emt"), [-0.1, 0.0, -0.2])
 
@@ -126,7 +128,7 @@ def test_measured_crystals_keep_their_dft_energy_and_others_move_by_the_mean_err
     assert shift == pytest.approx(errors.mean(), abs=0.02) and deviation == pytest.approx(errors.std(), rel=0.3)
 
 
-def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(tmp_path: Path) -> None:
+def test_errors_of_similar_crystals_are_predicted_from_their_structures(tmp_path: Path) -> None:
     write_set(tmp_path / "points.extxyz", swollen())
     correction = correction_of("emt", ELEMENTS, tmp_path / "points.extxyz")
     assert (correction.form, correction.n_points) == ("similarity", 36)
@@ -139,7 +141,7 @@ def test_what_similar_crystals_have_in_common_is_learned_from_their_structures(t
     assert correction.of(of_formula("Cu"))[0] == 0.0
 
 
-def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> None:
+def test_the_leave_one_out_error_is_that_of_a_fit_to_the_others() -> None:
     crystals = swollen()
     structures, errors = [c.structure for c in crystals], np.array([c.info["emt"] - c.info["pbe"] for c in crystals])
     process = CrystalRegression.fit(structures, errors, ELEMENTS)
@@ -150,7 +152,7 @@ def test_the_error_left_is_that_of_a_process_that_has_not_seen_the_crystal() -> 
         assert left[number] == pytest.approx(errors[number] - fresh.predict([structures[number]])[0][0], abs=0.004)
 
 
-def test_few_crystals_are_no_neighbourhood(tmp_path: Path) -> None:
+def test_similarity_needs_enough_crystals_with_structures(tmp_path: Path) -> None:
     write_set(tmp_path / "few.extxyz", swollen(number=19))
     points = read_points(tmp_path / "few.extxyz")
     assert "similarity" not in fit_forms(points, "emt", ELEMENTS)

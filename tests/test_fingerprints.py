@@ -1,4 +1,4 @@
-"""A code fingerprint follows what the code does, not where it lies; journals stay valid as long as results do."""
+"""Code fingerprints depend on the code, not on its location; journals stay valid as long as results do."""
 
 import shutil
 from dataclasses import replace
@@ -92,8 +92,8 @@ def test_what_engines_share_changes_the_fingerprints_of_all(scripts: Path):
     assert not set(before.values()) & set(after.values())
 
 
-def test_whoever_changes_a_relaxation_decides_whether_its_journals_stay_valid():
-    """If this fails: does the changed code return the same crystals? See ``fingerprints.SAME_RELAXATIONS``."""
+def test_a_change_of_the_relaxation_code_needs_a_decision_about_its_journals():
+    """If this fails: does the changed code give the same results? See ``fingerprints.SAME_RELAXATIONS``."""
     assert {name: fingerprints.code_fingerprint("relax_batch", name) for name in ENGINE_MODULES} == RELAXATION_CODE
 
 

@@ -1,4 +1,4 @@
-"""A crystal in any setting comes to one standard cell, and structure sets read back as written."""
+"""Every setting of a crystal has the same standard cell, distances are exact, and structure sets round-trip."""
 
 import itertools
 
@@ -32,7 +32,7 @@ from tests.crystals import REAL, bi2se3
     shift=st.tuples(*[st.floats(0, 1)] * 3),
     supercell=st.sampled_from([(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]),
 )
-def test_any_setting_comes_to_one_standard_cell(name, axis, angle, shift, supercell):
+def test_every_setting_has_the_same_standard_cell(name, axis, angle, shift, supercell):
     expected = standard_cell(REAL[name]())
     moved = REAL[name]() * supercell
     moved.translate_sites(range(len(moved)), shift)
@@ -87,7 +87,7 @@ def brute_force_distance(structure: Structure) -> float:
 
 @st.composite
 def skewed_crystals(draw, atoms: st.SearchStrategy[int]) -> Structure:
-    """Random crystals in cells that repeated integer shears have made strongly skewed: the lattice stays the same."""
+    """Random crystals in strongly skewed cells: repeated integer shears of a cell do not change its lattice."""
     matrix = np.diag(draw(st.tuples(*[st.floats(2.0, 6.0)] * 3))) + np.array(
         draw(st.lists(st.lists(st.floats(-0.8, 0.8), min_size=3, max_size=3), min_size=3, max_size=3))
     )
@@ -115,7 +115,7 @@ def test_the_shortest_distance_of_one_atom_is_the_shortest_lattice_vector(struct
 @settings(max_examples=60, deadline=None)
 @given(skewed_crystals(st.integers(1, 4)), st.floats(0.5, 4.9))
 def test_the_guards_agree_with_the_shortest_distance(structure, min_distance):
-    """The guards look at the cell first; wherever they come to the atoms, both have the same answer."""
+    """The guards refuse a crystal as too close exactly if its shortest distance is below the limit."""
     guards = Guards(min_distance=min_distance, min_volume=1e-3, max_volume=1e6, min_angle=1e-3, max_angle=179.999)
     distance = shortest_distance(structure)
     if abs(distance - min_distance) > 1e-6:
@@ -152,7 +152,7 @@ def test_damaged_set_is_named(tmp_path):
         read_set(tmp_path / "bad.extxyz")
 
 
-def test_a_table_keeps_sodium_nitride_apart_from_a_missing_number(tmp_path):
+def test_sodium_nitride_in_a_table_is_not_a_missing_number(tmp_path):
     table = pd.DataFrame({"formula": ["NaN", ""], "formation_energy": [0.5, np.nan]})
     write_csv(tmp_path / "table.csv", table)
     pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), table)

@@ -1,4 +1,4 @@
-"""Uniqueness gives StructureMatcher's own answer, only faster, and whatever the order of the input."""
+"""Uniqueness returns the answer of StructureMatcher, faster, and independent of the order of the input."""
 
 import random
 from collections import Counter
@@ -19,14 +19,14 @@ MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 @pytest.fixture(scope="module")
 def prototypes():
-    """AFLOW's prototypes of up to 10 atoms."""
+    """AFLOW prototypes with at most 10 atoms."""
     config = {"sources": ["aflow"], "max_atoms": 10, "limit": None}
     return collect_prototypes(config, 2)[0]
 
 
 @pytest.fixture(scope="module")
 def crystals(prototypes):
-    """Some hundred crystals of Bi-Se with many repeats, some of them strained and shaken."""
+    """A few hundred crystals of Bi-Se with many duplicates, some of them strained and perturbed."""
     made, rng = [], np.random.default_rng(0)
     for prototype in prototypes:
         species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
@@ -64,7 +64,7 @@ def test_the_grouping_is_that_of_the_matcher(crystals):
 
 
 def test_the_prefilter_says_what_the_matcher_says(crystals):
-    """What it refuses or accepts without asking, the matcher refuses or accepts; and it is worth having."""
+    """Pairs refused or accepted by the prefilter are refused or accepted by the matcher; most pairs are decided."""
     matcher, prefilter = StructureMatcher(**MATCHER), MatcherPrefilter(**MATCHER)
     cells = [ReducedCell.of(structure) for structure in crystals]
     rng = random.Random(1)
@@ -75,7 +75,7 @@ def test_the_prefilter_says_what_the_matcher_says(crystals):
         verdict = prefilter.verdict(first, second) if alike else False
         said[verdict] += 1
         match = matcher.fit(first.structure, second.structure, skip_structure_reduction=True)
-        if not alike:  # a match both ways round is refused
+        if not alike:  # a match in both orders is excluded
             match = match and matcher.fit(second.structure, first.structure, skip_structure_reduction=True)
         assert verdict in (None, match)
     assert said[False] > 100 and said[True] > 10
@@ -89,7 +89,7 @@ def test_the_answer_does_not_depend_on_the_order(prototypes):
     assert kept(prototypes) == kept(shuffled)
 
 
-def test_it_says_what_is_repeated():
+def test_verdicts_name_what_is_repeated():
     uniqueness = Uniqueness(MATCHER)
     structures = [rock_salt(), zinc_blende(), rock_salt(6.1), cesium_chloride()]
     verdicts = uniqueness.first_of_kind(structures, known=[zinc_blende(6.4), bi2se3()])

@@ -1,4 +1,4 @@
-"""Whole batches through atomate2, custodian and jobflow, on any crystal: a stand-in with EMT takes VASP's place."""
+"""Batches through atomate2, custodian and jobflow on any crystal, with a stand-in for VASP that uses EMT."""
 
 import json
 import os
@@ -42,11 +42,11 @@ def gold_rich() -> Crystal:
 
 
 def emt_energy(crystal: Crystal) -> float:
-    """Return the relaxed energy per atom (eV) that EMT gives without VASP's frame."""
+    """Return the relaxed energy per atom (eV) of EMT without the interface of VASP."""
     return AseRelaxMaker(fmax=0.01).relax(crystal.structure).energy_per_atom + SHIFT
 
 
-def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: Path, monkeypatch) -> None:
+def test_a_batch_continues_after_errors_that_custodian_corrects_or_not(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("STAND_IN_ERROR", f"Cu3Au={EDDRMM}")
     monkeypatch.setenv("STAND_IN_FATAL", f"CuAu3={EDDRMM}")
     crystals = [gold_rich(), Crystal("cu3", cu3au(3.7)), Crystal("l10", copper_gold(3.9))]
@@ -66,7 +66,7 @@ def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: P
 
 def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> None:
     crystal = Crystal("l10", copper_gold(3.9))
-    relax_batch([crystal], section(), journal_in(tmp_path, "before"), "b0")  # not a start for the next
+    relax_batch([crystal], section(), journal_in(tmp_path, "before"), "b0")  # must not be resumed below
     [result] = relax_batch([crystal], section() | {"max_steps": 0}, journal_in(tmp_path), "b0")
     [record] = [json.loads(line) for line in (tmp_path / "journal/b0.jsonl").read_text().splitlines()]
     there = AseRelaxMaker(max_steps=0).relax(crystal.structure).energy_per_atom + SHIFT
@@ -77,7 +77,7 @@ def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> No
     assert record["provenance"]["incar"]["NSW"] == "0"
 
 
-def test_a_crystal_that_ran_out_of_time_goes_on_at_its_last_ionic_step(tmp_path: Path, monkeypatch) -> None:
+def test_a_crystal_that_ran_out_of_time_resumes_at_its_last_ionic_step(tmp_path: Path, monkeypatch) -> None:
     crystals = [Crystal("cu3", cu3au(3.5))]
     monkeypatch.setenv("STAND_IN_SECONDS", "0.5")
     (stopped,) = relax_batch(crystals, section(wall_clock=2.5), journal_in(tmp_path), "b0")
@@ -101,7 +101,7 @@ BATCH = """
 """
 
 
-def test_a_killed_batch_goes_on_at_the_last_ionic_step(tmp_path: Path) -> None:
+def test_a_killed_batch_resumes_at_the_last_ionic_step(tmp_path: Path) -> None:
     crystals = [Crystal("l10", copper_gold(3.7)), Crystal("cu3", cu3au(3.5))]
     write_set(tmp_path / "in.extxyz", crystals)
     library = Path(engines.__file__).parents[2]

@@ -53,14 +53,14 @@ def test_mesh_is_vasps_automatic_scheme() -> None:
     assert gamma_mesh(hexagonal, 40) == (12, 12, 1)  # |b| = 1 / (4 cos 30 degree) = 0.2887
 
 
-def test_vasp_that_is_not_there_is_said_so(monkeypatch) -> None:
+def test_a_missing_vasp_is_reported(monkeypatch) -> None:
     monkeypatch.delenv("ATOMATE2_VASP_CMD", raising=False)
     monkeypatch.setenv("VASP_CMD", "no_such_vasp --flag")
     with pytest.raises(InputError, match="'no_such_vasp'.*relaxation.vasp.command"):
         VaspRelaxMaker(potcar_spec=True)
 
 
-def test_a_missing_potcar_library_is_said_so(monkeypatch, tmp_path: Path) -> None:
+def test_a_missing_potcar_library_is_reported(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PMG_VASP_PSP_DIR", raising=False)
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", None)
     with pytest.raises(InputError, match="PMG_VASP_PSP_DIR is not set"):
@@ -97,7 +97,7 @@ def test_silicon_end_to_end(replay, tmp_path: Path) -> None:
 
 
 @recorded
-def test_custodian_mends_what_it_can(replay, tmp_path: Path) -> None:
+def test_custodian_corrects_an_error(replay, tmp_path: Path) -> None:
     replay.setenv("FAKE_VASP_INJECT", "WARNING in EDDRMM: call to ZHEGV failed")
     relaxation = make_engine(section(), tmp_path).relax(silicon())
     assert relaxation.status == "ok"
@@ -108,7 +108,7 @@ def test_custodian_mends_what_it_can(replay, tmp_path: Path) -> None:
 
 
 @recorded
-def test_what_custodian_cannot_mend_is_a_failure_with_its_reason(replay, tmp_path: Path) -> None:
+def test_an_error_that_custodian_cannot_correct_is_a_failure_with_its_reason(replay, tmp_path: Path) -> None:
     crystals = [
         Crystal("stretched", silicon().copy().apply_strain(0.05, inplace=False)),
         Crystal("silicon", silicon()),
@@ -120,7 +120,7 @@ def test_what_custodian_cannot_mend_is_a_failure_with_its_reason(replay, tmp_pat
     assert np.isnan(results[0].info["energy_per_atom"])
     record = json.loads((tmp_path / "journal" / "b0.jsonl").read_text().splitlines()[0])
     assert "Error" in record["detail"]
-    # Finished crystals are not run again.
+    # Finished crystals are not computed again.
     before = sorted(os.listdir(tmp_path / "work"))
     again = relax_batch(crystals, section(), Journal(tmp_path / "journal", work_dir=tmp_path / "work"), "b0")
     assert [c.structure for c in again] == [c.structure for c in results]

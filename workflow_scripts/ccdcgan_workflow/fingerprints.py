@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "4ef4135e2ff2",
-    "vasp": "a16cd9a98ee8",
-    "gpaw": "32bfee595d03",
-    "ase": "23765b6c7dcf",
+    "mlip": "2dc68de1b1e4",
+    "vasp": "c44560c111f7",
+    "gpaw": "ecb2ff42fbfb",
+    "ase": "b440bd30f944",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

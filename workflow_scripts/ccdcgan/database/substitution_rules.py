@@ -41,12 +41,12 @@ class SubstitutionRules:
             return None
         target = _replaced_composition(prototype, replaced)
         if not _charges(target.reduced_formula):
-            return "no_charge_balance", f"no usual oxidation states of {target.reduced_formula} add up to zero"
+            return "no_charge_balance", f"no common oxidation states of {target.reduced_formula} add up to zero"
         if self.assignments == "oxidation_states":
             return None
         if not _ions(prototype.reduced_formula) or not _ions(target.reduced_formula):
             unbalanced = prototype if not _ions(prototype.reduced_formula) else target
-            return "unknown_ions", f"{unbalanced.reduced_formula} is not made of ions that the data know"
+            return "unknown_ions", f"{unbalanced.reduced_formula} cannot be described by ions in the data"
         probability = substitution_probability(prototype, replaced)
         if probability < self.threshold:
             return "improbable", f"probability {probability:.1e}, at least {self.threshold:g}"

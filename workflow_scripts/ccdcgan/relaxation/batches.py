@@ -175,8 +175,9 @@ def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str) -> C
     if record is None:
         missing = {"energy_per_atom": float("nan"), "fmax": float("nan"), "n_steps": 0, "relax_seconds": 0.0}
         return crystal.updated(stage="relaxed", engine=label, **missing)
-    results = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
-    relaxed = crystal.updated(stage="relaxed", engine=label, **{name: record[name] for name in results})
+    names = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
+    results = {name: record[name] for name in names}
+    relaxed = crystal.updated(stage="relaxed", engine=label, **results)
     if record["status"] == "failed":
         # The energy is that of another geometry than the one returned.
         return relaxed.updated(energy_per_atom=float("nan"))
