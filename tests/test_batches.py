@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.utils.errors import InputError
 from tests.alloys import alloys, config, copper, outcome
@@ -27,7 +28,7 @@ from tests.alloys import alloys, config, copper, outcome
 
 def test_a_batch_keeps_order_info_and_failures(tmp_path: Path) -> None:
     crystals = alloys()
-    results = relax_batch(crystals, config(), tmp_path, "b0")
+    results = relax_batch(crystals, config(), Journal(tmp_path), "b0")
     assert [crystal.id for crystal in results] == [crystal.id for crystal in crystals]
     assert [crystal.info["parent"] for crystal in results] == [c.info["parent"] for c in crystals]
     assert {crystal.info["stage"] for crystal in results} == {"relaxed"}
@@ -40,8 +41,8 @@ def test_a_batch_keeps_order_info_and_failures(tmp_path: Path) -> None:
     assert all(c.info["fmax"] < 0.02 and c.info["n_steps"] > 0 for c in results if c.id != "c2")
 
 
-def test_results_survive_a_structure_set(tmp_path: Path) -> None:
-    results = relax_batch(alloys(4), config(), tmp_path, "b0")
+def test_results_round_trip_through_a_structure_set(tmp_path: Path) -> None:
+    results = relax_batch(alloys(4), config(), Journal(tmp_path), "b0")
     write_set(tmp_path / "relaxed.extxyz", results)
     again = read_set(tmp_path / "relaxed.extxyz")
     for name in ("status", "reason", "engine", "n_steps", "stage"):
@@ -52,21 +53,21 @@ def test_results_survive_a_structure_set(tmp_path: Path) -> None:
 
 def test_not_converged_is_recorded_and_the_geometry_is_kept(tmp_path: Path) -> None:
     crystals = [Crystal("short", copper())]
-    (result,) = relax_batch(crystals, config(max_steps=1), tmp_path, "b0")
+    (result,) = relax_batch(crystals, config(max_steps=1), Journal(tmp_path), "b0")
     assert (result.info["status"], result.info["reason"]) == ("failed", "not_converged")
     assert result.structure == crystals[0].structure
 
 
 def test_a_crystal_that_failed_before_is_passed_on(tmp_path: Path) -> None:
     crystal = Crystal("lost", copper(), {"status": "failed", "reason": "no_cell", "energy_per_atom": -9.0})
-    (result,) = relax_batch([crystal], config(), tmp_path, "b0")
+    (result,) = relax_batch([crystal], config(), Journal(tmp_path), "b0")
     assert (result.info["status"], result.info["reason"]) == ("failed", "no_cell")
     assert np.isnan(result.info["energy_per_atom"])
     assert (tmp_path / "b0.jsonl").read_bytes() == b""
 
 
 def count_relaxations(monkeypatch) -> list[str]:
-    """Return a list that grows with each relaxation really done."""
+    """Return a list to which each relaxation that is carried out adds an entry."""
     done = []
     original = AseRelaxMaker.relax
 
@@ -78,13 +79,13 @@ def count_relaxations(monkeypatch) -> list[str]:
     return done
 
 
-def test_other_slices_find_every_result_again(tmp_path: Path, monkeypatch) -> None:
+def test_other_batches_reuse_every_result(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys()
-    whole = relax_batch(crystals, config(), tmp_path / "whole", "all")
+    whole = relax_batch(crystals, config(), Journal(tmp_path / "whole"), "all")
     done = count_relaxations(monkeypatch)
-    three = [relax_batch(slice_of(crystals, i, 3), config(), tmp_path / "cut", f"{i}of3") for i in range(3)]
+    three = [relax_batch(slice_of(crystals, i, 3), config(), Journal(tmp_path / "cut"), f"{i}of3") for i in range(3)]
     assert len(done) == len(crystals)
-    two = [relax_batch(slice_of(crystals, i, 2), config(), tmp_path / "cut", f"{i}of2") for i in range(2)]
+    two = [relax_batch(slice_of(crystals, i, 2), config(), Journal(tmp_path / "cut"), f"{i}of2") for i in range(2)]
     assert len(done) == len(crystals)
     assert outcome(gather(three)) == outcome(gather(two)) == outcome(whole)
     assert [c.info["relax_seconds"] for c in gather(three)] == [c.info["relax_seconds"] for c in gather(two)]
@@ -93,41 +94,41 @@ def test_other_slices_find_every_result_again(tmp_path: Path, monkeypatch) -> No
 @pytest.mark.parametrize("change", [{"code": "new"}, {"config": config(fmax=0.05)}])
 def test_other_code_or_settings_do_not_find_them(tmp_path: Path, monkeypatch, change: dict) -> None:
     crystals = alloys(2)
-    arguments = {"config": config(), "journal_dir": tmp_path, "batch": "b0", "code": "old"}
-    relax_batch(crystals, **arguments)
+    settings, journal = config(), Journal(tmp_path, code="old")
+    relax_batch(crystals, settings, journal, "b0")
     done = count_relaxations(monkeypatch)
-    relax_batch(crystals, **arguments)
+    relax_batch(crystals, settings, journal, "b0")
     assert done == []
-    relax_batch(crystals, **arguments | change)
+    relax_batch(crystals, change.get("config", settings), replace(journal, code=change.get("code", "old")), "b0")
     assert len(done) == 2
 
 
-def test_a_crystal_moved_by_less_than_the_key_sees_is_the_same(tmp_path: Path, monkeypatch) -> None:
-    relax_batch([Crystal("a", copper(shift=0.05))], config(), tmp_path, "b0")
+def test_a_displacement_below_the_resolution_of_the_key_changes_nothing(tmp_path: Path, monkeypatch) -> None:
+    relax_batch([Crystal("a", copper(shift=0.05))], config(), Journal(tmp_path), "b0")
     done = count_relaxations(monkeypatch)
-    relax_batch([Crystal("b", copper(shift=0.05 + 1e-9))], config(), tmp_path, "b0")
+    relax_batch([Crystal("b", copper(shift=0.05 + 1e-9))], config(), Journal(tmp_path), "b0")
     assert len(done) == 0
-    relax_batch([Crystal("c", copper(shift=0.051))], config(), tmp_path, "b0")
+    relax_batch([Crystal("c", copper(shift=0.051))], config(), Journal(tmp_path), "b0")
     assert len(done) == 1
 
 
-def test_a_torn_last_line_costs_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
+def test_a_truncated_last_line_loses_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys()
-    expected = outcome(relax_batch(crystals, config(), tmp_path, "b0"))
+    expected = outcome(relax_batch(crystals, config(), Journal(tmp_path), "b0"))
     journal = tmp_path / "b0.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
     done = count_relaxations(monkeypatch)
-    again = relax_batch(crystals, config(), tmp_path, "b0")
+    again = relax_batch(crystals, config(), Journal(tmp_path), "b0")
     assert len(done) == 1
     assert outcome(again) == expected
     lines = journal.read_bytes().splitlines()
     assert len(lines) == len({json.loads(line)["key"] for line in lines}) == len(crystals)
 
 
-def test_a_torn_line_of_another_journal_is_skipped_and_left_alone(tmp_path: Path) -> None:
+def test_a_damaged_line_of_another_journal_is_skipped_and_not_changed(tmp_path: Path) -> None:
     other = tmp_path / "other.jsonl"
     other.write_bytes(b'{"key": "abc", "rea')
-    (result,) = relax_batch([Crystal("a", copper())], config(), tmp_path, "b0")
+    (result,) = relax_batch([Crystal("a", copper())], config(), Journal(tmp_path), "b0")
     assert result.info["status"] == "ok"
     assert other.read_bytes() == b'{"key": "abc", "rea'
 
@@ -143,7 +144,8 @@ SLOW_BATCH = """
         return original(self, structure)
     ase_potentials.AseRelaxMaker.relax = slow
     here = Path(sys.argv[1])
-    batches.relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), here / "journal", "b0")
+    journal = batches.Journal(here / "journal")
+    batches.relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), journal, "b0")
 """
 
 
@@ -162,7 +164,7 @@ def wait_for_lines(journal: Path, n: int, timeout: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_a_killed_batch_goes_on_where_it_stopped(tmp_path: Path, monkeypatch) -> None:
+def test_a_killed_batch_resumes_where_it_stopped(tmp_path: Path, monkeypatch) -> None:
     write_set(tmp_path / "in.extxyz", alloys())
     crystals = read_set(tmp_path / "in.extxyz")
     journal = tmp_path / "journal" / "b0.jsonl"
@@ -173,10 +175,10 @@ def test_a_killed_batch_goes_on_where_it_stopped(tmp_path: Path, monkeypatch) ->
     finished = journal.read_bytes().count(b"\n")
     assert 3 <= finished < len(crystals)
     done = count_relaxations(monkeypatch)
-    resumed = relax_batch(crystals, config(), tmp_path / "journal", "b0")
+    resumed = relax_batch(crystals, config(), Journal(tmp_path / "journal"), "b0")
     assert len(done) == len(crystals) - finished
     write_set(tmp_path / "resumed.extxyz", [c.updated(relax_seconds=0.0) for c in resumed])
-    uninterrupted = relax_batch(crystals, config(), tmp_path / "elsewhere", "b0")
+    uninterrupted = relax_batch(crystals, config(), Journal(tmp_path / "elsewhere"), "b0")
     write_set(tmp_path / "whole.extxyz", [c.updated(relax_seconds=0.0) for c in uninterrupted])
     assert outcome(resumed) == outcome(uninterrupted)
     assert (tmp_path / "resumed.extxyz").read_bytes() == (tmp_path / "whole.extxyz").read_bytes()
@@ -189,13 +191,13 @@ def test_two_processes_never_work_on_one_batch(tmp_path: Path, monkeypatch, capl
     wait_for_lines(tmp_path / "journal" / "b0.jsonl", 1)
     done = count_relaxations(monkeypatch)
     with caplog.at_level(logging.INFO):
-        relax_batch(crystals, config(), tmp_path / "journal", "b0")
+        relax_batch(crystals, config(), Journal(tmp_path / "journal"), "b0")
     assert process.wait() == 0
     assert done == []
     assert "waiting" in caplog.text
 
 
-def test_a_crash_inside_one_crystal_is_recorded_and_tried_again(tmp_path: Path, monkeypatch) -> None:
+def test_an_exception_in_one_relaxation_is_recorded_and_retried(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys(4)
     original = AseRelaxMaker.relax
 
@@ -205,26 +207,26 @@ def test_a_crash_inside_one_crystal_is_recorded_and_tried_again(tmp_path: Path, 
         return original(self, structure)
 
     monkeypatch.setattr(AseRelaxMaker, "relax", crash)
-    results = relax_batch(crystals, config(), tmp_path, "b0")
+    results = relax_batch(crystals, config(), Journal(tmp_path), "b0")
     assert [c.info["reason"] for c in results] == ["", "engine_error", "too_close", ""]
     record = json.loads((tmp_path / "b0.jsonl").read_text().splitlines()[1])
     assert record["detail"] == "RuntimeError: singular matrix"
     monkeypatch.setattr(AseRelaxMaker, "relax", original)
-    again = relax_batch(crystals, config(), tmp_path, "b0")
+    again = relax_batch(crystals, config(), Journal(tmp_path), "b0")
     assert [c.info["reason"] for c in again] == ["", "", "too_close", ""]
 
 
-def test_an_element_nobody_knows_stops_the_batch_before_it_starts(tmp_path: Path, monkeypatch) -> None:
+def test_an_unsupported_element_stops_the_batch_before_it_starts(tmp_path: Path, monkeypatch) -> None:
     done = count_relaxations(monkeypatch)
     crystals = [*alloys(2), Crystal("bad", Structure(Lattice.cubic(3.5), ["Bi"], [[0, 0, 0]]))]
-    with pytest.raises(InputError, match="knows no Bi"):
-        relax_batch(crystals, config(), tmp_path, "b0")
+    with pytest.raises(InputError, match="does not support Bi"):
+        relax_batch(crystals, config(), Journal(tmp_path), "b0")
     assert done == []
 
 
 def test_progress_counts_failures(tmp_path: Path, caplog) -> None:
     with caplog.at_level(logging.INFO):
-        relax_batch(alloys(4), config(), tmp_path, "b0")
+        relax_batch(alloys(4), config(), Journal(tmp_path), "b0")
     assert "relaxing b0: 4/4 crystals (100 %)" in caplog.text
     assert "1 failed" in caplog.text
 
@@ -237,17 +239,17 @@ def test_slices_gather_in_order(items: list[int], n: int) -> None:
 def test_slices_of_different_lists_do_not_gather() -> None:
     with pytest.raises(InputError, match="delete the relaxed batches"):
         gather([[1, 2], [3], [4, 5]])
-    with pytest.raises(InputError, match="batch 3 is not one of 0 to 2"):
+    with pytest.raises(InputError, match="batch 3 is not one of 0 to 2.*evaluation.batches.*verify.batches"):
         slice_of([1], 3, 3)
 
 
-def test_a_batch_of_nothing(tmp_path: Path) -> None:
-    assert relax_batch([], config(), tmp_path, "empty") == []
+def test_an_empty_batch(tmp_path: Path) -> None:
+    assert relax_batch([], config(), Journal(tmp_path), "empty") == []
 
 
-def test_what_an_earlier_run_relaxed_is_taken_from_its_journals(tmp_path):
-    first = relax_batch(alloys(2), config(), tmp_path / "first", "b0")
-    second = relax_batch(alloys(2), config(), tmp_path / "second", "b0", known_journals=[tmp_path / "first"])
+def test_results_of_an_earlier_run_are_read_from_its_journals(tmp_path):
+    first = relax_batch(alloys(2), config(), Journal(tmp_path / "first"), "b0")
+    second = relax_batch(alloys(2), config(), Journal(tmp_path / "second", known_folders=[tmp_path / "first"]), "b0")
     assert [crystal.info["energy_per_atom"] for crystal in second] == [
         crystal.info["energy_per_atom"] for crystal in first
     ]

@@ -11,7 +11,7 @@ keras = pytest.importorskip("keras")
 
 import tensorflow as tf  # noqa: E402
 
-from ccdcgan.crystals import likelihood  # noqa: E402
+from ccdcgan.crystals import gaussian_process  # noqa: E402
 from ccdcgan.crystals.descriptors import descriptor_names, descriptors  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
 from ccdcgan.models.constraint import descriptor_network as module  # noqa: E402
@@ -144,8 +144,8 @@ def test_the_layer_is_scikit_learns_gaussian_process():
 
 
 def test_many_points_are_thinned(monkeypatch):
-    monkeypatch.setattr(likelihood, "MOST_POINTS", 30)
-    monkeypatch.setattr(likelihood, "MOST_FOR_KERNEL", 20)
+    monkeypatch.setattr(gaussian_process, "MOST_POINTS", 30)
+    monkeypatch.setattr(gaussian_process, "MOST_FOR_KERNEL", 20)
     features = np.linspace(-2, 2, 200)[:, None]
     posterior = fit_posterior(features, features[:, 0] ** 2, seed=0)
     assert posterior.points.shape == (30, 1)

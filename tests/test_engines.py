@@ -1,4 +1,4 @@
-"""Engines on real crystals: relaxation in stages, what they refuse, what identifies them."""
+"""Engines on real crystals: relaxation in stages, refusals, and the identity of the results."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import to_atoms
 from ccdcgan.relaxation import mlip
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
-from ccdcgan.relaxation.ase_relaxation import Stage, displaced, make_optimizer, relax_in_stages
+from ccdcgan.relaxation.ase_relaxation import RelaxationSettings, Stage, displaced, make_optimizer, relax_in_stages
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
@@ -30,7 +30,7 @@ def test_copper_finds_its_lattice_constant(optimizer: str) -> None:
     assert relaxation.n_steps == relaxation.stages[0]["n_steps"] > 0
 
 
-def test_a_softer_first_guess_and_what_a_stage_has_learned_save_steps() -> None:
+def test_a_softer_initial_hessian_and_that_of_the_previous_stage_save_steps() -> None:
     def stages(first: float, last: float, stiffness: float, learns: bool = True) -> list[int]:
         crystal = to_atoms(copper(3.5, 0.2))
         crystal.calc, steps, counts = EMT(), None, []
@@ -46,7 +46,7 @@ def test_a_softer_first_guess_and_what_a_stage_has_learned_save_steps() -> None:
 
 
 def test_a_displaced_crystal_leaves_its_saddle_point() -> None:
-    """Simple cubic copper has no force by symmetry; face-centred is lower."""
+    """Simple cubic copper has no forces by symmetry; the face-centred structure is lower."""
     cubic = Structure(Lattice.tetragonal(2.4, 4.8), ["Cu", "Cu"], [[0] * 3, [0, 0, 0.5]])
     kept, left = (AseRelaxMaker(fmax=0.01, displacement=length).relax(cubic) for length in (0.0, 0.05))
     assert (kept.status, left.status) == ("ok", "ok")
@@ -98,7 +98,7 @@ def test_lennard_jones_relaxes_any_element() -> None:
 
 
 class Scripted(Calculator):
-    """A calculator that answers what a test wants: energies (eV) in order, and one force on every atom."""
+    """A calculator with given results: energies (eV) in order, and opposite forces on the first and last atom."""
 
     implemented_properties = ("energy", "forces", "stress")
 
@@ -126,30 +126,30 @@ class Scripted(Calculator):
     ],
 )
 def test_guards_hold_at_every_step(reason: str, calculator: Calculator, n_steps: int) -> None:
-    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], GUARDS, "FIRE")
+    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], RelaxationSettings("FIRE"))
     assert (relaxation.status, relaxation.reason, relaxation.n_steps) == ("failed", reason, n_steps)
 
 
-def test_a_cell_that_blows_up_is_stopped_on_the_way() -> None:
-    """Negative pressure without end: the crystal dissociates, and nobody waits for the last step."""
+def test_a_dissociating_cell_is_stopped_early() -> None:
+    """A constant negative pressure: the crystal dissociates, and the relaxation stops before its last step."""
     calculator = Scripted([-8.0], pressure=-0.5)
-    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], GUARDS, "FIRE", max_steps=1000)
+    relaxation = relax_in_stages(copper(), [Stage("scripted", calculator)], RelaxationSettings("FIRE", max_steps=1000))
     assert relaxation.reason == "too_sparse"
     assert relaxation.n_steps < 1000
 
 
 def test_a_crystal_that_converged_in_pieces_is_refused() -> None:
-    """The rules that hold before also hold after: the calculator likes isolated atoms, the guards do not."""
+    """The guards are checked after the last step, too: the calculator favours isolated atoms."""
 
     class Repel(Scripted):
-        """Pulls atom 1 to the middle of the free space, then finds no force."""
+        """Moves atom 1 to the middle of the free space, where its force is zero."""
 
         def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
             super().calculate(atoms, properties, system_changes)
             self.results["forces"][1] = np.clip(5.4 - atoms.positions[1, 2], -1, 1) * np.array([0, 0, 1.0])
 
     close = Structure(Lattice.orthorhombic(5.2, 5.2, 10.8), ["Cu", "Cu"], [[0, 0, 0], [0, 0, 0.3]])
-    relaxation = relax_in_stages(close, [Stage("repel", Repel([-8.0]))], GUARDS, "FIRE")
+    relaxation = relax_in_stages(close, [Stage("repel", Repel([-8.0]))], RelaxationSettings("FIRE"))
     assert check_structure(close, GUARDS) == ""
     assert (relaxation.status, relaxation.reason) == ("failed", "isolated_atom")
     assert relaxation.stages[-1]["converged"]
@@ -158,10 +158,10 @@ def test_a_crystal_that_converged_in_pieces_is_refused() -> None:
 def test_only_the_last_stage_must_converge_and_its_energy_counts() -> None:
     restless, calm = Scripted([-8.0], force=0.2), Scripted([-6.0])
     stages = [Stage("restless", restless), Stage("calm", calm)]
-    relaxation = relax_in_stages(copper(), stages, GUARDS, "FIRE", max_steps=3)
+    relaxation = relax_in_stages(copper(), stages, RelaxationSettings("FIRE", max_steps=3))
     assert (relaxation.status, relaxation.energy_per_atom) == ("ok", -3.0)
     assert [report["converged"] for report in relaxation.stages] == [False, True]
-    backwards = relax_in_stages(copper(), stages[::-1], GUARDS, "FIRE", max_steps=3)
+    backwards = relax_in_stages(copper(), stages[::-1], RelaxationSettings("FIRE", max_steps=3))
     assert (backwards.reason, backwards.energy_per_atom) == ("not_converged", -4.0)
 
 
@@ -193,12 +193,12 @@ def test_an_engine_that_is_not_installed_says_so(monkeypatch) -> None:
         make_engine(config(engine="mlip"))
 
 
-def test_an_element_that_emt_does_not_know_is_named() -> None:
-    with pytest.raises(InputError, match="knows no Bi"):
+def test_an_element_that_emt_does_not_support_is_named() -> None:
+    with pytest.raises(InputError, match="does not support Bi"):
         AseRelaxMaker().relax(Structure(Lattice.cubic(3.5), ["Bi"], [[0, 0, 0]]))
 
 
-def test_identity_changes_with_whatever_decides_the_result_and_nothing_else() -> None:
+def test_identity_changes_with_settings_that_determine_the_result_only() -> None:
     base = identity(config())
     assert base == identity(config(batches=7, wall_clock=5, vasp={"encut": 1}))
     decisive = [
@@ -220,7 +220,7 @@ def test_identity_changes_with_whatever_decides_the_result_and_nothing_else() ->
 
 
 def test_sevennet_relaxes_in_two_stages_offline(monkeypatch) -> None:
-    """The last model's energy counts, at a geometry where the last model's forces vanish."""
+    """The energy is that of the last model, at a geometry where the forces of the last model vanish."""
     monkeypatch.setattr("urllib.request.urlopen", None)
     monkeypatch.setattr("requests.get", None)
     maker = MlipRelaxMaker(models=["7net-0", "7net-l3i5"], device="cpu", fmax=0.05)
@@ -237,7 +237,7 @@ def test_sevennet_relaxes_in_two_stages_offline(monkeypatch) -> None:
 
 
 def test_sevennet_finds_the_formation_energy_of_bismuth_selenide() -> None:
-    """R-3m Bi2Se3 against R-3m Bi and trigonal Se: DFT has -0.385 to -0.394 eV/atom."""
+    """R-3m Bi2Se3 relative to R-3m Bi and trigonal Se: -0.385 to -0.394 eV/atom with DFT."""
     u, z = 0.2254, 0.2339
     crystals = [
         Structure(Lattice.rhombohedral(4.746, 57.23), ["Bi", "Bi"], [[z] * 3, [-z] * 3]),
@@ -250,7 +250,7 @@ def test_sevennet_finds_the_formation_energy_of_bismuth_selenide() -> None:
 
 
 def test_a_force_field_of_atomate2_is_an_engine_of_its_own_weights() -> None:
-    """The same weights by both ways give the same energies."""
+    """The same weights give the same energies with both interfaces."""
     options = {"SevenNet": {"model": str(mlip.weights_path("7net-0")), "device": "cpu"}}
     crystal = Structure(Lattice([[0, 3, 3], [3, 0, 3], [3, 3, 0]]), ["Bi", "Se"], [[0] * 3, [0.5] * 3])
     named = make_engine(config(engine="mlip", mlip={"models": ["SevenNet"], "options": options}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ccdcgan.candidates.ranking import fit_relaxed_energies
-from ccdcgan.crystals import likelihood
+from ccdcgan.crystals import gaussian_process
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from tests.alloys import copper_gold
@@ -30,7 +30,7 @@ def database(number: int = 40) -> tuple[list[Crystal], list[Crystal]]:
 
 @pytest.mark.parametrize("most", [500, 10])
 def test_a_crystal_is_expected_to_end_as_those_that_looked_like_it_before(monkeypatch, most: int) -> None:
-    monkeypatch.setattr(likelihood, "MOST_FOR_KERNEL", most)
+    monkeypatch.setattr(gaussian_process, "MOST_FOR_KERNEL", most)
     learned = fit_relaxed_energies(*database(), ELEMENTS, 1)
     edges = (3.81, 3.95, 4.22)
     expected, deviation = learned.predict([copper_gold(edge) for edge in edges])
@@ -50,7 +50,7 @@ def test_what_did_not_relax_or_is_held_out_is_not_learned_from() -> None:
 
 
 def test_more_crystals_than_can_be_learned_from_are_drawn_by_the_seed(monkeypatch) -> None:
-    monkeypatch.setattr(likelihood, "MOST_POINTS", 15)
+    monkeypatch.setattr(gaussian_process, "MOST_POINTS", 15)
     one, again, other = (fit_relaxed_energies(*database(), ELEMENTS, seed) for seed in (1, 1, 2))
     assert len(one.process.X_train_) == 15
     shape = [copper_gold(3.87)]

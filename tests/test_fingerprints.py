@@ -1,12 +1,13 @@
-"""A code fingerprint follows what the code does, not where it lies; journals stay valid as long as results do."""
+"""Code fingerprints depend on the code, not on its location; journals stay valid as long as results do."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ccdcgan.relaxation import engines
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan_workflow import fingerprints
 from ccdcgan_workflow.fingerprints import ENGINE_MODULES, RELAXATION_CODE, SAME_RELAXATIONS, earlier_relaxations
 from tests.alloys import alloys, config
@@ -91,8 +92,8 @@ def test_what_engines_share_changes_the_fingerprints_of_all(scripts: Path):
     assert not set(before.values()) & set(after.values())
 
 
-def test_whoever_changes_a_relaxation_decides_whether_its_journals_stay_valid():
-    """If this fails: does the changed code return the same crystals? See ``fingerprints.SAME_RELAXATIONS``."""
+def test_a_change_of_the_relaxation_code_needs_a_decision_about_its_journals():
+    """If this fails: does the changed code give the same results? See ``fingerprints.SAME_RELAXATIONS``."""
     assert {name: fingerprints.code_fingerprint("relax_batch", name) for name in ENGINE_MODULES} == RELAXATION_CODE
 
 
@@ -106,11 +107,9 @@ def test_the_journals_of_the_first_release_remain_valid(tmp_path: Path, monkeypa
     """A journal that version 0.1.0 wrote, with the version of ASE that it had."""
     monkeypatch.setattr(engines, "_version", lambda package: {"ase": "3.29.0"}[package])
     code = RELAXATION_CODE["ase"]
-    arguments = {"code": code, "earlier_code": earlier_relaxations("ase", code)}
-    relaxed = relax_batch(
-        alloys(3), config(), tmp_path, "b1", known_journals=[ROOT / "tests/data/earlier"], **arguments
-    )
+    journal = Journal(tmp_path, code, known_folders=[ROOT / "tests/data/earlier"])
+    relaxed = relax_batch(alloys(3), config(), replace(journal, earlier_code=earlier_relaxations("ase", code)), "b1")
     assert [crystal.info["status"] for crystal in relaxed] == ["ok", "ok", "failed"]
     assert not (tmp_path / "b1.jsonl").read_text()
-    relax_batch(alloys(3), config(), tmp_path, "b2", known_journals=[ROOT / "tests/data/earlier"], code=code)
+    relax_batch(alloys(3), config(), journal, "b2")
     assert (tmp_path / "b2.jsonl").read_text().count("\n") == 3

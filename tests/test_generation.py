@@ -10,7 +10,7 @@ keras = pytest.importorskip("keras")
 from pymatgen.core import Lattice, Structure  # noqa: E402
 
 from ccdcgan.candidates import generation  # noqa: E402
-from ccdcgan.candidates.distance_rule import closest, expand  # noqa: E402
+from ccdcgan.candidates.distance_rule import expand  # noqa: E402
 from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.models.convolutional_networks import build_generator  # noqa: E402
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec, join_latents  # noqa: E402
@@ -130,13 +130,6 @@ def test_a_sample_does_not_depend_on_how_many_there_are(parts):
     few, many = shard(parts, n_samples=20), shard(parts)
     assert few.samples.equals(many.samples.iloc[:20])
     assert len(shard(parts, n_samples=0).samples) == 0
-
-
-def test_a_shortest_distance_is_right_in_a_skewed_cell():
-    skewed = Structure(Lattice([[4, 0, 0], [3.9, 1.5, 0], [0, 0, 9]]), ["Bi"], [[0, 0, 0]])
-    assert closest(skewed) == pytest.approx(np.hypot(0.1, 1.5), abs=1e-6)
-    pair = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0, 0, 0], [0, 0, 0.9]])
-    assert closest(pair) == pytest.approx(0.9)
 
 
 def test_an_untrained_generator_gives_rows_and_no_error(parts):

@@ -1,4 +1,4 @@
-"""The engine of GPAW: what it says where it is absent, and a real relaxation where it is installed."""
+"""The engine gpaw: its message where GPAW is missing, and a real relaxation where it is installed."""
 
 import importlib.util
 from pathlib import Path
@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, to_atoms
 from ccdcgan.relaxation import gpaw
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
@@ -50,7 +50,7 @@ def test_an_element_without_a_data_set_is_named(tmp_path: Path) -> None:
 
 
 @installed
-def test_without_steps_what_a_relaxation_left_is_not_gone_on_from(tmp_path: Path) -> None:
+def test_without_steps_an_earlier_relaxation_is_not_resumed(tmp_path: Path) -> None:
     relaxing, static = (make_engine(section() | {"max_steps": most}, tmp_path) for most in (20, 0))
     relaxing.keep_step(aluminium(), to_atoms(aluminium(4.0)))
     assert relaxing.start(aluminium()).volume == pytest.approx(aluminium(4.0).volume)
@@ -59,14 +59,14 @@ def test_without_steps_what_a_relaxation_left_is_not_gone_on_from(tmp_path: Path
 
 @installed
 @pytest.mark.slow
-def test_aluminium_relaxes_to_its_lattice_constant_and_goes_on_after_a_kill(tmp_path: Path) -> None:
-    """PBE has a = 4.04 angstrom (16.5 angstrom^3); coarse settings come within 5 %."""
+def test_aluminium_relaxes_to_its_lattice_constant_and_resumes(tmp_path: Path) -> None:
+    """PBE gives a = 4.04 angstrom (16.5 angstrom^3); coarse settings agree within 5 %."""
     engine = make_engine(section(), tmp_path)
     relaxation = engine.relax(aluminium())
     assert (relaxation.status, relaxation.reason) == ("ok", "")
     assert relaxation.structure.volume == pytest.approx(16.5, rel=0.05)
     assert len(relaxation.forces) == 1 and len(relaxation.stress) == 6
-    again = engine.relax(aluminium())  # the last step stands in the crystal's folder
+    again = engine.relax(aluminium())  # the last step is in the folder of the crystal
     assert again.n_steps == 0
     assert again.energy_per_atom == pytest.approx(relaxation.energy_per_atom, abs=0.002)
 
@@ -74,7 +74,8 @@ def test_aluminium_relaxes_to_its_lattice_constant_and_goes_on_after_a_kill(tmp_
 @installed
 @pytest.mark.slow
 def test_a_batch_records_where_its_energies_come_from(tmp_path: Path) -> None:
-    (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), tmp_path / "journal", "b0", tmp_path / "work")
+    journal = Journal(tmp_path / "journal", work_dir=tmp_path / "work")
+    (result,) = relax_batch([Crystal("al", aluminium(4.05))], section(), journal, "b0")
     assert result.info["status"] == "ok"
     assert result.info["engine"] == "gpaw-PBE"
 
@@ -82,7 +83,7 @@ def test_a_batch_records_where_its_energies_come_from(tmp_path: Path) -> None:
 @installed
 @pytest.mark.slow
 def test_a_whole_run_has_gpaw_for_its_engine(tmp_path: Path) -> None:
-    """Nothing but the engine's settings differs from a toy run with another engine. Some seven minutes on one core."""
+    """Only the settings of the engine differ from a toy run with another engine. About seven minutes on one core."""
     changes = tmp_path / "gpaw.yaml"
     changes.write_text(
         "system: Al-Li\nrun: gpaw\nschemes: [flow]\nprototypes: {limit: 6, max_atoms: 4}\n"

@@ -1,4 +1,4 @@
-"""What a believable crystal is: every guard has its name."""
+"""Guards: every refusal of a crystal or a step has its reason."""
 
 import numpy as np
 import pytest
@@ -35,12 +35,12 @@ def test_real_crystals_pass() -> None:
         ),
     ],
 )
-def test_each_guard_has_its_name(reason: str, structure: Structure) -> None:
+def test_each_refusal_has_its_reason(reason: str, structure: Structure) -> None:
     assert check_structure(structure, GUARDS) == reason
 
 
 def test_distance_of_an_atom_to_its_own_image_counts_across_a_cell_diagonal() -> None:
-    """Two long edges whose difference is short: no edge is too short, an image is."""
+    """The difference of two long edges is short: the distance to an image is too short, no edge is."""
     lattice = Lattice([[3, 0, 0], [2.0, 0.5, 0], [0, 0, 12]])
     assert check_structure(Structure(lattice, ["Cu"], [[0, 0, 0]]), Guards(min_angle=5)) == "too_close"
 
@@ -56,7 +56,7 @@ def test_distance_of_an_atom_to_its_own_image_counts_across_a_cell_diagonal() ->
         ("force_exploded", -3.8, 1001.0),
     ],
 )
-def test_each_step_guard_has_its_name(reason: str, energy: float, force: float) -> None:
+def test_each_refused_step_has_its_reason(reason: str, energy: float, force: float) -> None:
     assert check_step(energy, force, GUARDS) == reason
 
 

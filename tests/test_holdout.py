@@ -1,4 +1,4 @@
-"""A composition held out of training is seen by no network, and still stands in the database it is compared with."""
+"""A held-out composition is not used in any training, and is still in the database for comparison."""
 
 import pytest
 
@@ -15,7 +15,7 @@ MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 @pytest.fixture(scope="module")
 def database():
-    """Prototypes, Bi2Se3 and Sb2Te3 among them, and a database of Bi-Se made from them, taken as relaxed."""
+    """Prototypes including Bi2Se3 and Sb2Te3, and a database of Bi-Se made from them, regarded as relaxed."""
     config = {"sources": ["aflow"], "max_atoms": 5, "limit": 40}
     prototypes = collect_prototypes(config, 2)[0]
     twin = bi2se3()
@@ -35,7 +35,7 @@ def test_nothing_of_the_composition_is_trained_on(database, mode):
     assert held_out
     assert "Bi2Se3" not in {formulas[name] for name in trained["database"]}
     assert not {"mine", "twin"} & trained["prototypes"]
-    # whatever trains on bare prototypes must not see the same crystals under other elements' names
+    # a model trained on bare prototypes must not see the same crystals with other elements
     uniqueness = Uniqueness(MATCHER)
     for prototype in prototypes:
         counts = sorted(prototype.structure.composition.get_reduced_composition_and_factor()[0].values())
@@ -44,7 +44,7 @@ def test_nothing_of_the_composition_is_trained_on(database, mode):
         made_of_it, _ = substitute([prototype], ["Bi", "Se"], range(2, 3), 12.0, uniqueness)
         for crystal in made_of_it:
             assert not any(uniqueness.equal(crystal.structure, other.structure) for other in held_out)
-    # the others are held out as before, in the share that was asked for
+    # the others are held out as before, in the requested fraction
     others = [crystal.id for crystal in made if crystal.formula != "Bi2Se3"]
     assert len(set(others) - trained["database"]) == pytest.approx(0.2 * len(others), abs=4)
 

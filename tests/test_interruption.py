@@ -47,7 +47,7 @@ def test_an_autoencoder_saves_itself_between_two_checkpoints(tmp_path, source, m
     whole = run(tmp_path / "whole")
     with monkeypatch.context() as patch:
         ask_to_end_after(patch, training_loop, 2)
-        with pytest.raises(interruption.Interrupted, match="the next attempt goes on there"):
+        with pytest.raises(interruption.Interrupted, match="the next attempt resumes there"):
             run(tmp_path / "asked")
     assert int(np.load(tmp_path / "asked/sites.npz")["step"]) == 4  # the next regular one is that of step 8
     monkeypatch.setattr(interruption, "_state", interruption._State())

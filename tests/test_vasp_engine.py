@@ -11,7 +11,7 @@ from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import make_engine
 from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.vasp import VaspRelaxMaker
@@ -53,20 +53,20 @@ def test_mesh_is_vasps_automatic_scheme() -> None:
     assert gamma_mesh(hexagonal, 40) == (12, 12, 1)  # |b| = 1 / (4 cos 30 degree) = 0.2887
 
 
-def test_vasp_that_is_not_there_is_said_so(monkeypatch) -> None:
+def test_a_missing_vasp_is_reported(monkeypatch) -> None:
     monkeypatch.delenv("ATOMATE2_VASP_CMD", raising=False)
     monkeypatch.setenv("VASP_CMD", "no_such_vasp --flag")
     with pytest.raises(InputError, match="'no_such_vasp'.*relaxation.vasp.command"):
         VaspRelaxMaker(potcar_spec=True)
 
 
-def test_a_missing_potcar_library_is_said_so(monkeypatch, tmp_path: Path) -> None:
+def test_a_missing_potcar_library_is_reported(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PMG_VASP_PSP_DIR", raising=False)
     monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", None)
     with pytest.raises(InputError, match="PMG_VASP_PSP_DIR is not set"):
         make_engine({"engine": "vasp", "fmax": 0.05, "vasp": {"command": "true"}})
     monkeypatch.setenv("PMG_VASP_PSP_DIR", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="nowhere, which is no folder"):
+    with pytest.raises(InputError, match="nowhere, which is not a folder"):
         VaspRelaxMaker(command="true")
 
 
@@ -97,7 +97,7 @@ def test_silicon_end_to_end(replay, tmp_path: Path) -> None:
 
 
 @recorded
-def test_custodian_mends_what_it_can(replay, tmp_path: Path) -> None:
+def test_custodian_corrects_an_error(replay, tmp_path: Path) -> None:
     replay.setenv("FAKE_VASP_INJECT", "WARNING in EDDRMM: call to ZHEGV failed")
     relaxation = make_engine(section(), tmp_path).relax(silicon())
     assert relaxation.status == "ok"
@@ -108,20 +108,20 @@ def test_custodian_mends_what_it_can(replay, tmp_path: Path) -> None:
 
 
 @recorded
-def test_what_custodian_cannot_mend_is_a_failure_with_its_reason(replay, tmp_path: Path) -> None:
+def test_an_error_that_custodian_cannot_correct_is_a_failure_with_its_reason(replay, tmp_path: Path) -> None:
     crystals = [
         Crystal("stretched", silicon().copy().apply_strain(0.05, inplace=False)),
         Crystal("silicon", silicon()),
         Crystal("dense", silicon().copy().apply_strain(-0.4, inplace=False)),
     ]
-    results = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    results = relax_batch(crystals, section(), Journal(tmp_path / "journal", work_dir=tmp_path / "work"), "b0")
     assert [c.info["status"] for c in results] == ["failed", "ok", "failed"]
     assert [c.info["reason"] for c in results] == ["vasp_failed", "", "too_dense"]
     assert np.isnan(results[0].info["energy_per_atom"])
     record = json.loads((tmp_path / "journal" / "b0.jsonl").read_text().splitlines()[0])
     assert "Error" in record["detail"]
-    # Finished crystals are not run again.
+    # Finished crystals are not computed again.
     before = sorted(os.listdir(tmp_path / "work"))
-    again = relax_batch(crystals, section(), tmp_path / "journal", "b0", tmp_path / "work")
+    again = relax_batch(crystals, section(), Journal(tmp_path / "journal", work_dir=tmp_path / "work"), "b0")
     assert [c.structure for c in again] == [c.structure for c in results]
     assert sorted(os.listdir(tmp_path / "work")) == before

@@ -13,7 +13,7 @@ from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energy_correction import correction_of
 from ccdcgan.evaluation.verification import best_distinct, compare, competing_phases, correction_points, to_verify
-from ccdcgan.relaxation.batches import relax_batch
+from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 from tests.alloys import config, copper_gold
@@ -69,7 +69,7 @@ def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
     candidate = crystal("new", cu3au(3.9), -0.03, 0.01).updated(scheme="ccdcgan")
     starts = to_verify([candidate], DATABASE[:1], ELEMENTS)
     assert [c.info["role"] for c in starts] == ["element", "element", "competing phase", "candidate"]
-    relaxed = relax_batch(starts, config(), tmp_path, "b0")
+    relaxed = relax_batch(starts, config(), Journal(tmp_path), "b0")
     verified, table = compare(starts, relaxed, ["Cu", "Au"], SAME)
     best = table.iloc[0]
     assert (best["id"], best["scheme"], best["engine"], best["verified_engine"]) == ("new", "ccdcgan", "first", "emt")
@@ -85,7 +85,7 @@ def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_without_steps_energies_are_compared_where_the_crystals_are(tmp_path: Path) -> None:
     starts = to_verify([crystal("new", cu3au(3.9), -0.03, 0.01)], DATABASE[:1], ELEMENTS)
-    relaxed = relax_batch(starts, config(max_steps=0), tmp_path, "b0")
+    relaxed = relax_batch(starts, config(max_steps=0), Journal(tmp_path), "b0")
     verified, table = compare(starts, relaxed, ["Cu", "Au"], SAME)
     volumes = [[c.structure.volume for c in crystals] for crystals in (verified, starts)]
     assert volumes[0] == pytest.approx(volumes[1])
@@ -102,7 +102,7 @@ def test_a_correction_of_the_first_engine_can_be_learned_from_the_second(tmp_pat
         c.updated(first_energy_per_atom=first[c.id], first_engine="7net-0+7net-l3i5")
         for c in to_verify(chosen, DATABASE[:1], ELEMENTS)
     ]
-    relaxed = relax_batch(starts, config(max_steps=max_steps), tmp_path, "b0")
+    relaxed = relax_batch(starts, config(max_steps=max_steps), Journal(tmp_path), "b0")
     relaxed[-1] = relaxed[-1].updated(status="failed", reason="wall_clock")
     points = correction_points(starts, compare(starts, relaxed, ["Cu", "Au"], SAME)[0])
     assert [c.id for c in points] == ["cu", "au", "l10", "new"]

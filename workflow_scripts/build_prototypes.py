@@ -1,4 +1,4 @@
-"""Read the configured sources and keep the crystals that can serve as prototypes."""
+"""Collect the prototypes from the configured sources."""
 
 import json
 import logging

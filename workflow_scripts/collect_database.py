@@ -1,4 +1,4 @@
-"""Gather the relaxed batches and give every crystal its formation energy and hull distance."""
+"""Gather the relaxed batches and compute the formation energy and hull distance of every crystal."""
 
 import logging
 
@@ -8,26 +8,17 @@ log = logging.getLogger("ccdcgan.database")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
-    from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
+    from ccdcgan.database.energies import database_energies, to_table
     from ccdcgan.database.energy_correction import correction_of
     from ccdcgan.relaxation.slices import gather
-    from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv
 
     elements = snakemake.params.elements
     references = read_csv(snakemake.input.references).set_index("element")["energy_per_atom"].to_dict()
     crystals = gather([read_set(path) for path in snakemake.input.batches])
     correction = correction_of(snakemake.params.engine, elements, snakemake.params.correction)
-    crystals = with_formation_energies(crystals, references, correction)
+    crystals, hull = database_energies(crystals, references, elements, correction)
     n_relaxed = sum(crystal.info["status"] == "ok" for crystal in crystals)
-    if not n_relaxed:
-        reasons = sorted({crystal.info["reason"] for crystal in crystals})
-        raise InputError(
-            f"none of the {len(crystals)} substituted crystals could be relaxed ({', '.join(reasons)}); look into "
-            "the logs of relax_database, and at relaxation.guards and relaxation.max_steps in the configuration."
-        )
-    hull = hull_of(crystals, elements)
-    crystals = with_hull_distances(crystals, hull)
     stable = sorted(entry.composition.reduced_formula for entry in hull.stable_entries)
     log.info("%d of %d crystals relaxed; on the hull: %s", n_relaxed, len(crystals), ", ".join(stable))
     write_set(snakemake.output.crystals, crystals)

@@ -1,4 +1,4 @@
-"""Choose the lowest relaxed unary crystal of each element."""
+"""Find the relaxed unary crystal of lowest energy for each element."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Fetch crystals from the Materials Project, part by part."""
+"""Download crystals from the Materials Project in parts."""
 
 from ccdcgan_workflow.jobs import job
 
@@ -6,4 +6,7 @@ with job(snakemake):
     from ccdcgan.database.prototypes.materials_project import fetch_materials_project
 
     output = snakemake.output
-    fetch_materials_project(output.materials_project, output.materials_project_provenance, *snakemake.params.query)
+    settings, n_elements, max_atoms = snakemake.params.query
+    fetch_materials_project(
+        output.materials_project, output.materials_project_provenance, settings, n_elements, max_atoms
+    )

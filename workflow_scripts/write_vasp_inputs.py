@@ -1,4 +1,4 @@
-"""Write VASP's inputs for every substituted crystal, with the names of the POTCARs in place of the POTCARs."""
+"""Write the VASP inputs of every substituted crystal, with the names of the POTCARs instead of the POTCARs."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ with job(snakemake):
     from ccdcgan.utils.progress import track
 
     settings = snakemake.params.settings
-    # Nothing is run, so the inputs can be reviewed where neither VASP nor its POTCARs are.
+    # VASP is not run: the inputs can be reviewed on a machine without VASP and POTCARs.
     maker = make_engine(settings | {"vasp": settings["vasp"] | {"potcar_spec": True, "command": "true", "modules": []}})
     crystals = [crystal for crystal in read_set(snakemake.input[0]) if crystal.info.get("status") != "failed"]
     for crystal in track(crystals, len(crystals), "writing inputs"):

@@ -10,10 +10,11 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.columns import scheme_label
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.database.thermodynamics import hull_vertices
 from ccdcgan.evaluation.summary import parity_metrics
 from ccdcgan.figures.attrition import losses_by_reason, stage_counts
 from ccdcgan.figures.crystals import choose_examples, example_crystals
-from ccdcgan.figures.energies import energy_histograms, formation_energies, hull_vertices
+from ccdcgan.figures.energies import energy_histograms, formation_energies
 from ccdcgan.figures.latent import latent_map, principal_axes
 from ccdcgan.figures.reconstruction import reconstruction_examples
 from ccdcgan.figures.style import save_figure

@@ -16,7 +16,7 @@ PLUMBING = {f"ccdcgan.utils.{name}" for name in ("errors", "files", "hashing", "
 """Modules that change no result: those of ``utils`` but for the derivation of seeds."""
 
 ENGINE_MODULES = {
-    "mlip": ("ccdcgan.relaxation.mlip", "ccdcgan.relaxation.force_fields"),
+    "mlip": ("ccdcgan.relaxation.mlip",),
     "vasp": ("ccdcgan.relaxation.vasp", "ccdcgan.relaxation.potcars"),
     "gpaw": ("ccdcgan.relaxation.gpaw",),
     "ase": ("ccdcgan.relaxation.ase_potentials",),
@@ -24,18 +24,18 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "9f46bd34e61b",
-    "vasp": "ccdcb244520c",
-    "gpaw": "f558f0f800b2",
-    "ase": "54b3e856d11b",
+    "mlip": "8a952eaa0c48",
+    "vasp": "25f4d4660784",
+    "gpaw": "d7b0237d9c77",
+    "ase": "8488c4f67369",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
 SAME_RELAXATIONS = ("960d04f5bc9a",)
 """Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
 
-The journals that they wrote remain valid. Whoever changes the code of a relaxation decides: if its results stay the
-same, the fingerprint that was valid before is added here and RELAXATION_CODE is updated; if not, this is emptied.
+The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the
+same, RELAXATION_CODE is updated, and the fingerprint of the last release is added here; if not, this is emptied.
 """
 
 

@@ -167,6 +167,6 @@ def describe_choice(config: Settings) -> str:
     return (
         f"At most {limit} candidates of each scheme were relaxed: from every composition in turn the one with the "
         f"lowest energy relative to the hull, as predicted {predictions[config['evaluation']['choose']]}. Ratios per "
-        "relaxation refer to this selection. Ratios per image are relative to all crystal graphs generated, although most "
-        "candidates were not relaxed."
+        "relaxation refer to this selection. Ratios per image are relative to all crystal graphs generated, although "
+        "most candidates were not relaxed."
     )

@@ -6,13 +6,9 @@ relaxation adjusts the volume. Repaired crystals are labelled.
 
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.structures import shortest_distance
+
 EXPANDED = "expanded"
-
-
-def closest(structure: Structure) -> float:
-    """Return the least distance (angstrom) between two atoms or images, in a cell reduced or not."""
-    reach = 1.001 * min(structure.lattice.abc)  # an atom's own image is never farther than this
-    return float(structure.get_neighbor_list(reach)[3].min())
 
 
 def expand(structure: Structure, min_distance: float, most: float) -> tuple[Structure, str]:
@@ -23,10 +19,11 @@ def expand(structure: Structure, min_distance: float, most: float) -> tuple[Stru
         min_distance: Minimum distance between two atoms, angstrom.
         most: Maximum factor on the lengths of the cell; 1: not scaled.
 
-        Returns: The crystal, and EXPANDED if it was scaled. A crystal that satisfies the rule, or would need a larger
-        factor than ``most``, is returned as it is, with "".
+    Returns:
+        The crystal, and EXPANDED if it was scaled. A crystal that satisfies the rule, or would need a larger factor
+        than ``most``, is returned as it is, with "".
     """
-    distance = closest(structure)
+    distance = shortest_distance(structure)
     if distance >= min_distance or distance * most < min_distance:
         return structure, ""
     expanded = structure.copy()

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan.candidates.distance_rule import closest, expand
-from ccdcgan.crystals.structures import Crystal, write_set
+from ccdcgan.candidates.distance_rule import expand
+from ccdcgan.crystals.structures import Crystal, shortest_distance, write_set
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec
 from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.utils.files import write_arrays, write_csv
@@ -136,7 +136,7 @@ def _apply_distance_rule(sample: int, decoded: Decoded, rules: CandidateRules) -
         return row, None
     structure, expanded = expand(decoded.structure, rules.min_distance, rules.expansion)
     row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
-    distance = closest(structure)
+    distance = shortest_distance(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
     too_close = distance < rules.min_distance
     return row | ({"reason": "too_close"} if too_close else {"status": "ok"}), structure

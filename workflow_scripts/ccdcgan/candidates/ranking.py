@@ -14,7 +14,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Composition
 
-from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 
@@ -25,7 +25,7 @@ changing the reporting thresholds does not change which candidates are relaxed."
 
 def fit_relaxed_energies(
     substituted: Sequence[Crystal], relaxed: Sequence[Crystal], elements: Sequence[str], seed: int
-) -> CrystalProcess:
+) -> CrystalRegression:
     """Fit a regression of formation energies after relaxation.
 
     Args:
@@ -42,7 +42,7 @@ def fit_relaxed_energies(
     if not known:
         raise InputError("the database has no relaxed crystal to train on; run the target database again.")
     values = np.array([energies[crystal.id] for crystal in known])
-    return CrystalProcess.fit([crystal.structure for crystal in known], values, elements, values.mean(), seed)
+    return CrystalRegression.fit([crystal.structure for crystal in known], values, elements, values.mean(), seed)
 
 
 def rank_by_composition(formulas: Sequence[str], energies: np.ndarray, hull: PhaseDiagram) -> list[int]:

@@ -35,9 +35,10 @@ def select(
         compositions: Reduced formulas to which the selection is restricted (Long et al., Fig. 3C: Bi2Se3); None: any.
         order: Indices of all candidates, the best first; None: the order in which they were generated.
 
-        Returns: The selected candidates, and the number of samples for each reason ("" for candidates, REPEAT for
-        excluded ones): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate,
-        or of all samples if all were ranked. The latter is the denominator of all ratios per generated crystal graph.
+    Returns:
+        The selected candidates, and the number of samples for each reason ("" for candidates, REPEAT for excluded
+        ones): ``count`` of all samples, ``within_selection`` of the samples up to the last selected candidate, or of
+        all samples if all were ranked. The latter is the denominator of all ratios per generated crystal graph.
     """
     candidates = [crystal for shard in shards for crystal in shard]
     ranked = range(len(candidates)) if order is None else order

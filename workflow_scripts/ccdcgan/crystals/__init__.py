@@ -1,1 +1,1 @@
-"""What a crystal is at any stage: structure sets, standard cell, sameness, descriptors, regression over crystals."""
+"""Crystals at any stage: structure sets, standard cell, uniqueness, descriptors and regression."""

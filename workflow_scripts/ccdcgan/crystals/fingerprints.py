@@ -1,8 +1,8 @@
-"""The nearest known structure of a candidate, by how often each pair of elements is found at each distance.
+"""Structure fingerprint of Oganov and Valle, and the search for the nearest known structure.
 
-The fingerprint is that of Oganov and Valle (J. Chem. Phys. 130, 104504 (2009), Eq. 3): for every pair of elements
-the smeared count of pairs at each distance, divided by what a gas of the same density would have, minus one. It
-knows neither cell nor origin. Crystals are brought to one volume per atom first, as StructureMatcher does.
+For every pair of elements the fingerprint is the broadened number of pairs at each distance, divided by that of a
+homogeneous gas of the same density, minus one (Oganov and Valle, J. Chem. Phys. 130, 104504 (2009), Eq. 3). It does not
+depend on cell or origin. Crystals are scaled to the same volume per atom first, as StructureMatcher does.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,21 @@ from ccdcgan.crystals.structures import Crystal
 CUTOFF = 3.0
 """Largest distance, in units of (volume per atom)^(1/3)."""
 BINS = 60
+"""Number of distances."""
 WIDTH = 0.06
-"""Standard deviation of the smearing, in the same unit."""
+"""Standard deviation of the broadening, in the unit of CUTOFF."""
 
 
 def fingerprint(structure: Structure, elements: Sequence[str]) -> np.ndarray:
-    """Return the fingerprint (n_pairs * BINS,) of a crystal, zeros for pairs of elements that it lacks."""
+    """Return the fingerprint of a crystal.
+
+    Args:
+        structure: Crystal.
+        elements: Elements of the system.
+
+    Returns:
+        Fingerprint, shape (n_pairs * BINS,); zeros for pairs of elements that the crystal lacks.
+    """
     scale = (structure.volume / len(structure)) ** (1 / 3)
     centres = (np.arange(BINS) + 0.5) * CUTOFF / BINS
     first, second, _, distances = structure.get_neighbor_list((CUTOFF + 3 * WIDTH) * scale)
@@ -33,15 +42,15 @@ def fingerprint(structure: Structure, elements: Sequence[str]) -> np.ndarray:
         if not all(counts):
             parts.append(np.zeros(BINS))
             continue
-        found = distances[(symbols[first] == one) & (symbols[second] == other)]
-        smeared = np.exp(-((centres[:, None] - found) ** 2) / (2 * WIDTH**2)).sum(1) / (np.sqrt(2 * np.pi) * WIDTH)
-        expected = 4 * np.pi * centres**2 * counts[0] * counts[1] / len(structure)
+        of_pair = distances[(symbols[first] == one) & (symbols[second] == other)]
+        broadened = np.exp(-((centres[:, None] - of_pair) ** 2) / (2 * WIDTH**2)).sum(1) / (np.sqrt(2 * np.pi) * WIDTH)
+        homogeneous = 4 * np.pi * centres**2 * counts[0] * counts[1] / len(structure)
         weight = np.sqrt(counts[0] * counts[1]) / len(structure)
-        parts.append(weight * (smeared / expected - 1))
+        parts.append(weight * (broadened / homogeneous - 1))
     return np.concatenate(parts)
 
 
-def unlikeness(first: np.ndarray, second: np.ndarray) -> float:
+def fingerprint_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the cosine distance of two fingerprints: 0 for the same structure, 0.5 for unrelated ones."""
     lengths = np.linalg.norm(first) * np.linalg.norm(second)
     return float(0.5 * (1 - first @ second / lengths)) if lengths else 0.5
@@ -50,9 +59,17 @@ def unlikeness(first: np.ndarray, second: np.ndarray) -> float:
 def nearest_known(
     structure: Structure, database: Sequence[Crystal], elements: Sequence[str]
 ) -> tuple[Crystal, float] | None:
-    """Return the database's crystal most like ``structure``, and their unlikeness; None for an empty database.
+    """Return the crystal of the database with the smallest fingerprint distance to a structure, and that distance.
 
-    Of the crystals of the nearest composition (the same one, mostly) the most alike is taken.
+    Only the relaxed crystals of the nearest composition, which is mostly the same one, are compared.
+
+    Args:
+        structure: Crystal to compare.
+        database: Crystals of the database.
+        elements: Elements of the system.
+
+    Returns:
+        The nearest crystal and its distance; None for a database without relaxed crystals.
     """
     relaxed = [crystal for crystal in database if crystal.info["status"] == "ok"]
     if not relaxed:
@@ -61,9 +78,9 @@ def nearest_known(
     away = np.array([np.abs(_fractions(crystal.structure, elements) - fractions).sum() for crystal in relaxed])
     nearest = [crystal for crystal, distance in zip(relaxed, away, strict=True) if distance < away.min() + 1e-6]
     own = fingerprint(structure, elements)
-    ranked = [(unlikeness(own, fingerprint(crystal.structure, elements)), crystal.id) for crystal in nearest]
-    value, name = min(ranked)
-    return next(crystal for crystal in nearest if crystal.id == name), value
+    ranked = [(fingerprint_distance(own, fingerprint(crystal.structure, elements)), crystal.id) for crystal in nearest]
+    distance, name = min(ranked)
+    return next(crystal for crystal in nearest if crystal.id == name), distance
 
 
 def _fractions(structure: Structure, elements: Sequence[str]) -> np.ndarray:

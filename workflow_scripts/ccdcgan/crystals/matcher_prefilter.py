@@ -1,17 +1,16 @@
-"""What StructureMatcher will say of two crystals, told beforehand for most pairs.
+"""Prefilter of StructureMatcher, which decides most pairs of crystals without calling it.
 
-StructureMatcher (scaled to one volume) accepts a pair only if (1) some basis of the first lattice has the lengths
-and angles of the second one's reduced cell within its tolerances, and (2) in such a basis one translation brings
-every atom of the second crystal within a fractional tolerance of an atom of its element in the first one. Before
-both, (0) the lengths of the two reduced cells, which are their lattices' successive minima, can differ by no
-more than the length tolerance: independent vectors as short as that exist on the other side. A pair that fails one of
-these is refused here in micro- to milliseconds.
+StructureMatcher (scaled to the same volume) accepts a pair only if (1) some basis of the first lattice has the lengths
+and angles of the second crystal's reduced cell within the tolerances, and (2) in such a basis one translation moves
+every atom of the second crystal to within a fractional tolerance of an atom of the same element in the first. These
+conditions imply (0): the lengths of the two reduced cells, which are the successive minima of their lattices, differ by
+at most the length tolerance, because the other lattice has independent vectors that are this short. A pair that
+violates one of these conditions is refused within microseconds to milliseconds.
 
-A pair that passes is sure to be accepted if with such a translation some pairing of all atoms leaves a root of the
-summed squares of their distances below the matcher's tolerance: the matcher's own pairing has the smallest sum, taking
-its mean displacement off makes this smaller yet, and the largest distance, which it judges by, cannot exceed the root
-of the sum. Of the pairs between, StructureMatcher itself is asked. Every comparison here keeps a margin towards
-asking it.
+A pair that passes is certain to be accepted if, for such a translation, some pairing of all atoms has a root of the
+summed squared distances below the matcher's tolerance. The pairing of the matcher has the smallest sum; subtracting its
+mean displacement reduces the sum further; and the largest distance, which is the matcher's criterion, cannot exceed the
+root of the sum. StructureMatcher is called for the remaining pairs. Every comparison has a margin towards calling it.
 """
 
 from dataclasses import dataclass
@@ -23,98 +22,123 @@ from pymatgen.core import Structure
 from pymatgen.util.coord import is_coord_subset_pbc
 
 MARGIN = 1e-6
-"""Relative widening of a tolerance before a pair is refused, and narrowing before one is accepted: rounding decides
-nothing."""
+"""Relative widening of a tolerance before a pair is refused, and narrowing before one is accepted, so that rounding
+errors decide nothing."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A crystal as the screen sees it: reduced by the matcher's rules, sites by element, 1 angstrom^3 an atom."""
+class ReducedCell:
+    """A crystal reduced by the rules of the matcher, scaled to 1 angstrom^3 per atom.
+
+    Args:
+        structure: Reduced cell, sites sorted by element.
+    """
 
     structure: Structure
 
     @classmethod
-    def of(cls, structure: Structure) -> "Shape":
+    def of(cls, structure: Structure) -> "ReducedCell":
         """Reduce a crystal as StructureMatcher does: Niggli cell, then primitive cell."""
         reduced = structure.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
         return cls(Structure.from_sites(sorted(reduced, key=lambda site: site.specie.Z)))
 
     @cached_property
     def bucket(self) -> tuple[tuple[int, int], ...]:
-        """How many atoms of each element the reduced cell holds; equal crystals agree in it."""
+        """Atomic numbers and atom counts of the reduced cell, which are the same for equal crystals."""
         numbers, counts = np.unique(self.numbers, return_counts=True)
         return tuple(zip(numbers.tolist(), counts.tolist(), strict=True))
 
     @cached_property
     def numbers(self) -> np.ndarray:
-        """Atomic numbers (n_atoms,), ascending."""
+        """Atomic numbers, shape (n_atoms,), ascending."""
         return np.array([site.specie.Z for site in self.structure])
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """The lattice (3, 3), rows a, b, c, at 1 angstrom^3 an atom."""
+        """Lattice, shape (3, 3), rows a, b, c, at 1 angstrom^3 per atom."""
         return self.structure.lattice.matrix * (len(self.structure) / self.structure.volume) ** (1 / 3)
 
     @cached_property
     def coords(self) -> np.ndarray:
-        """Fractional coordinates (n_atoms, 3)."""
+        """Fractional coordinates, shape (n_atoms, 3)."""
         return self.structure.frac_coords
 
     @cached_property
     def minima(self) -> np.ndarray:
-        """The lattice's successive minima (3,): the lengths of its Niggli cell, ascending."""
+        """Successive minima of the lattice, shape (3,): the lengths of its Niggli cell, ascending."""
         reduced = spglib.niggli_reduce(self.matrix)
-        if reduced is None:  # a nearly flat cell: take bounds that refuse nothing
+        if reduced is None:  # a nearly flat cell: NaN refuses nothing
             return np.array([np.nan] * 3)
         return np.sort(np.linalg.norm(reduced, axis=1))
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Lengths (3,) of the reduced cell."""
+        """Lengths of the reduced cell, shape (3,)."""
         return np.linalg.norm(self.matrix, axis=1)
 
     @cached_property
     def angles(self) -> np.ndarray:
-        """Angles (3,) of the reduced cell, degree."""
+        """Angles of the reduced cell, shape (3,), degree."""
         return np.array(self.structure.lattice.angles)
 
     def vectors(self, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the lattice vectors within ``radius``, origin left out: integers (n, 3), Cartesian, lengths."""
-        known = self.__dict__.get("_vectors")
-        if known is None or known[0] < radius:
+        """Return the lattice vectors within a radius, without the origin.
+
+        Args:
+            radius: Radius at 1 angstrom^3 per atom, angstrom.
+
+        Returns:
+            Integer coefficients, shape (n, 3); Cartesian vectors, shape (n, 3); lengths, shape (n,).
+        """
+        cached = self.__dict__.get("_vectors")
+        if cached is None or cached[0] < radius:
             most = np.ceil(1.2 * radius * np.linalg.norm(np.linalg.inv(self.matrix), axis=0)).astype(int)
             axes = [np.arange(-limit, limit + 1) for limit in most]
             integers = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
             cart = integers @ self.matrix
             lengths = np.linalg.norm(cart, axis=1)
             near = (lengths <= 1.2 * radius) & (lengths > 0)
-            known = (1.2 * radius, integers[near], cart[near], lengths[near])
-            self.__dict__["_vectors"] = known
-        return known[1:]
+            cached = (1.2 * radius, integers[near], cart[near], lengths[near])
+            self.__dict__["_vectors"] = cached
+        return cached[1:]
 
 
-class Screen:
-    """The conditions of a match under ``ltol``, ``stol`` (fractions) and ``angle_tol`` (degree)."""
+class MatcherPrefilter:
+    """Necessary and sufficient conditions of a match by StructureMatcher.
+
+    Args:
+        ltol: Tolerance of the lengths, as a fraction.
+        stol: Tolerance of the sites, as a fraction of the mean spacing.
+        angle_tol: Tolerance of the angles, degree.
+    """
 
     def __init__(self, ltol: float, stol: float, angle_tol: float) -> None:
         self.ltol, self.stol, self.angle_tol = ltol, stol, angle_tol
 
-    def alike(self, shape: Shape, minima: np.ndarray) -> np.ndarray:
-        """Tell which of many lattices, given by their ``minima`` (n, 3), can be that of ``shape``; (n,) of bool."""
-        ratio = minima / shape.minima
+    def alike(self, cell: ReducedCell, minima: np.ndarray) -> np.ndarray:
+        """Return which lattices can match that of a cell, condition (0).
+
+        Args:
+            cell: Reduced cell.
+            minima: Successive minima of the lattices, shape (n, 3).
+
+        Returns:
+            Booleans, shape (n,).
+        """
+        ratio = minima / cell.minima
         widest = (1 + self.ltol) * (1 + MARGIN)
         return ~((ratio > widest) | (ratio < 1 / widest)).any(axis=1)
 
-    def verdict(self, first: Shape, second: Shape) -> bool | None:
-        """Tell whether StructureMatcher finds ``second`` in ``first``, None if it has to be asked.
+    def verdict(self, first: ReducedCell, second: ReducedCell) -> bool | None:
+        """Return whether StructureMatcher finds ``second`` in ``first``; None if it has to be called.
 
-        Both are of one bucket, and alike.
+        Both cells are of one bucket and pass :meth:`alike`.
         """
         mask = (second.numbers[:, None] != first.numbers[None, :]).astype(np.int64)
         rarest = int(np.argmax(mask.sum(axis=1)))
         starts = np.flatnonzero(mask[rarest] == 0)
         cart = first.coords @ first.matrix
-        found: bool | None = False
+        verdict: bool | None = False
         for basis, inside in zip(*self._bases(first, second), strict=True):
             coords = cart @ np.linalg.inv(basis)
             coords -= np.floor(coords)
@@ -124,14 +148,17 @@ class Screen:
             for start in starts:
                 moved = second.coords + (coords[start] - second.coords[rarest])
                 if is_coord_subset_pbc(moved, coords, tolerance, mask):
-                    found = None
+                    verdict = None
                     if inside and average.pairing(moved, coords, mask) < self.stol * spacing * (1 - MARGIN):
                         return True
-        return found
+        return verdict
 
-    def _bases(self, first: Shape, second: Shape) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bases (n, 3, 3) of the first lattice that look like the second one's reduced cell, and which of
-        them (n,) do so beyond doubt."""
+    def _bases(self, first: ReducedCell, second: ReducedCell) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bases of the first lattice that match the second crystal's reduced cell, condition (1).
+
+        Returns:
+            Bases, shape (n, 3, 3), and whether each is within the tolerances narrowed by the margin, shape (n,).
+        """
         widest, narrow = (1 + self.ltol) * (1 + MARGIN), (1 + self.ltol) * (1 - MARGIN)
         integers, cart, lengths = first.vectors(float(second.lengths.max()) * widest)
         near = [np.flatnonzero((lengths < edge * widest) & (lengths > edge / widest)) for edge in second.lengths]
@@ -146,7 +173,7 @@ class Screen:
         off = np.maximum(np.maximum(gamma[:, :, None], beta[:, None, :]), alpha[None, :, :])
         triples = np.argwhere(off <= self.angle_tol * (1 + MARGIN))
         chosen = np.stack([near[axis][triples[:, axis]] for axis in range(3)], axis=1)
-        whole = np.abs(np.abs(np.linalg.det(integers[chosen])) - 1) < 0.5  # the cell, not a multiple of it
+        whole = np.abs(np.abs(np.linalg.det(integers[chosen])) - 1) < 0.5  # a primitive cell, not a supercell
         ratio = lengths[chosen] / second.lengths
         inside = off[tuple(triples.T)] <= self.angle_tol * (1 - MARGIN)
         inside &= ((ratio < narrow) & (ratio > 1 / narrow)).all(axis=1)
@@ -155,10 +182,12 @@ class Screen:
 
 @dataclass(frozen=True)
 class AverageCell:
-    """The cell halfway between two, in which the matcher measures.
+    """The average of two cells, in which the matcher measures distances.
 
-    metric: its metric tensor (3, 3), angstrom^2; volume: angstrom^3; reciprocal: (3,), 1 / distance between the planes
-    of each axis.
+    Args:
+        metric: Metric tensor, shape (3, 3), angstrom^2.
+        volume: Volume, angstrom^3.
+        reciprocal: Inverse distance between the lattice planes of each axis, shape (3,), 1/angstrom.
     """
 
     metric: np.ndarray
@@ -166,8 +195,8 @@ class AverageCell:
     reciprocal: np.ndarray
 
     @classmethod
-    def of(cls, basis: np.ndarray, second: Shape) -> "AverageCell":
-        """Average the lengths and the angles of a basis (3, 3) and of the second crystal's reduced cell."""
+    def of(cls, basis: np.ndarray, second: ReducedCell) -> "AverageCell":
+        """Average the lengths and angles of a basis, shape (3, 3), and of the second crystal's reduced cell."""
         lengths = np.linalg.norm(basis, axis=1)
         unit = basis / lengths[:, None]
         cosines = np.clip([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]], -1, 1)
@@ -179,11 +208,17 @@ class AverageCell:
         return cls(metric, float(np.prod(lengths)) * flatness, np.sin(angles) / (lengths * flatness))
 
     def pairing(self, moved: np.ndarray, coords: np.ndarray, mask: np.ndarray) -> float:
-        """Return the root of the summed squares of the distances (angstrom) between the atoms of two crystals, each
-        paired with the nearest one of its element; infinite if that pairs an atom twice.
+        """Return the root of the summed squared distances (angstrom) between paired atoms of two crystals.
 
-        moved, coords: fractional coordinates (n, 3) of the second and the first crystal; mask: (n, n), nonzero where
-        the elements differ.
+        Each atom is paired with the nearest one of its element.
+
+        Args:
+            moved: Fractional coordinates of the second crystal, shape (n, 3).
+            coords: Fractional coordinates of the first crystal, shape (n, 3).
+            mask: ReducedCell (n, n), nonzero where the elements differ.
+
+        Returns:
+            The root; infinity if an atom would be paired twice.
         """
         apart = moved[:, None] - coords[None]
         apart -= np.round(apart)

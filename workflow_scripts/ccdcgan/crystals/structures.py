@@ -1,4 +1,4 @@
-"""Structure sets as extended XYZ, and the one standard cell and frame of every crystal."""
+"""Crystals, structure sets as extended XYZ, the standard cell, and interatomic distances."""
 
 import itertools
 from collections.abc import Iterable
@@ -16,15 +16,18 @@ from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
 
 SYMPREC = 0.01
-"""Distance (angstrom) within which two positions count as symmetric when the primitive cell is sought."""
+"""Tolerance (angstrom) of the symmetry search for the primitive cell."""
 
 
 @dataclass(frozen=True)
 class Crystal:
     """One crystal of a structure set.
 
-    id: unique in its set; structure: cell and sites (angstrom); info: flat provenance and results
-    (``parent``, ``prototype``, ``stage``, ``status``, ``reason``, energies), values str, int, float or bool.
+    Args:
+        id: Name, unique in its set.
+        structure: Cell and sites, angstrom.
+        info: Flat dictionary of provenance and results (``parent``, ``prototype``, ``stage``, ``status``, ``reason``,
+            energies), with values of type str, int, float or bool.
     """
 
     id: str
@@ -32,7 +35,7 @@ class Crystal:
     info: dict[str, Any] = field(default_factory=dict)
 
     def updated(self, **info: Any) -> "Crystal":
-        """Return a copy with ``info`` entries added or replaced."""
+        """Return a copy with entries of ``info`` added or replaced."""
         return replace(self, info={**self.info, **info})
 
     @property
@@ -42,7 +45,7 @@ class Crystal:
 
 
 def to_atoms(structure: Structure) -> Atoms:
-    """Return the same crystal as ASE atoms, without site properties."""
+    """Convert a structure to ASE atoms, without site properties."""
     return Atoms(
         numbers=[site.specie.Z for site in structure],
         cell=structure.lattice.matrix,
@@ -52,14 +55,14 @@ def to_atoms(structure: Structure) -> Atoms:
 
 
 def from_atoms(atoms: Atoms) -> Structure:
-    """Return the same crystal as a pymatgen structure, sites as they stand."""
+    """Convert ASE atoms to a structure, without wrapping the sites into the cell."""
     return Structure(
         Lattice(atoms.cell.array), atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
     )
 
 
 def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
-    """Write a structure set as extended XYZ, one frame per crystal in order; an empty set is an empty file."""
+    """Write a structure set as extended XYZ, one frame per crystal in order; an empty set gives an empty file."""
     frames = []
     for crystal in crystals:
         atoms = to_atoms(crystal.structure)
@@ -76,7 +79,8 @@ def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
 def read_set(path: str | Path) -> list[Crystal]:
     """Read a structure set written by :func:`write_set`.
 
-    Raises InputError if the file is no extended XYZ or a frame has no ``id``.
+    Raises:
+        InputError: If the file is not extended XYZ or a frame has no ``id``.
     """
     path = Path(path)
     if path.stat().st_size == 0:
@@ -90,16 +94,16 @@ def read_set(path: str | Path) -> list[Crystal]:
         if "id" not in atoms.info:
             raise InputError(f"{path}: frame {number} has no id; every crystal of a set needs one.")
         info = {"reason": ""} | {key: _plain(value) for key, value in atoms.info.items() if key != "id"}
-        if atoms.calc is not None:  # ASE moves energies it knows by name into a calculator
+        if atoms.calc is not None:  # ASE moves entries with the names of energies to a calculator
             info |= {key: float(value) for key, value in atoms.calc.results.items() if np.ndim(value) == 0}
         crystals.append(Crystal(str(atoms.info["id"]), from_atoms(atoms), info))
     return crystals
 
 
 def _plain(value: Any) -> Any:
-    """Return numpy scalars as Python's own and None as an empty text.
+    """Convert a numpy scalar to a Python scalar, and None to an empty text.
 
-    Extended XYZ has no empty text: :func:`write_set` leaves such entries out.
+    Extended XYZ has no empty texts; :func:`write_set` omits such entries.
     """
     if value is None:
         return ""
@@ -107,10 +111,17 @@ def _plain(value: Any) -> Any:
 
 
 def standard_cell(structure: Structure, primitive: bool = True, symprec: float = SYMPREC) -> Structure:
-    """Bring a crystal to its primitive, Niggli-reduced, right-handed cell with a along x and b in the xy plane.
+    """Return the crystal in its primitive, Niggli-reduced, right-handed cell with a along x and b in the xy plane.
 
-    Only proper rotations are used, so the crystal keeps its hand. Raises InputError if no cell is found,
-    which happens for cells with next to no volume.
+    Only proper rotations are applied, so the handedness of the crystal is preserved.
+
+    Args:
+        structure: Crystal in any cell.
+        primitive: Whether to reduce to the primitive cell; False: only Niggli reduction and rotation.
+        symprec: Tolerance of the symmetry search, angstrom.
+
+    Raises:
+        InputError: If there is no Niggli cell, which happens for cells with almost no volume.
     """
     numbers = [site.specie.Z for site in structure]
     cell = (structure.lattice.matrix, structure.frac_coords, numbers)
@@ -129,9 +140,16 @@ def standard_cell(structure: Structure, primitive: bool = True, symprec: float =
 
 
 def symmetrised(structure: Structure, symprec: float) -> Structure:
-    """Return the primitive, Niggli-reduced cell with cell and sites exactly symmetric; as it is if none is found.
+    """Return the crystal in its primitive, Niggli-reduced cell with exactly symmetric cell and sites.
 
-    symprec: distance (angstrom) within which sites count as symmetric. Orientation and order may change.
+    Orientation and order of the sites may change.
+
+    Args:
+        structure: Crystal in any cell.
+        symprec: Tolerance of the symmetry search, angstrom.
+
+    Returns:
+        The symmetrised crystal, or ``structure`` itself if spglib finds no symmetry.
     """
     cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
     found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec)
@@ -139,7 +157,16 @@ def symmetrised(structure: Structure, symprec: float) -> Structure:
 
 
 def lattice_from_parameters(a: float, b: float, c: float, alpha: float, beta: float, gamma: float) -> Lattice:
-    """Return the right-handed lattice with a along x and b in the xy plane, y component positive."""
+    """Return the right-handed lattice with a along x and b in the xy plane with positive y component.
+
+    Args:
+        a: Length of the first edge, angstrom.
+        b: Length of the second edge, angstrom.
+        c: Length of the third edge, angstrom.
+        alpha: Angle between b and c, degree.
+        beta: Angle between a and c, degree.
+        gamma: Angle between a and b, degree.
+    """
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians([alpha, beta, gamma]))
     sin_gamma = np.sqrt(1 - cos_gamma**2)
     c_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
@@ -148,11 +175,11 @@ def lattice_from_parameters(a: float, b: float, c: float, alpha: float, beta: fl
 
 
 def compact_positions(structure: Structure) -> np.ndarray:
-    """Return Cartesian positions (n_atoms, 3), angstrom, of one compact basis with its centroid at the origin.
+    """Return the Cartesian positions of a compact basis, shape (n_atoms, 3), angstrom, with its centroid at the origin.
 
-    Around each atom in turn the nearest image of every other one is taken; the gathering with the smallest
-    sum of squared distances from its centroid wins, so no basis is torn apart by the cell's faces
-    (a basis in fractional coordinates from 0 to 1 can span more than the voxel's box).
+    For each atom in turn the nearest image of every other atom is taken. The basis with the smallest sum of squared
+    distances from its centroid is returned, so that the faces of the cell do not divide it. A basis with fractional
+    coordinates from 0 to 1 can be larger than the box of a voxel grid.
     """
     images = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
     frac = structure.frac_coords
@@ -167,9 +194,14 @@ def compact_positions(structure: Structure) -> np.ndarray:
 
 
 def shortest_distance(structure: Structure) -> float:
-    """Return the shortest distance (angstrom) between two atoms, images of one atom included.
+    """Return the shortest interatomic distance (angstrom), periodic images of one atom included.
 
-    The cell must be reduced, as every standard cell is: then the shortest lattice vector is a cell edge.
+    The cell may be skewed and need not be reduced.
     """
+    lattice = structure.lattice
     distances = structure.distance_matrix[np.triu_indices(len(structure), k=1)]
-    return float(min(*structure.lattice.abc, *distances))
+    # A cell edge is the shortest lattice vector of a reduced cell; in other cells a combination of them may be shorter.
+    combinations = np.array([numbers for numbers in np.ndindex(5, 5, 5) if numbers != (2, 2, 2)]) - 2
+    translation = float(np.linalg.norm(combinations @ lattice.get_lll_reduced_lattice().matrix, axis=1).min())
+    edge = min(lattice.abc)
+    return float(min([translation if translation < (1 - 1e-9) * edge else edge, *distances]))

@@ -1,13 +1,13 @@
-"""Which crystals are the same: the answer of pymatgen's StructureMatcher, without asking it about most pairs.
+"""Uniqueness of crystals by StructureMatcher of pymatgen, most pairs decided without calling it.
 
-Crystals of one composition and one size of reduced cell are compared one after the other with those kept so far, as
-StructureMatcher's own grouping does it; :mod:`ccdcgan.crystals.matcher_prefilter` knows its answer for most pairs. Such
-a bucket is independent of every other, so buckets are shared out to processes.
+Crystals with the same composition and the same size of the reduced cell form a bucket. Within a bucket each crystal is
+compared with the distinct ones before it, as in StructureMatcher's own grouping;
+:mod:`ccdcgan.crystals.matcher_prefilter` decides most pairs. Buckets are independent and are distributed to processes.
 
-StructureMatcher is neither symmetric (a pair near a tolerance may match one way round only) nor transitive (a like b
-and b like c does not make a like c). So a pair counts as the same only if it matches both ways round, and a crystal
-that matches several kept ones goes to the first of them. What comes first is for the caller to settle, by something
-that the input's order does not change: ids for the database, energies for candidates.
+StructureMatcher is neither symmetric (a pair near a tolerance may match in one order only) nor transitive (a matching b
+and b matching c does not imply a matching c). Two crystals therefore count as the same only if they match in both
+orders, and a crystal that matches several distinct ones is assigned to the first. The caller chooses the order by a
+quantity that does not depend on the input's order: ids for the database, energies for candidates.
 """
 
 from collections import defaultdict
@@ -18,79 +18,88 @@ import numpy as np
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from ccdcgan.crystals.matcher_prefilter import Screen, Shape
+from ccdcgan.crystals.matcher_prefilter import MatcherPrefilter, ReducedCell
 from ccdcgan.utils.parallel import parallel_map
 
 Verdict = tuple[str, int] | None
+"""What a structure repeats: ("known", i), ("self", i), or None for a new structure."""
 
 
 class Uniqueness:
     """Equality of crystals by StructureMatcher within one composition.
 
-    config: ``ltol`` (fraction of the length), ``stol`` (fraction of the mean spacing), ``angle_tol`` (degree);
-    the paper's are 0.2, 0.3, 5. processes: how many to use; the answer does not depend on it.
+    Args:
+        config: Tolerances of StructureMatcher: ``ltol`` (fraction of the length), ``stol`` (fraction of the mean
+            spacing), ``angle_tol`` (degree). Long et al. use 0.2, 0.3 and 5.
+        processes: Number of processes; the result does not depend on it.
     """
 
     def __init__(self, config: dict[str, Any], processes: int = 1) -> None:
         tolerances = {name: config[name] for name in ("ltol", "stol", "angle_tol")}
         self._matcher = StructureMatcher(**tolerances)
-        self._screen = Screen(**tolerances)
+        self._prefilter = MatcherPrefilter(**tolerances)
         self._processes = processes
 
     def equal(self, first: Structure, second: Structure) -> bool:
-        """Tell whether two crystals are the same."""
-        one, other = Shape.of(first), Shape.of(second)
+        """Return whether two crystals are the same."""
+        one, other = ReducedCell.of(first), ReducedCell.of(second)
         return one.bucket == other.bucket and self._equal(one, other)
 
-    def _equal(self, first: Shape, second: Shape) -> bool:
-        """Tell whether two crystals of one bucket are the same: a match both ways round."""
-        ways = ((first, second), (second, first))
+    def _equal(self, first: ReducedCell, second: ReducedCell) -> bool:
+        """Return whether two crystals of one bucket match in both orders."""
+        orders = ((first, second), (second, first))
         verdicts = []
-        for way in ways:
-            verdicts.append(self._screen.verdict(*way))
+        for order in orders:
+            verdicts.append(self._prefilter.verdict(*order))
             if verdicts[-1] is False:
                 return False
         return all(
             verdict or self._matcher.fit(one.structure, other.structure, skip_structure_reduction=True)
-            for verdict, (one, other) in zip(verdicts, ways, strict=True)
+            for verdict, (one, other) in zip(verdicts, orders, strict=True)
         )
 
     def first_of_kind(self, structures: Sequence[Structure], known: Sequence[Structure] = ()) -> list[Verdict]:
-        """Say for each structure what it repeats.
+        """Return for each structure what it repeats.
 
-        Returns, in order, ``None`` for a structure that is new, ``("known", i)`` if it equals ``known[i]``,
-        or ``("self", i)`` if it equals the earlier new ``structures[i]``. Sort by energy first to keep the
-        lowest one of each kind.
+        Structures sorted by energy keep the lowest one of each kind.
+
+        Args:
+            structures: Structures to compare with those before them.
+            known: Further structures to compare with.
+
+        Returns:
+            In order, ``None`` for a new structure, ``("known", i)`` if it equals ``known[i]``, or ``("self", i)`` if it
+            equals the earlier new ``structures[i]``.
         """
         formulas = {structure.composition.reduced_formula for structure in structures}
-        asked = [i for i, structure in enumerate(known) if structure.composition.reduced_formula in formulas]
-        shapes = parallel_map(
-            Shape.of, [*(known[i] for i in asked), *structures], "reducing cells", self._processes, chunk=50
+        relevant = [i for i, structure in enumerate(known) if structure.composition.reduced_formula in formulas]
+        cells = parallel_map(
+            ReducedCell.of, [*(known[i] for i in relevant), *structures], "reducing cells", self._processes, chunk=50
         )
-        names = [*(("known", i) for i in asked), *(("self", i) for i in range(len(structures)))]
+        names = [("known", i) for i in relevant] + [("self", i) for i in range(len(structures))]
         buckets: dict[Any, list[int]] = defaultdict(list)
-        for number, shape in enumerate(shapes):
-            buckets[shape.bucket].append(number)
+        for number, cell in enumerate(cells):
+            buckets[cell.bucket].append(number)
         work = sorted(buckets.values(), key=len, reverse=True)
         verdicts: list[Verdict] = [None] * len(structures)
-        jobs = [[(names[number], shapes[number]) for number in members] for members in work]
-        for found in parallel_map(self._settle, jobs, "comparing crystals", self._processes, weight=len):
-            for i, verdict in found:
+        jobs = [[(names[number], cells[number]) for number in members] for members in work]
+        for part in parallel_map(self._compare_bucket, jobs, "comparing crystals", self._processes, weight=len):
+            for i, verdict in part:
                 verdicts[i] = verdict
         return verdicts
 
-    def _settle(self, members: list[tuple[tuple[str, int], Shape]]) -> list[tuple[int, Verdict]]:
-        """Return the verdicts on the "self" crystals of one bucket, each compared with those kept before it."""
-        kept: list[tuple[tuple[str, int], Shape]] = []
+    def _compare_bucket(self, members: list[tuple[tuple[str, int], ReducedCell]]) -> list[tuple[int, Verdict]]:
+        """Return the verdicts on the "self" crystals of one bucket, each compared with the distinct ones before it."""
+        distinct: list[tuple[tuple[str, int], ReducedCell]] = []
         minima = np.empty((len(members), 3))
         verdicts = []
-        for name, shape in members:
+        for name, cell in members:
             match = None
             if name[0] == "self":
-                near = np.flatnonzero(self._screen.alike(shape, minima[: len(kept)]))
-                match = next((kept[k][0] for k in near if self._equal(kept[k][1], shape)), None)
+                near = np.flatnonzero(self._prefilter.alike(cell, minima[: len(distinct)]))
+                match = next((distinct[k][0] for k in near if self._equal(distinct[k][1], cell)), None)
                 verdicts.append((name[1], match))
             if match is None:
-                minima[len(kept)] = shape.minima
-                kept.append((name, shape))
+                minima[len(distinct)] = cell.minima
+                distinct.append((name, cell))
         return verdicts

@@ -1,1 +1,1 @@
-"""The database: prototypes, substitution, references, formation energies, hull distances, splits."""
+"""The database: prototypes, substitution, references, formation energies, hull distances and training splits."""

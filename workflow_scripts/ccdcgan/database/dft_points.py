@@ -1,17 +1,17 @@
-"""Formation energies measured for this project with density functional theory and the engines.
+"""Reference points: formation energies computed for this project with density functional theory and with the engines.
 
-One structure set a system; the elements, whose formation energy is zero, are in it with their structures.
-benchmarks/hypothetical.py makes them; docs/accuracy.md says how.
+There is one structure set per system. It contains the elements, whose formation energy is zero, with their structures.
+benchmarks/hypothetical.py creates the sets; docs/accuracy.md describes the method.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 MEASURED = "measured"
-"""Value of ``relaxation.correction`` for these points."""
+"""Value of ``relaxation.correction`` that selects these points."""
 
 
 def measured_points(elements: Sequence[str]) -> Path | None:
-    """Return the structure set of a system's crystals, None if none were measured."""
+    """Return the structure set of the reference points of a system; None if there is no such set."""
     path = Path(__file__).parent / "data" / f"{'-'.join(sorted(elements))}.extxyz"
     return path if path.is_file() else None

@@ -1,7 +1,8 @@
-"""Rounds: what an earlier run's candidates were joins the database of the next one, so that models learn from it.
+"""Candidates of earlier runs as additional crystals of the database (experimental).
 
-Each distinct candidate of an earlier run joins the substituted crystals as it was generated, is relaxed like them (the
-earlier run's journals hold the result already) and is then a crystal of the database, low in energy or high.
+Each distinct candidate of an earlier run is added to the substituted crystals as it was generated. It is relaxed like
+them, where the journals of the earlier run already have the result, and becomes a crystal of the database, so that the
+models are trained on it, too. So far this has not given more meta-stable candidates per relaxation (docs/models.md).
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ccdcgan.columns import is_true
+from ccdcgan.columns import SAME_AS, is_true
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 
@@ -19,38 +20,50 @@ log = logging.getLogger(__name__)
 def new_candidates(run: str, evaluated: pd.DataFrame, generated: Iterable[Crystal]) -> list[Crystal]:
     """Return the distinct candidates of an earlier run as they were before relaxation, once each.
 
-    run: its name, the first part of their new ids; evaluated: its ``candidates/candidates.csv``; generated: the
-    candidates of all its schemes. Each is a prototype of its own: no other crystal was made from it.
+    Each candidate is its own prototype, since no other crystal was made from it.
+
+    Args:
+        run: Name of the earlier run, the first part of the new ids.
+        evaluated: Its table ``candidates/candidates.csv``.
+        generated: The candidates of all its schemes.
     """
-    wanted = set(evaluated.loc[is_true(evaluated["distinct"]), "id"])
-    found = {crystal.id: crystal for crystal in generated if crystal.id in wanted}
-    joined = []
-    for crystal in found.values():
+    distinct = set(evaluated.loc[is_true(evaluated["distinct"]), "id"])
+    by_id = {crystal.id: crystal for crystal in generated if crystal.id in distinct}
+    candidates = []
+    for crystal in by_id.values():
         name = f"{run}-{crystal.id}"
         info = {"prototype": name, "parent": crystal.id, "stage": "substituted", "status": "ok", "reason": ""}
-        joined.append(Crystal(name, crystal.structure, info))
-    return joined
+        candidates.append(Crystal(name, crystal.structure, info))
+    return candidates
 
 
 def join(
     substituted: Sequence[Crystal], candidates: Sequence[Crystal], uniqueness: Uniqueness
 ) -> tuple[list[Crystal], pd.DataFrame]:
-    """Return the substituted crystals and those candidates that repeat none of them nor one another, and a table.
+    """Add candidates of earlier runs to the substituted crystals.
 
-    The table has a row for each candidate, with the columns of that of ``substitution.substitute``.
+    Args:
+        substituted: Substituted crystals of this run.
+        candidates: Candidates of earlier runs, see :func:`new_candidates`.
+        uniqueness: Equality of crystals.
+
+    Returns:
+        The substituted crystals and the new candidates, which equal neither one of them nor an earlier candidate; and a
+        table with one row per candidate, with the columns of that of
+        :func:`~ccdcgan.database.substitution.substitute`.
     """
     known = [crystal.structure for crystal in substituted]
     verdicts = uniqueness.first_of_kind([crystal.structure for crystal in candidates], known)
-    rows, kept = [], []
+    rows, added = [], []
     for crystal, verdict in zip(candidates, verdicts, strict=True):
         row = {"id": crystal.id, "prototype": crystal.info["prototype"], "formula": crystal.formula}
         row |= {"n_atoms": len(crystal.structure), "status": "ok", "reason": "", "detail": ""}
         row["volume_per_atom"] = crystal.structure.volume / len(crystal.structure)
         if verdict is None:
-            kept.append(crystal)
+            added.append(crystal)
         else:
             other = (substituted if verdict[0] == "known" else candidates)[verdict[1]]
-            row |= {"status": "failed", "reason": "duplicate", "detail": f"same as {other.id}"}
+            row |= {"status": "failed", "reason": "duplicate", "detail": SAME_AS + other.id}
         rows.append(row)
-    log.info("%d of %d candidates of earlier runs join the database", len(kept), len(candidates))
-    return [*substituted, *kept], pd.DataFrame(rows)
+    log.info("%d of %d candidates of earlier runs added to the database", len(added), len(candidates))
+    return [*substituted, *added], pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""The database and the placed candidates: relaxed crystals with formation energy and hull distance."""
+"""Formation energies and hull distances of the database and of relaxed candidates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,17 +13,43 @@ from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_
 from ccdcgan.utils.errors import InputError
 
 SPACE_GROUP_TOLERANCE = 0.1
-"""Distance (angstrom) within which a relaxed crystal counts as symmetric."""
+"""Tolerance (angstrom) of the symmetry search for the space group of a relaxed crystal."""
+
+TABLE_COLUMNS = (
+    "id",
+    "prototype",
+    "formula",
+    "fraction",
+    "n_atoms",
+    "volume_per_atom",
+    "space_group",
+    "energy_per_atom",
+    "formation_energy",
+    "uncorrected_formation_energy",
+    "e_above_hull",
+    "e_above_hull_uncertainty",
+    "fmax",
+    "n_steps",
+    "status",
+    "reason",
+    "detail",
+)
+"""Columns of :func:`to_table`."""
 
 
 def with_formation_energies(
     crystals: Iterable[Crystal], references: Mapping[str, float], correction: Correction = UNCORRECTED
 ) -> list[Crystal]:
-    """Bring relaxed crystals to their standard cell and give them their formation energy and space group.
+    """Return relaxed crystals in their standard cell with formation energy and space group.
 
-    references: energy per atom (eV) of each element; correction: of the formation energies, of which the engine's own
-    stays as ``uncorrected_formation_energy``, and their ``formation_energy_uncertainty``. Failed crystals stay as they
-    are. A relaxed crystal whose cell cannot be brought to standard form becomes a failure, ``no_standard_cell``.
+    Failed crystals are returned unchanged. A relaxed crystal without a standard cell becomes a failure with the reason
+    ``no_standard_cell``.
+
+    Args:
+        crystals: Crystals after relaxation.
+        references: Element -> energy of its reference crystal, eV/atom.
+        correction: Correction of the formation energies. The uncorrected energy is kept as
+            ``uncorrected_formation_energy``, and the uncertainty is ``formation_energy_uncertainty``, both eV/atom.
     """
     result = []
     for crystal in crystals:
@@ -33,9 +59,8 @@ def with_formation_energies(
             except InputError as error:
                 result.append(crystal.updated(status="failed", reason="no_standard_cell", detail=str(error)))
                 continue
-            composition = structure.composition
-            energy = formation_energy(composition, crystal.info["energy_per_atom"], references)
-            shift, uncertainty = correction.of(structure, energy)
+            energy = formation_energy(structure.composition, crystal.info["energy_per_atom"], references)
+            shift, uncertainty = correction.of(structure)
             symmetry = SpacegroupAnalyzer(structure, symprec=SPACE_GROUP_TOLERANCE)
             crystal = Crystal(crystal.id, structure, crystal.info).updated(
                 stage="relaxed",
@@ -59,9 +84,14 @@ def hull_of(crystals: Sequence[Crystal], elements: Sequence[str]) -> PhaseDiagra
 
 
 def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list[Crystal]:
-    """Give relaxed crystals their distance (eV/atom) to ``hull``; negative below a hull they are not part of.
+    """Return crystals with their hull distance ``e_above_hull`` and its uncertainty (eV/atom), if they are relaxed.
 
-    Its uncertainty is taken to be that of the crystal's own formation energy, NaN if unknown.
+    A crystal that is not part of the hull can be below it, with a negative distance. The uncertainty is that of the
+    crystal's own formation energy, NaN if unknown.
+
+    Args:
+        crystals: Crystals with formation energies.
+        hull: Convex hull of the database.
     """
     return [
         crystal.updated(
@@ -74,26 +104,45 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
     ]
 
 
-def to_table(crystals: Iterable[Crystal], elements: Sequence[str]) -> pd.DataFrame:
-    """Return one row per crystal, failures included, in order; energies in eV/atom, volume in angstrom^3/atom.
+def database_energies(
+    crystals: Sequence[Crystal],
+    references: Mapping[str, float],
+    elements: Sequence[str],
+    correction: Correction = UNCORRECTED,
+) -> tuple[list[Crystal], PhaseDiagram]:
+    """Return the crystals of the database with formation energies and hull distances, and their convex hull.
 
-    ``fraction`` is the atomic fraction of the system's last element.
+    Args:
+        crystals: Substituted crystals after relaxation.
+        references: Element -> energy of its reference crystal, eV/atom.
+        elements: Elements of the system.
+        correction: Correction of the formation energies.
+
+    Raises:
+        InputError: If no crystal was relaxed.
     """
-    columns = [
-        *("id", "prototype", "formula", "fraction", "n_atoms", "volume_per_atom", "space_group"),
-        *(
-            "energy_per_atom",
-            "formation_energy",
-            "uncorrected_formation_energy",
-            "e_above_hull",
-            "e_above_hull_uncertainty",
-            "fmax",
-            "n_steps",
-            "status",
-            "reason",
-            "detail",
-        ),
-    ]
+    placed = with_formation_energies(crystals, references, correction)
+    if not any(crystal.info["status"] == "ok" for crystal in placed):
+        reasons = sorted({crystal.info["reason"] for crystal in placed})
+        raise InputError(
+            f"none of the {len(placed)} substituted crystals could be relaxed ({', '.join(reasons)}); see the logs of "
+            "relax_database, and check relaxation.guards and relaxation.max_steps in the configuration."
+        )
+    hull = hull_of(placed, elements)
+    return with_hull_distances(placed, hull), hull
+
+
+def to_table(crystals: Iterable[Crystal], elements: Sequence[str]) -> pd.DataFrame:
+    """Return the table of a set of crystals, one row per crystal in order, including failures.
+
+    Args:
+        crystals: Crystals.
+        elements: Elements of the system.
+
+    Returns:
+        Table with TABLE_COLUMNS: energies in eV/atom, volume in angstrom^3/atom; ``fraction`` is the atomic fraction of
+        the last element of the system.
+    """
     rows: list[dict[str, Any]] = []
     for crystal in crystals:
         structure = crystal.structure
@@ -104,5 +153,5 @@ def to_table(crystals: Iterable[Crystal], elements: Sequence[str]) -> pd.DataFra
             "n_atoms": len(structure),
             "volume_per_atom": structure.volume / len(structure),
         }
-        rows.append(row | {key: crystal.info.get(key) for key in columns if key not in row})
-    return pd.DataFrame(rows, columns=columns)
+        rows.append(row | {key: crystal.info.get(key) for key in TABLE_COLUMNS if key not in row})
+    return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))

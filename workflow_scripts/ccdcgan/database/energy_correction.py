@@ -1,9 +1,9 @@
-"""How far an engine's formation energies are from density functional theory, and a correction learned from that.
+"""Errors of an engine's formation energies relative to density functional theory, and their correction.
 
-Measured points are crystals whose formation energy is known from both (eV/atom). Forms of the error are polynomials in
-the composition that vanish for the elements (Redlich and Kister, Ind. Eng. Chem. 40, 345 (1948)), a share of the
-formation energy itself, and, where the points' structures are known, a Gaussian process
-(:mod:`ccdcgan.crystals.gaussian_process`). They are judged on points left out of the fit, one at a time.
+Reference points are crystals whose formation energy (eV/atom) is known from both. The error is fitted in one of two
+forms. ``offset`` is proportional to x_i x_j for every pair of elements and vanishes for the elements (Redlich and
+Kister, Ind. Eng. Chem. 40, 345 (1948), first term). ``similarity`` is a Gaussian process over the structures of the
+points (:mod:`ccdcgan.crystals.gaussian_process`). The form is chosen by its leave-one-out error.
 """
 
 import logging
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Composition, Structure
 
-from ccdcgan.crystals.gaussian_process import CrystalProcess
+from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.dft_points import MEASURED, measured_points
 from ccdcgan.utils.errors import InputError
@@ -25,103 +25,112 @@ from ccdcgan.utils.files import read_csv
 log = logging.getLogger(__name__)
 
 DFT = "pbe"
-"""Column of the formation energies of density functional theory at the geometry of the engine, whose own column has the
-name of its last model."""
+"""Column of the DFT formation energies at the engine's geometry. The column of the engine has the name of its last
+model."""
 RELAXED = "pbe_relaxed"
-"""Column of those after density functional theory's own relaxation from there, empty where none was made."""
-POLYNOMIALS: Mapping[str, tuple[str, ...]] = {
-    "offset": ("mixing",),
-    "linear": ("mixing", "asymmetry"),
-    "share": ("share",),
-    "offset and share": ("mixing", "share"),
-}
-"""Form of the correction -> its terms; see :func:`_terms`."""
-SIMILARITY = "similarity"
-"""Form of the correction by a Gaussian process."""
-FORMS = ("none", *POLYNOMIALS, SIMILARITY)
+"""Column of the DFT formation energies after a relaxation with DFT from there; empty without such a relaxation."""
+NONE, OFFSET, SIMILARITY = "none", "offset", "similarity"
+FORMS = (NONE, OFFSET, SIMILARITY)
+"""Forms of the correction."""
 FEWEST = 5
-"""Points below which no error is stated."""
+"""Smallest number of compounds for which an error is stated."""
 FEWEST_SIMILAR = 20
-"""Compounds below which no Gaussian process is tried."""
+"""Smallest number of compounds for which a Gaussian process is fitted."""
 
 
 @dataclass(frozen=True)
 class Points:
-    """Measured crystals of a system. table: formula and formation energies (eV/atom), a row each; structures: the
-    engine's geometries in the same order, None if unknown."""
+    """Reference points of a system.
+
+    Args:
+        table: Formula and formation energies (eV/atom), one row per crystal.
+        structures: Geometries of the engine in the same order; None if unknown.
+    """
 
     table: pd.DataFrame
     structures: tuple[Structure, ...] | None = None
 
     def of(self, rows: Sequence[bool]) -> "Points":
-        """Return the points of some rows."""
-        kept = (
-            None if self.structures is None else tuple(s for s, keep in zip(self.structures, rows, strict=True) if keep)
-        )
-        return Points(self.table[list(rows)].reset_index(drop=True), kept)
+        """Return the points of some rows, given as booleans, shape (n,)."""
+        structures = None
+        if self.structures is not None:
+            structures = tuple(s for s, selected in zip(self.structures, rows, strict=True) if selected)
+        return Points(self.table[list(rows)].reset_index(drop=True), structures)
 
     @property
     def compounds(self) -> list[bool]:
-        """Whether each is a compound; an element is there to say that its error is zero by definition."""
+        """Whether each crystal is a compound. The error of an element is zero by definition."""
         return [len(Composition(formula)) > 1 for formula in self.table["formula"]]
 
     @property
     def truth(self) -> np.ndarray:
-        """The lowest formation energy known of each from density functional theory (n,), eV/atom: relaxed with it, if
-        that was done, else at the engine's geometry, which is an upper bound."""
+        """Lowest known DFT formation energy of each crystal, shape (n,), eV/atom.
+
+        It is the energy after a relaxation with DFT where there is one. Otherwise it is the energy at the engine's
+        geometry, which is an upper bound.
+        """
         return self.table[[name for name in (DFT, RELAXED) if name in self.table]].min(axis=1).to_numpy()
 
     def errors(self, model: str) -> np.ndarray:
-        """Return the engine's formation energies less the truth (n,), eV/atom."""
+        """Return the formation energies of a model minus :attr:`truth`, shape (n,), eV/atom."""
         return self.table[model].to_numpy() - self.truth
 
 
 def read_points(path: str | Path) -> Points:
-    """Read a table (.csv) or a structure set (.extxyz) of measured crystals."""
+    """Read reference points from a table (.csv) or a structure set (.extxyz)."""
     if Path(path).suffix != ".extxyz":
         return Points(read_csv(path))
     crystals = read_set(path)
-    rows = [{"id": c.id, "formula": c.formula} | c.info for c in crystals]
+    rows = [{"id": crystal.id, "formula": crystal.formula} | crystal.info for crystal in crystals]
     return Points(pd.DataFrame(rows), tuple(crystal.structure for crystal in crystals))
 
 
 @dataclass(frozen=True)
 class Correction:
-    """What is added to formation energies, and how uncertain they are with it (both eV/atom).
+    """Correction of an engine's formation energies, with the remaining uncertainty (both eV/atom).
 
-    form: one of FORMS; coefficients: of a polynomial's terms, in order; process: of SIMILARITY; uncertainty: root
-    mean square error on points left out of the fit, NaN if never measured; n_points: how many; elements: of the system.
+    Args:
+        form: One of FORMS.
+        coefficients: Coefficients of ``offset``, one per pair of elements, in order.
+        process: Regression of the error, of ``similarity``.
+        uncertainty: Root mean square of the leave-one-out errors; NaN if unknown.
+        n_points: Number of compounds fitted.
+        elements: Elements of the system.
     """
 
-    form: str = "none"
+    form: str = NONE
     coefficients: tuple[float, ...] = ()
-    process: CrystalProcess | None = None
+    process: CrystalRegression | None = None
     uncertainty: float = float("nan")
     n_points: int = 0
     elements: tuple[str, ...] = ()
 
-    def of(self, structure: Structure, formation_energy: float) -> tuple[float, float]:
-        """Return what is added to the engine's formation energy of a crystal, and its uncertainty then (eV/atom)."""
+    def of(self, structure: Structure) -> tuple[float, float]:
+        """Return what is added to the formation energy of a crystal, and the uncertainty of the sum (eV/atom)."""
         if self.process is not None and len(structure.composition) > 1:
             error, deviation = self.process.predict([structure])
             return -float(error[0]), float(deviation[0])
         if not self.coefficients:
             return 0.0, self.uncertainty
-        terms = _terms(self.form, structure.composition, formation_energy, self.elements)
-        return float(terms @ self.coefficients), self.uncertainty
+        return float(_offset_terms(structure.composition, self.elements) @ self.coefficients), self.uncertainty
 
 
 UNCORRECTED = Correction()
-"""Of an engine or system that was never measured."""
+"""No correction, of an engine or system without reference points."""
 
 
 def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | None = None) -> Correction:
     """Return the correction and uncertainty of an engine's formation energies.
 
-    engine: its label, e.g. "7net-0+7net-l3i5"; the last model counts. chosen: ``relaxation.correction``, that is
-    :data:`MEASURED` for the library's points, if it has any of this system and model, or a file of points (see
-    :func:`read_points`); None: nothing is corrected, and the uncertainty is that of the library's points. Raises
-    InputError for a file that cannot be used.
+    Args:
+        engine: Label of the engine, e.g. "7net-0+7net-l3i5"; the last model counts.
+        elements: Elements of the system.
+        chosen: ``relaxation.correction``. MEASURED: the points of this project, if there are any for the system and
+            the model. A path: a file of points, see :func:`read_points`. None: no correction; the uncertainty is that
+            of the points of this project.
+
+    Raises:
+        InputError: For a file that lacks a column, has too few points or has elements outside the system.
     """
     own = None if chosen is None or str(chosen) == MEASURED else chosen
     path, model = own or measured_points(elements), engine.split("+")[-1]
@@ -138,26 +147,30 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
     if missing:
         return UNCORRECTED
     points = points.of(~np.isnan(points.errors(model)))
-    strange = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
-    if strange and own:
-        raise InputError(f"relaxation.correction: {own} has crystals with {strange[0]}, which is not in the system.")
+    foreign = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
+    if foreign and own:
+        raise InputError(f"relaxation.correction: {own} has crystals with {foreign[0]}, which is not in the system.")
     n_points = sum(points.compounds)
     if n_points < FEWEST:
         if own:
             raise InputError(f"relaxation.correction: {own} has {n_points} points of {model}; give {FEWEST} or more.")
         return UNCORRECTED
     fits = fit_forms(points, model, elements)
-    form = best_form(fits) if chosen else "none"
+    form = best_form(fits) if chosen else NONE
     for name, fit in fits.items():
-        log.info("%s, %d points, correction %s: off by %.4f eV/atom (rms)", model, n_points, name, rms(fit.left_out))
-    log.info("%s: the correction %s is taken", model, form)
+        log.info("%s, %d points, correction %s: error %.4f eV/atom (rms)", model, n_points, name, rms(fit.left_out))
+    log.info("%s: correction %s chosen", model, form)
     return fits[form].correction
 
 
 @dataclass(frozen=True)
 class Fit:
-    """correction: one form fitted to all points; left_out: its error (eV/atom) at each compound when it is fitted to
-    the others."""
+    """One form of the correction, fitted to all points.
+
+    Args:
+        correction: The fitted correction.
+        left_out: Error that remains at each compound when the form is fitted to the others, shape (n,), eV/atom.
+    """
 
     correction: Correction
     left_out: np.ndarray
@@ -166,43 +179,56 @@ class Fit:
 def fit_forms(points: Points, model: str, elements: Sequence[str]) -> dict[str, Fit]:
     """Fit every form to all points.
 
-    A polynomial with more coefficients than half as many as there are compounds is not tried, nor a Gaussian process of
-    fewer than FEWEST_SIMILAR compounds or of points without structures.
+    ``offset`` is fitted if it has at most half as many coefficients as there are compounds. ``similarity`` is fitted to
+    points with structures and at least FEWEST_SIMILAR compounds.
+
+    Args:
+        points: Reference points.
+        model: Model of the engine, a column of the points.
+        elements: Elements of the system.
+
+    Returns:
+        Form -> fit.
     """
     compounds = points.of(points.compounds)
-    raw, fits = compounds.errors(model), {}
+    raw = compounds.errors(model)
+    fits: dict[str, Fit] = {}
 
-    def add(form: str, left_out: np.ndarray, **learned) -> None:
-        fits[form] = Fit(Correction(form, **learned, uncertainty=rms(left_out), **common), left_out)
+    def add(
+        form: str,
+        left_out: np.ndarray,
+        coefficients: tuple[float, ...] = (),
+        process: CrystalRegression | None = None,
+    ) -> None:
+        correction = Correction(form, coefficients, process, rms(left_out), len(raw), tuple(elements))
+        fits[form] = Fit(correction, left_out)
 
-    common = {"n_points": len(raw), "elements": tuple(elements)}
-    add("none", raw)
-    for form in POLYNOMIALS:
-        terms = _matrix(form, compounds, model, elements)
-        if 0 < terms.shape[1] <= len(raw) // 2:
-            others = [np.delete(np.arange(len(raw)), number) for number in range(len(raw))]
-            rest = np.array([_least_squares(terms[other], raw[other]) for other in others])
-            left_out = raw + np.einsum("ij,ij->i", terms, rest)
-            add(form, left_out, coefficients=tuple(_least_squares(terms, raw).tolist()))
+    add(NONE, raw)
+    terms = np.array([_offset_terms(Composition(formula), elements) for formula in compounds.table["formula"]])
+    if 0 < terms.shape[1] <= len(raw) // 2:
+        others = [np.delete(np.arange(len(raw)), number) for number in range(len(raw))]
+        without = np.array([_least_squares(terms[other], raw[other]) for other in others])
+        left_out = raw + np.einsum("ij,ij->i", terms, without)
+        add(OFFSET, left_out, coefficients=tuple(_least_squares(terms, raw).tolist()))
     if points.structures is not None and len(raw) >= FEWEST_SIMILAR:
-        process = CrystalProcess.fit(points.structures, points.errors(model), elements)
+        process = CrystalRegression.fit(points.structures, points.errors(model), elements)
         add(SIMILARITY, process.left_out()[points.compounds], process=process)
     return fits
 
 
 def _least_squares(terms: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Return the coefficients (k,) of terms (n, k) that take most away from errors (n,)."""
+    """Return the coefficients, shape (k,), of terms, shape (n, k), whose sum best cancels errors, shape (n,)."""
     return np.linalg.lstsq(terms, -errors, rcond=None)[0]
 
 
 def best_form(fits: Mapping[str, Fit]) -> str:
-    """Return the form with the smallest error left out, "none" unless it gains more than chance would.
+    """Return the form with the smallest leave-one-out error, or "none" if its gain is not significant.
 
-    The mean gain in squared error has to exceed its own standard error.
+    The mean gain in squared error over "none" has to exceed its own standard error.
     """
     form = min(fits, key=lambda name: rms(fits[name].left_out))
-    gain = fits["none"].left_out ** 2 - fits[form].left_out ** 2
-    return form if gain.mean() > gain.std() / np.sqrt(len(gain)) else "none"
+    gain = fits[NONE].left_out ** 2 - fits[form].left_out ** 2
+    return form if gain.mean() > gain.std() / np.sqrt(len(gain)) else NONE
 
 
 def rms(errors: np.ndarray) -> float:
@@ -210,18 +236,7 @@ def rms(errors: np.ndarray) -> float:
     return float(np.sqrt((errors**2).mean()))
 
 
-def _matrix(form: str, points: Points, model: str, elements: Sequence[str]) -> np.ndarray:
-    rows = zip(points.table["formula"], points.table[model], strict=True)
-    return np.array([_terms(form, Composition(formula), energy, elements) for formula, energy in rows])
-
-
-def _terms(form: str, composition: Composition, formation_energy: float, elements: Sequence[str]) -> np.ndarray:
-    """Return the terms of a form: x_i x_j and x_i x_j (x_i - x_j) of every pair of elements, and the energy itself."""
+def _offset_terms(composition: Composition, elements: Sequence[str]) -> np.ndarray:
+    """Return x_i x_j of every pair of elements, from the atomic fractions x of a composition."""
     fractions = [composition.get_atomic_fraction(element) for element in elements]
-    pairs = list(combinations(fractions, 2))
-    values = {
-        "mixing": [a * b for a, b in pairs],
-        "asymmetry": [a * b * (a - b) for a, b in pairs],
-        "share": [formation_energy],
-    }
-    return np.array([value for term in POLYNOMIALS[form] for value in values[term]])
+    return np.array([a * b for a, b in combinations(fractions, 2)])

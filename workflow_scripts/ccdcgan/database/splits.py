@@ -1,4 +1,7 @@
-"""Which crystals are held out of training: by prototype, at random, and whole compositions (Long et al., Fig. 3D)."""
+"""Split of the crystals into training and held-out sets: by prototype, at random, and by composition.
+
+Holding out whole compositions reproduces Fig. 3D of Long et al.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -15,31 +18,43 @@ from ccdcgan.utils.seeds import derive_seed
 
 
 def split_held_out(prototypes: Sequence[str], fraction: float, mode: str, seed: int) -> np.ndarray:
-    """Return which crystals are held out, (n,) of bool.
+    """Return which crystals are held out, as booleans, shape (n,).
 
-    prototypes: name of every crystal's prototype, or its kind; fraction: share of crystals to hold out; mode:
-    ``prototype`` keeps all crystals of one name on one side, ``random`` draws crystals. In prototype mode a name's
-    turn depends on the name and the seed alone. Raises InputError for another mode.
+    In prototype mode the order in which names are considered depends on the names and the seed only.
+
+    Args:
+        prototypes: Name of every crystal's prototype, or of its kind.
+        fraction: Fraction of the crystals to hold out.
+        mode: ``prototype`` assigns all crystals of one name to the same set; ``random`` selects single crystals.
+        seed: Seed of the selection.
+
+    Raises:
+        InputError: For another mode.
     """
-    n, wanted = len(prototypes), round(fraction * len(prototypes))
+    n, n_held_out = len(prototypes), round(fraction * len(prototypes))
     held_out = np.zeros(n, dtype=bool)
     if mode == "random":
-        held_out[np.random.default_rng(seed).permutation(n)[:wanted]] = True
+        held_out[np.random.default_rng(seed).permutation(n)[:n_held_out]] = True
         return held_out
     if mode != "prototype":
         raise InputError(f"representation.split is {mode!r}; allowed are prototype, random.")
     names = np.asarray(prototypes, dtype=str)
     for name in sorted(set(names), key=lambda name: (derive_seed(seed, name), name)):
         members = names == name
-        if held_out.sum() + members.sum() <= wanted:
+        if held_out.sum() + members.sum() <= n_held_out:
             held_out |= members
     return held_out
 
 
 def kinds_of_prototypes(substituted: pd.DataFrame) -> dict[str, str]:
-    """Return prototype -> its kind; prototypes that made the same crystal are of one kind, named after one of them.
+    """Group prototypes that gave the same substituted crystal into kinds.
 
-    substituted: the table of ``substitution.substitute``, whose repeats say which crystal they are the same as.
+    Args:
+        substituted: Table of :func:`~ccdcgan.database.substitution.substitute`, whose duplicates name the crystal that
+            they repeat.
+
+    Returns:
+        Prototype -> its kind, which has the name of one of its prototypes.
     """
     owner = dict(zip(substituted["id"], substituted["prototype"], strict=True))
     names = sorted(set(owner.values()))
@@ -56,8 +71,12 @@ def kinds_of_prototypes(substituted: pd.DataFrame) -> dict[str, str]:
 def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
     """Return the relaxed crystals whose composition is not held out.
 
-    holdout: reduced formulas. Crystal graphs are made of these crystals alone, so that nothing that learns from
-    crystal graphs, nor their scale, sees the others.
+    Crystal graphs are made of these crystals only. Neither a model trained on crystal graphs nor their scale depends on
+    the others.
+
+    Args:
+        crystals: Crystals of the database.
+        holdout: Reduced formulas of the compositions held out.
     """
     return [crystal for crystal in crystals if crystal.info["status"] == "ok" and crystal.formula not in holdout]
 
@@ -71,25 +90,35 @@ def split_training(
     seed: int,
     holdout: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Split the database's crystals and, in the same way, the prototypes that autoencoders train on too.
+    """Split the crystals of the database and, consistently, the prototypes that autoencoders are trained on.
 
-    kinds: of :func:`kinds_of_prototypes`; a prototype that is not in it is a kind of its own. Returns one row per
-    crystal: set (database, prototypes), id, prototype, split (train, held_out). With ``prototype`` mode all
-    prototypes of a kind are held out with its crystals, so that none of them is seen in training.
-    holdout: reduced formulas of compositions held out whole; so are all prototypes with the same ratio of elements
-    (A2B3 for Bi2Se3), since a crystal of that composition is one of them with other elements.
+    In ``prototype`` mode all prototypes of a kind are held out with its crystals. All prototypes with the element ratio
+    of a held-out composition (A2B3 for Bi2Se3) are held out too, since a crystal of that composition is one of them
+    with other elements.
+
+    Args:
+        crystals: Crystals of the database.
+        prototypes: Prototypes.
+        kinds: Result of :func:`kinds_of_prototypes`; a prototype that is not in it is its own kind.
+        fraction: Fraction of the crystals to hold out, in addition to ``holdout``.
+        mode: ``prototype`` or ``random``, see :func:`split_held_out`.
+        seed: Seed of the run.
+        holdout: Reduced formulas of compositions that are held out completely.
+
+    Returns:
+        Table with one row per crystal: set (database, prototypes), id, prototype, split (train, held_out).
     """
     names = [crystal.info["prototype"] for crystal in crystals]
     own_kinds = [kinds.get(name, name) for name in names]
     barred = np.array([crystal.formula in holdout for crystal in crystals], dtype=bool)
-    drawn = [kind for kind, out in zip(own_kinds, barred, strict=True) if not out]
+    eligible = [kind for kind, out in zip(own_kinds, barred, strict=True) if not out]
     held_out = barred.copy()
-    held_out[~barred] = split_held_out(drawn, fraction, mode, derive_seed(seed, "split"))
+    held_out[~barred] = split_held_out(eligible, fraction, mode, derive_seed(seed, "split"))
     ratios = {Composition(formula).anonymized_formula for formula in holdout}
-    kept_away = {crystal.id for crystal in prototypes if crystal.structure.composition.anonymized_formula in ratios}
+    excluded = {crystal.id for crystal in prototypes if crystal.structure.composition.anonymized_formula in ratios}
     if mode == "prototype":
-        away = {kind for kind, out in zip(own_kinds, held_out, strict=True) if out}
-        kept_away |= {crystal.id for crystal in prototypes if kinds.get(crystal.id, crystal.id) in away}
+        held_out_kinds = {kind for kind, out in zip(own_kinds, held_out, strict=True) if out}
+        excluded |= {crystal.id for crystal in prototypes if kinds.get(crystal.id, crystal.id) in held_out_kinds}
     rows = [
         {"set": "database", "id": crystal.id, "prototype": name, "split": "held_out" if out else "train"}
         for crystal, name, out in zip(crystals, names, held_out, strict=True)
@@ -99,7 +128,7 @@ def split_training(
             "set": "prototypes",
             "id": crystal.id,
             "prototype": crystal.id,
-            "split": "held_out" if crystal.id in kept_away else "train",
+            "split": "held_out" if crystal.id in excluded else "train",
         }
         for crystal in prototypes
     ]

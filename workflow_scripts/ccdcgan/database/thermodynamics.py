@@ -1,19 +1,33 @@
-"""Elemental references, formation energies and distances to the convex hull, in eV/atom."""
+"""Elemental references, formation energies, the convex hull and its vertices; all energies in eV/atom."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
+from ccdcgan.columns import complete
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 
+ON_HULL = 1e-5
+"""Largest hull distance (eV/atom) of a database crystal that counts as a vertex of the hull."""
+_HULL_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
+
 
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
-    """Return the lowest relaxed unary crystal of each element: element, id, prototype, energy_per_atom (eV).
+    """Return the relaxed unary crystal of lowest energy for each element.
 
-    Raises InputError if an element has none: without it no formation energy exists.
+    Args:
+        crystals: Unary crystals after relaxation.
+        elements: Elements of the system.
+
+    Returns:
+        Table with element, id, prototype, energy_per_atom (eV/atom) and n_relaxed, the number of relaxed crystals.
+
+    Raises:
+        InputError: If no crystal of an element was relaxed.
     """
     rows = []
     for element in elements:
@@ -24,8 +38,8 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
         ]
         if not relaxed:
             raise InputError(
-                f"no unary prototype of {element} could be relaxed, so formation energies have no zero; "
-                "look into the relaxed references for the reasons, and add a source with that element."
+                f"no unary prototype of {element} could be relaxed, so formation energies cannot be computed; "
+                "see the relaxed references for the reasons, and add a source with that element."
             )
         lowest = min(relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
         rows.append(
@@ -41,7 +55,13 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
 
 
 def formation_energy(composition: Composition, energy_per_atom: float, references: Mapping[str, float]) -> float:
-    """Return E - sum_i x_i mu_i in eV/atom; ``references`` maps an element to mu (eV/atom)."""
+    """Return the formation energy E - sum_i x_i mu_i, eV/atom.
+
+    Args:
+        composition: Composition with the atomic fractions x_i.
+        energy_per_atom: Energy E, eV/atom.
+        references: Element -> energy mu_i of its reference crystal, eV/atom.
+    """
     return energy_per_atom - sum(
         fraction * references[element.symbol] for element, fraction in composition.fractional_composition.items()
     )
@@ -50,7 +70,13 @@ def formation_energy(composition: Composition, energy_per_atom: float, reference
 def convex_hull(
     compositions: Sequence[Composition], formation_energies: Sequence[float], elements: Sequence[str]
 ) -> PhaseDiagram:
-    """Return the phase diagram of compounds with the given formation energies (eV/atom) and of the elements."""
+    """Return the phase diagram of compounds and elements.
+
+    Args:
+        compositions: Compositions of the compounds.
+        formation_energies: Their formation energies, eV/atom; those of the elements are zero.
+        elements: Elements of the system.
+    """
     entries = [PDEntry(Composition(element), 0.0) for element in elements]
     entries += [
         PDEntry(composition, energy * composition.num_atoms)
@@ -60,5 +86,35 @@ def convex_hull(
 
 
 def hull_distance(hull: PhaseDiagram, composition: Composition, energy: float) -> float:
-    """Return the distance (eV/atom) of a formation energy to ``hull``; negative below a hull it is not part of."""
+    """Return the distance of a formation energy to a convex hull, eV/atom; negative below the hull.
+
+    Args:
+        hull: Convex hull.
+        composition: Composition of the crystal.
+        energy: Formation energy of the crystal, eV/atom.
+    """
     return energy - hull.get_hull_energy_per_atom(composition)
+
+
+def with_energy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that have a formation energy."""
+    return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
+
+
+def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
+    """Return the compounds on the convex hull, without the pure elements, ordered by fraction.
+
+    Of several crystals of one formula the lowest one is taken.
+
+    Args:
+        database: Table of the database with id, formula, fraction, formation_energy and e_above_hull (eV/atom).
+
+    Returns:
+        Table with id, formula, fraction and formation_energy.
+    """
+    rows = with_energy(complete(database, *_HULL_COLUMNS))
+    rows = rows[(rows["e_above_hull"] <= ON_HULL) & (rows["fraction"] > 0) & (rows["fraction"] < 1)]
+    # With three or more elements the fraction of the last one does not identify a pure element, but its energy does.
+    rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
+    columns = ["id", "formula", "fraction", "formation_energy"]
+    return rows.drop_duplicates("formula").sort_values("fraction")[columns].reset_index(drop=True)

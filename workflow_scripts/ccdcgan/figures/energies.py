@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ccdcgan.columns import best_of, complete, scheme_label, title
+from ccdcgan.database.thermodynamics import hull_vertices, with_energy
 from ccdcgan.figures.style import (
     BLACK,
     DARK_GREY,
@@ -28,26 +29,6 @@ from ccdcgan.schemes import PAPER
 THRESHOLDS: Mapping[str, float] = {"stable": 0.100, "meta_stable": 0.150}
 """Hull distances (eV/atom) of Long et al. below which a crystal is stable, meta-stable."""
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
-ON_HULL = 1e-5
-"""Hull distance (eV/atom) up to which a crystal of the database counts as a vertex of the hull."""
-
-
-def with_energy(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that have a formation energy."""
-    return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
-
-
-def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
-    """Return the compounds on the hull: id, formula, fraction, formation_energy, by fraction.
-
-    The pure elements, at zero, are not listed. Of several crystals of one formula the lowest is taken.
-    """
-    rows = with_energy(complete(database, *_COLUMNS))
-    rows = rows[(rows["e_above_hull"] <= ON_HULL) & (rows["fraction"] > 0) & (rows["fraction"] < 1)]
-    # with three elements and more the fraction of the last one does not tell a pure element: its energy does
-    rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
-    columns = ["id", "formula", "fraction", "formation_energy"]
-    return rows.drop_duplicates("formula").sort_values("fraction")[columns].reset_index(drop=True)
 
 
 @styled

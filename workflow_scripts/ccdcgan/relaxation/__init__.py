@@ -1,1 +1,1 @@
-"""Relaxation of crystals: engines, the guards that judge what they return, and batches that resume."""
+"""Relaxation of crystals: engines, sanity checks of their results, and batches that can be resumed."""

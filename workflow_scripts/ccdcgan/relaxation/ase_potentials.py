@@ -1,4 +1,4 @@
-"""The engine ``ase``: potentials that come with ASE, for tests of the workflow only."""
+"""The engine ``ase``: simple potentials that are part of ASE, for tests of the workflow only."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,20 @@ CALCULATORS = ("emt", "lj")
 
 @dataclass
 class AseRelaxMaker(StagedRelaxMaker):
-    """Relax crystals with one of ASE's own toy potentials: for tests, never for results.
+    """Relaxation with a simple potential of ASE; for tests, not for results.
 
-    calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with
-    epsilon 1 eV and sigma 2.5 angstrom for every element).
+    Args:
+        calculator: "emt" (Al, Cu, Ag, Au, Ni, Pd, Pt and a few light elements) or "lj" (Lennard-Jones with epsilon
+            1 eV and sigma 2.5 angstrom for every element).
+
+    Further fields are those of :class:`~ccdcgan.relaxation.ase_relaxation.StagedRelaxMaker`.
     """
 
     name: str = "ase relax"
     calculator: str = "emt"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot run before anything does; raises InputError."""
+        """Check calculator and optimiser before anything runs; raises InputError."""
         if self.calculator not in CALCULATORS:
             raise InputError(
                 f"relaxation.ase.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
@@ -31,22 +34,22 @@ class AseRelaxMaker(StagedRelaxMaker):
 
     @property
     def label(self) -> str:
-        """The calculator's name, as tables name this engine."""
+        """Name of this engine in tables: the calculator."""
         return self.calculator
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element the calculator does not know."""
+        """Raise InputError for the first element that the calculator does not support."""
         from ase.calculators.emt import parameters
 
         if self.calculator == "emt":
             for element in sorted(elements - set(parameters)):
                 raise InputError(
-                    f"relaxation.ase.calculator emt knows no {element}, only {', '.join(parameters)}; "
+                    f"relaxation.ase.calculator emt does not support {element}, only {', '.join(parameters)}; "
                     "it is for tests: choose the engine mlip, vasp or gpaw."
                 )
 
     def stages(self, structure: Structure) -> list[Stage]:
-        """Return the one stage there is."""
+        """Return the single stage of this engine."""
         from ase.calculators.emt import EMT
         from ase.calculators.lj import LennardJones
 

@@ -1,4 +1,4 @@
-"""The relaxation every ASE calculator shares: cell and positions, in stages, under the guards.
+"""Relaxation of cell and positions with any ASE calculator, in stages and under the guards.
 
 Forces in eV/angstrom, energies in eV/atom, times in seconds.
 """
@@ -29,14 +29,20 @@ OPTIMIZERS = {"BFGS": BFGS, "FIRE": FIRE, "LBFGS": LBFGS}
 
 @dataclass(frozen=True)
 class Relaxation(MSONable):
-    """What an engine returns for one crystal, relaxed or not.
+    """Result of an engine for one crystal, relaxed or failed.
 
-    structure: where the relaxation ended; energy_per_atom: eV/atom, NaN if none was computed; fmax: largest
-    force, eV/angstrom, the cell's generalised force included where the engine has one; n_steps: of all
-    stages; status: "ok" or "failed"; reason: "" or a short name; detail: a sentence; stages: one dict per
-    stage with its model, n_steps, energy_per_atom, fmax and whether it converged; forces: (n_atoms, 3),
-    eV/angstrom, and stress: (xx, yy, zz, yz, xz, xy), eV/angstrom^3, positive under tension, of the last
-    step; provenance: what only the run itself knows of its program (VASP's version, POTCAR titles, inputs).
+    Args:
+        structure: Final geometry.
+        energy_per_atom: Energy, eV/atom; NaN if none was computed.
+        fmax: Largest force, eV/angstrom, including the generalised force on the cell where the engine has one.
+        n_steps: Number of ionic steps of all stages.
+        status: "ok" or "failed".
+        reason: Short name of the reason of a failure; "" otherwise.
+        detail: The failure in a sentence.
+        stages: One dictionary per stage: model, n_steps, energy_per_atom, fmax and converged.
+        forces: Forces of the last step, shape (n_atoms, 3), eV/angstrom.
+        stress: Stress of the last step, (xx, yy, zz, yz, xz, xy), eV/angstrom^3, positive under tension.
+        provenance: Facts about the program that only the run knows (VASP's version, POTCAR titles, inputs).
     """
 
     structure: Structure
@@ -53,50 +59,93 @@ class Relaxation(MSONable):
 
 
 def failed(structure: Structure, reason: str, detail: str, **results) -> Relaxation:
-    """Return a failed relaxation with its reason and a sentence."""
+    """Return a failed relaxation.
+
+    Args:
+        structure: Final geometry.
+        reason: Short name of the reason.
+        detail: The failure in a sentence.
+        results: Further fields of :class:`Relaxation`.
+    """
     return Relaxation(structure, status="failed", reason=reason, detail=detail, **results)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One calculator and the model's name, as reports call it."""
+    """One stage of a relaxation.
+
+    Args:
+        model: Name of the model in reports.
+        calculator: ASE calculator.
+    """
 
     model: str
     calculator: Calculator
 
 
+@dataclass(frozen=True)
+class RelaxationSettings:
+    """Settings of a relaxation in stages.
+
+    Args:
+        optimizer: Name of the optimiser, one of OPTIMIZERS.
+        fmax: Force below which a stage has converged, eV/angstrom.
+        max_steps: Largest number of steps per stage; 0: only the energy of the crystal as it is.
+        wall_clock: Time limit of all stages together, s; checked after each step.
+        stiffness: Diagonal of the initial Hessian of BFGS and LBFGS, eV/angstrom^2.
+        guards: Limits of an acceptable crystal.
+    """
+
+    optimizer: str = "BFGS"
+    fmax: float = 0.05
+    max_steps: int = 250
+    wall_clock: float = 600.0
+    stiffness: float = 10.0
+    guards: Guards = Guards()
+
+
 def optimizer_class(name: str) -> type:
-    """Return ASE's optimiser called ``name``; raises InputError for an unknown one."""
+    """Return the ASE optimiser of a name; raises InputError for an unknown one."""
     if name not in OPTIMIZERS:
         raise InputError(f"relaxation.optimizer is {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
     return OPTIMIZERS[name]
 
 
 def make_optimizer(name: str, crystal: FrechetCellFilter, stiffness: float, before: Optimizer | None) -> Optimizer:
-    """Return ASE's optimiser ``name`` for cell and positions.
+    """Return an ASE optimiser for cell and positions.
 
-    stiffness: the curvature (eV/angstrom^2) that BFGS and LBFGS assume until they have learned it; before: the
-    stage before, whose learned Hessian a BFGS goes on with. Raises InputError for an unknown optimiser.
+    Args:
+        name: Name of the optimiser, one of OPTIMIZERS.
+        crystal: Filter over cell and positions.
+        stiffness: Diagonal of the initial Hessian of BFGS and LBFGS, eV/angstrom^2.
+        before: Optimiser of the previous stage, whose Hessian BFGS starts from; None for the first stage.
+
+    Raises:
+        InputError: For an unknown optimiser.
     """
     kind = optimizer_class(name)
     if kind is FIRE:
         return FIRE(crystal, logfile=None)
     steps = kind(crystal, logfile=None, alpha=stiffness)
-    if kind is BFGS and before is not None and before.state is not None:  # none yet after no step
+    if kind is BFGS and before is not None and before.state is not None:  # no state if no step was made
         steps.H0 = before.H
     return steps
 
 
 def displaced(structure: Structure, length: float) -> Structure:
-    """Return the crystal with its atoms displaced at random by ``length`` (angstrom, root mean square).
+    """Return the crystal with its atoms displaced at random.
 
-    A relaxation keeps the symmetry it starts with and so can end on a saddle point. The displacements follow
-    from the crystal itself: the same crystal is displaced the same way in every run, batch and order.
+    A relaxation preserves the symmetry of its start and so can end on a saddle point. The displacements are derived
+    from the crystal: the same crystal is displaced in the same way in every run, batch and order.
+
+    Args:
+        structure: Crystal.
+        length: Root mean square displacement, angstrom; 0: none.
     """
     if not length:
         return structure
-    known = (np.round(structure.lattice.matrix, 6), np.round(structure.frac_coords, 6), structure.atomic_numbers)
-    entropy = fingerprint([(np.asarray(values) + 0.0).tolist() for values in known])
+    geometry = (np.round(structure.lattice.matrix, 6), np.round(structure.frac_coords, 6), structure.atomic_numbers)
+    entropy = fingerprint([(np.asarray(values) + 0.0).tolist() for values in geometry])
     vectors = np.random.default_rng(int(entropy, 16)).standard_normal((len(structure), 3))
     vectors *= length / np.sqrt((vectors**2).sum(axis=1).mean())
     return Structure(structure.lattice, structure.species, structure.cart_coords + vectors, coords_are_cartesian=True)
@@ -105,39 +154,39 @@ def displaced(structure: Structure, length: float) -> Structure:
 def relax_in_stages(
     structure: Structure,
     stages: Sequence[Stage],
-    guards: Guards,
-    optimizer: str = "BFGS",
-    fmax: float = 0.05,
-    max_steps: int = 250,
-    wall_clock: float = 600.0,
+    settings: RelaxationSettings,
     keep_step: Callable[[Atoms], None] | None = None,
-    stiffness: float = 10.0,
 ) -> Relaxation:
-    """Relax cell and positions, each stage from where the last one stopped; the last one's energy counts.
+    """Relax cell and positions, each stage from the final geometry of the previous one.
 
-    A stage ends once no force is above ``fmax`` (eV/angstrom). An early stage may run out of its
-    ``max_steps``; only the last one has to converge. With no steps at all the energy is that of the crystal as
-    it is, and nothing has to converge. The guards hold before, at every step of every stage, and after. Reasons
-    beyond the guards' own: ``wall_clock`` (seconds for all stages together, looked at after each step) and
-    ``not_converged``. keep_step: called with the geometry of every step that passed; stiffness: see
-    :func:`make_optimizer`, each stage learning from the one before.
+    The energy is that of the last stage. Only the last stage has to converge; an earlier one may run out of steps. With
+    ``max_steps`` 0 the energy is that of the crystal as it is, and nothing has to converge. The guards are checked
+    before, at every step of every stage, and after. Reasons of a failure beside theirs are ``wall_clock`` and
+    ``not_converged``.
+
+    Args:
+        structure: Geometry to start from.
+        stages: Stages in order.
+        settings: Optimiser, limits and guards.
+        keep_step: Function called with the geometry of every accepted step.
     """
+    guards = settings.guards
     reason = check_structure(structure, guards)
     if reason:
         return failed(structure, reason, "The crystal was refused before its relaxation.")
     atoms = to_atoms(structure)
-    deadline = time.monotonic() + wall_clock
+    deadline = time.monotonic() + settings.wall_clock
     reports: list[dict] = []
     converged, steps = False, None
-    # One thread: the algebra of the cell is 3 x 3, where threads of several processes only spin.
+    # One thread: the linear algebra of the cell is 3 x 3, for which threads of several processes only compete.
     with threadpool_limits(1):
         for stage in stages:
             atoms.calc = stage.calculator
-            # A new filter per stage: its deformation starts from the cell the last stage left.
+            # A new filter per stage: its deformation is relative to the final cell of the previous stage.
             cell_and_positions = FrechetCellFilter(atoms)
-            steps = make_optimizer(optimizer, cell_and_positions, stiffness, steps)
-            for finished in steps.irun(fmax=fmax, steps=max_steps):
-                converged = bool(finished) or not max_steps
+            steps = make_optimizer(settings.optimizer, cell_and_positions, settings.stiffness, steps)
+            for finished in steps.irun(fmax=settings.fmax, steps=settings.max_steps):
+                converged = bool(finished) or not settings.max_steps
                 energy_per_atom = float(atoms.get_potential_energy()) / len(atoms)
                 force = float(np.linalg.norm(cell_and_positions.get_forces(), axis=1).max())
                 reason = check_step(energy_per_atom, force, guards)
@@ -182,11 +231,18 @@ def relax_in_stages(
 
 @dataclass
 class StagedRelaxMaker(Maker):
-    """What makers over ASE calculators share; each says which ``stages`` it goes through.
+    """Base class of the makers over ASE calculators; a subclass defines its ``stages``.
 
-    fmax: eV/angstrom, of every stage (ending an early one coarsely saves no time and strands crystals near
-    saddle points); max_steps: per stage, 0 for the energy of the crystal as it is; wall_clock: seconds per crystal;
-    stiffness: eV/angstrom^2, see :func:`make_optimizer`; displacement: angstrom, see :func:`displaced`.
+    Args:
+        name: Name of the jobs.
+        fmax: Force below which a stage has converged, eV/angstrom. It is the same for all stages: an early stage that
+            ends coarsely saves no time and leaves crystals near saddle points.
+        max_steps: Largest number of steps per stage; 0: only the energy of the crystal as it is.
+        wall_clock: Time limit per crystal, s.
+        optimizer: Name of the optimiser, one of OPTIMIZERS.
+        stiffness: Diagonal of the initial Hessian of BFGS and LBFGS, eV/angstrom^2.
+        displacement: Root mean square displacement of the atoms at the start, angstrom; see :func:`displaced`.
+        guards: Limits of an acceptable crystal.
     """
 
     name: str = "relax"
@@ -199,11 +255,11 @@ class StagedRelaxMaker(Maker):
     guards: Guards = field(default_factory=Guards)
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element this engine does not know."""
+        """Raise InputError for the first element that this engine does not support."""
         raise NotImplementedError
 
     def stages(self, structure: Structure) -> list[Stage]:
-        """Return the calculators that ``structure`` goes through, the last one's energy counts."""
+        """Return the stages of the relaxation of ``structure``."""
         raise NotImplementedError
 
     def start(self, structure: Structure) -> Structure:
@@ -211,22 +267,24 @@ class StagedRelaxMaker(Maker):
         return displaced(structure, self.displacement) if self.max_steps else structure
 
     def keep_step(self, structure: Structure, atoms: Atoms) -> None:
-        """Keep what a relaxation of ``structure`` that is killed could go on from; nothing by default."""
+        """Save restart data of the relaxation of ``structure`` after each step; no-op by default."""
+
+    def settings(self) -> RelaxationSettings:
+        """Return the settings of :func:`relax_in_stages`."""
+        return RelaxationSettings(
+            optimizer=self.optimizer,
+            fmax=self.fmax,
+            max_steps=self.max_steps,
+            wall_clock=self.wall_clock,
+            stiffness=self.stiffness,
+            guards=self.guards,
+        )
 
     def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal in this process; raises InputError for an element the engine does not know."""
+        """Relax one crystal in this process; raises InputError for an element the engine does not support."""
         self.check_elements({element.symbol for element in structure.composition})
-        return relax_in_stages(
-            self.start(structure),
-            self.stages(structure),
-            self.guards,
-            self.optimizer,
-            self.fmax,
-            self.max_steps,
-            self.wall_clock,
-            partial(self.keep_step, structure),
-            self.stiffness,
-        )
+        start, stages = self.start(structure), self.stages(structure)
+        return relax_in_stages(start, stages, self.settings(), partial(self.keep_step, structure))
 
     @job
     def make(self, structure: Structure) -> Relaxation:

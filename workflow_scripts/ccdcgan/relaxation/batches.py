@@ -1,8 +1,8 @@
-"""Batches of crystals, relaxed one after another, that go on where they were killed.
+"""Relaxation of batches of crystals, with a journal from which an interrupted batch resumes.
 
-Each finished crystal is a line of JSON in the batch's journal, flushed to disk before the next one starts.
-A journal is looked up by what was relaxed and how, not by batch: the same crystals cut into other batches
-find their results again.
+Each finished crystal is a line of JSON in the journal of its batch, flushed to disk before the next crystal starts. A
+result is identified by the crystal, the settings and the code, not by the batch: it is found again if the same crystals
+are divided into other batches.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,44 +29,61 @@ from ccdcgan.utils.progress import Progress
 log = logging.getLogger(__name__)
 
 RETRIED = ("engine_error", "wall_clock")
-"""Reasons that lie in the machine, not in the crystal: a batch started again tries these crystals again."""
+"""Failure reasons caused by the machine; such crystals are retried when the batch is started again."""
 
 
-def relax_batch(
-    crystals: Sequence[Crystal],
-    config: Mapping[str, Any],
-    journal_dir: str | Path,
-    batch: str,
-    work_dir: str | Path | None = None,
-    code: str = "",
-    earlier_code: Sequence[str] = (),
-    known_journals: Sequence[str | Path] = (),
-) -> list[Crystal]:
-    """Relax crystals in order with the engine of ``config`` (the ``relaxation`` section); return all of them.
+@dataclass(frozen=True)
+class Journal:
+    """The journals of relaxed crystals, and which of their results may be reused.
 
-    Each result keeps its id and info and gets ``stage`` ("relaxed"), ``engine``, ``status``, ``reason``,
-    ``energy_per_atom`` (eV/atom), ``fmax`` (eV/angstrom), ``n_steps`` and ``relax_seconds``. A crystal that
-    failed, now or before it came here, keeps the geometry it came with; its energy is NaN.
-
-    journal_dir: the journals of all batches, ``{batch}.jsonl``; a batch that is already being worked on
-    elsewhere is waited for. code: a fingerprint of the library; results of other code are not reused, but for those
-    of earlier_code, fingerprints of versions that relax crystals in the same way.
-    known_journals: folders of earlier runs' journals, whose results are taken too.
-    Raises InputError where the engine cannot start at all; an exception inside one relaxation is that
-    crystal's ``engine_error``.
+    Args:
+        folder: Folder of the journals, one file ``{batch}.jsonl`` per batch.
+        code: Fingerprint of the library. Results of other code are not reused.
+        earlier_code: Fingerprints of earlier code that relaxes crystals in the same way, whose results are reused.
+        known_folders: Folders with the journals of earlier runs, whose results are reused.
+        work_dir: Folder for the files of the engine; None: the current folder.
     """
-    journal_dir = Path(journal_dir)
-    journal_dir.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(config, work_dir)
-    identified = identity(config)
-    with exclusive(journal_dir / f"{batch}.lock"):
+
+    folder: str | Path
+    code: str = ""
+    earlier_code: Sequence[str] = ()
+    known_folders: Sequence[str | Path] = ()
+    work_dir: str | Path | None = None
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return the records of all journals by key; those of the own folder take precedence."""
         records = {}
-        for folder in (*known_journals, journal_dir):
+        for folder in (*self.known_folders, self.folder):
             records |= _read_journals(Path(folder))
+        return records
+
+
+def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal: Journal, batch: str) -> list[Crystal]:
+    """Relax crystals in order and return all of them.
+
+    A result keeps the id and info of its crystal and gets ``stage`` ("relaxed"), ``engine``, ``status``, ``reason``,
+    ``energy_per_atom`` (eV/atom), ``fmax`` (eV/angstrom), ``n_steps`` and ``relax_seconds``. A crystal that failed,
+    here or earlier, keeps its initial geometry, and its energy is NaN. If another process works on the same batch, this
+    one waits for it. An exception inside one relaxation gives that crystal the reason ``engine_error``.
+
+    Args:
+        crystals: Crystals of the batch.
+        config: The ``relaxation`` section of the configuration.
+        journal: Journals to read and to write.
+        batch: Name of the batch.
+
+    Raises:
+        InputError: If the engine cannot start.
+    """
+    folder = Path(journal.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(config, journal.work_dir)
+    identified = identity(config)
+    with exclusive(folder / f"{batch}.lock"):
+        records = journal.records()
+        codes = (journal.code, *journal.earlier_code)
         keys = [
-            ""
-            if crystal.info.get("status") == "failed"
-            else _known_key(crystal, identified, (code, *earlier_code), records)
+            "" if crystal.info.get("status") == "failed" else _known_key(crystal, identified, codes, records)
             for crystal in crystals
         ]
         elements = {
@@ -82,26 +99,26 @@ def relax_batch(
             engine.check_elements(elements)
         progress = Progress(len(crystals), f"relaxing {batch}", done=len(crystals) - n_new, unit="crystals")
         results, n_failed = [], 0
-        with _appending(journal_dir / f"{batch}.jsonl") as append:
+        with _appending(folder / f"{batch}.jsonl") as append:
             for crystal, key in zip(crystals, keys, strict=True):
-                fresh = bool(key) and key not in records
-                if fresh:
+                is_new = bool(key) and key not in records
+                if is_new:
                     records[key] = _record(engine, identified, crystal, key)
                     append(records[key])
                 results.append(_result(crystal, records.get(key), engine.label))
                 reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
                 n_failed += len(reasons)
-                progress.advance(int(fresh), f"{n_failed} failed", reasons)
+                progress.advance(int(is_new), f"{n_failed} failed", reasons)
     return results
 
 
 def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
-    """Return what a journal knows a relaxation by: geometry (to 1e-6 angstrom), engine and code."""
+    """Return the key of a relaxation in a journal, from geometry (to 1e-6 angstrom), engine and code."""
     structure = crystal.structure
     return fingerprint(
         {
             "numbers": [site.specie.Z for site in structure],
-            # Adding zero turns -0.0 into 0.0, which JSON would tell apart.
+            # Adding zero turns -0.0 into 0.0; JSON distinguishes the two.
             "cell": (np.round(structure.lattice.matrix, 6) + 0.0).tolist(),
             "positions": (np.round(structure.cart_coords, 6) + 0.0).tolist(),
             "engine": identified,
@@ -111,23 +128,24 @@ def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
 
 
 def _known_key(crystal: Crystal, identified: dict[str, Any], codes: Sequence[str], records: Mapping[str, Any]) -> str:
-    """Return the key of a relaxation with the first of ``codes`` that ``records`` has; with the very first if none."""
+    """Return the key with the first of ``codes`` that is in ``records``, or with the very first if no key is."""
     keys = [_key(crystal, identified, code) for code in codes]
     return next((key for key in keys if key in records), keys[0])
 
 
 def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key: str) -> dict[str, Any]:
-    """Relax one crystal and return its journal line, floats in full so that they read back bit by bit.
+    """Relax one crystal and return its record for the journal.
 
-    Beside the results it holds everything that says where they come from: ``provenance``.
+    Floats are stored in full precision, so they are read back bit for bit. ``provenance`` has everything that
+    determines the results.
     """
     start = time.monotonic()
     try:
         relaxation = engine.relax(crystal.structure)
     except InputError:
         raise
-    except Exception as error:  # one crystal must not take the others with it
-        log.exception("%s: the engine broke down", crystal.id)
+    except Exception as error:  # the failure of one crystal must not end the batch
+        log.exception("%s: the engine raised an exception", crystal.id)
         relaxation = failed(crystal.structure, "engine_error", f"{type(error).__name__}: {error}")
     if relaxation.status == "failed":
         log.info("%s failed: %s. %s", crystal.id, relaxation.reason, relaxation.detail)
@@ -153,20 +171,21 @@ def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key
 
 
 def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str) -> Crystal:
-    """Return the crystal with what its journal line says; without one it had failed before it came here."""
+    """Return the crystal with the results of its record; None: the crystal failed before its relaxation."""
     if record is None:
-        nothing = {"energy_per_atom": float("nan"), "fmax": float("nan"), "n_steps": 0, "relax_seconds": 0.0}
-        return crystal.updated(stage="relaxed", engine=label, **nothing)
-    results = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
-    relaxed = crystal.updated(stage="relaxed", engine=label, **{name: record[name] for name in results})
+        missing = {"energy_per_atom": float("nan"), "fmax": float("nan"), "n_steps": 0, "relax_seconds": 0.0}
+        return crystal.updated(stage="relaxed", engine=label, **missing)
+    names = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
+    results = {name: record[name] for name in names}
+    relaxed = crystal.updated(stage="relaxed", engine=label, **results)
     if record["status"] == "failed":
-        # An energy of a geometry that is not the one kept would only mislead.
+        # The energy is that of another geometry than the one returned.
         return relaxed.updated(energy_per_atom=float("nan"))
     return replace(relaxed, structure=Structure(Lattice(record["cell"]), record["species"], record["frac_coords"]))
 
 
 def _read_journals(journal_dir: Path) -> dict[str, dict[str, Any]]:
-    """Return the lines of every journal by key, without those to be tried again; torn lines are skipped."""
+    """Return the records of every journal in a folder by key, without crystals to retry and without damaged lines."""
     records = {}
     for path in sorted(journal_dir.glob("*.jsonl")):
         for number, line in enumerate(path.read_bytes().splitlines(), start=1):
@@ -174,7 +193,7 @@ def _read_journals(journal_dir: Path) -> dict[str, dict[str, Any]]:
                 record = json.loads(line)
                 key, reason = record["key"], record["reason"]
             except (ValueError, KeyError, TypeError):
-                log.warning("%s: line %d is torn and is skipped; its crystal is relaxed again", path, number)
+                log.warning("%s: line %d is damaged and is skipped; its crystal is relaxed again", path, number)
                 continue
             if reason not in RETRIED:
                 records[key] = record
@@ -183,9 +202,9 @@ def _read_journals(journal_dir: Path) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _appending(path: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield a function that appends a line to a journal and returns once it is on the disk.
+    """Yield a function that appends a record to a journal and returns when it is on disk.
 
-    A torn last line, left by a kill in the middle of a write, is cut off first.
+    An incomplete last line, left by a process that was killed while writing, is removed first.
     """
     with open(path, "a+b") as handle:
         handle.seek(0)

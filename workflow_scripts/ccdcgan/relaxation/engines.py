@@ -1,8 +1,9 @@
-"""Engines: what relaxes a crystal. A configuration in, a maker out.
+"""Construction of the relaxation engine from the configuration, and the identity of its results.
 
-Every engine is a jobflow maker with ``.make(structure)``, a job (or flow) for any jobflow manager, and
-``.relax(structure)``, which returns a :class:`~ccdcgan.relaxation.ase_relaxation.Relaxation` at once. All of them
-also have ``.label`` (their name in tables) and ``.check_elements(elements)``, which raises InputError.
+Every engine is a jobflow maker. ``.make(structure)`` returns a job (or flow) for any jobflow manager, and
+``.relax(structure)`` relaxes the crystal in this process and returns a
+:class:`~ccdcgan.relaxation.ase_relaxation.Relaxation`. Every engine also has ``.label``, its name in tables, and
+``.check_elements(elements)``, which raises InputError.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ccdcgan.relaxation.ase_relaxation import Relaxation
-from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.utils.errors import InputError
 
@@ -24,32 +24,36 @@ PACKAGES = {
     "gpaw": ("gpaw", "gpaw-data", "ase"),
     "ase": ("ase",),
 }
-"""The engines, and the packages whose versions are part of what they return."""
+"""Engine -> the packages whose versions identify its results."""
 
 ENGINES = tuple(PACKAGES)
 
 
 class Engine(Protocol):
-    """What every engine can do."""
+    """Interface of all engines."""
 
     label: str
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming an element this engine cannot relax."""
+        """Raise InputError for an element that this engine does not support."""
 
     def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal now."""
+        """Relax one crystal in this process."""
 
     def make(self, structure: Structure) -> Job | Flow:
         """Return the job or flow that relaxes one crystal."""
 
 
 def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -> Engine:
-    """Return the engine that the configuration's ``relaxation`` section asks for.
+    """Return the engine of the configuration.
 
-    work_dir: where engines that write files (vasp, gpaw) get a folder per crystal; the current folder if None.
-    Raises InputError for an unknown engine, model, optimiser or guard, and for anything the engine needs
-    and this machine lacks.
+    Args:
+        config: The ``relaxation`` section of the configuration.
+        work_dir: Folder in which engines that write files (vasp, gpaw) create a folder per crystal; None: the current
+            folder.
+
+    Raises:
+        InputError: For an unknown engine, model, optimiser or guard, and for a missing program, package or file.
     """
     engine = config.get("engine")
     guards = Guards.from_config(config.get("guards", {}))
@@ -80,10 +84,17 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything that decides what an engine returns, for journals and provenance.
+    """Return everything that determines the results of an engine, for journals and provenance.
 
-    Engine, the versions of its packages, models, settings, optimiser and guards. Left out is what changes
-    nothing but time: device, command, modules, polling and the wall clock, which journals treat on their own.
+    This is the engine, the versions of its packages, its models and settings, the optimiser and the guards. Settings
+    that affect only the time are left out: device, command, modules, polling interval and wall-clock limit. Journals
+    handle the wall-clock limit themselves.
+
+    Args:
+        config: The ``relaxation`` section of the configuration.
+
+    Raises:
+        InputError: For an unknown engine or guard.
     """
     engine = config.get("engine")
     if engine not in ENGINES:
@@ -100,28 +111,31 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _packages(engine: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the packages that compute the energies, those of installed force fields included."""
-    models = config["mlip"]["models"] if engine == "mlip" else ()
-    return (*PACKAGES[engine], *(FORCE_FIELDS[model] for model in models if model in FORCE_FIELDS))
+    """Return the packages that compute the energies, including those of the force fields in use."""
+    if engine != "mlip":
+        return PACKAGES[engine]
+    from ccdcgan.relaxation.mlip import FORCE_FIELDS
+
+    return (*PACKAGES[engine], *(FORCE_FIELDS[model] for model in config["mlip"]["models"] if model in FORCE_FIELDS))
 
 
 def _is_static(config: Mapping[str, Any]) -> bool:
-    """Return whether energies are asked for where the crystals are."""
+    """Return whether only the energies of the unrelaxed crystals are computed."""
     return config.get("max_steps") == 0
 
 
 def _decisive(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys shared by engines that decide what the configuration's engine returns."""
-    if config["engine"] == "vasp":  # has its own optimiser, which it can only be told not to use
+    """Return the keys shared by engines that determine the results of the configured engine."""
+    if config["engine"] == "vasp":  # uses its own optimiser, which can only be turned off
         return ("max_steps",) if _is_static(config) else ("fmax",)
     keys = ("fmax", "max_steps", "optimizer", "stiffness")
-    if config["engine"] == "gpaw":  # could not pay for a crystal without symmetry
+    if config["engine"] == "gpaw":  # keeps the symmetry: without it DFT is too expensive
         return keys
     return (*keys, "displacement")
 
 
 def _version(package: str) -> str:
-    """Return the installed version, "" if the package is absent."""
+    """Return the installed version of a package, "" if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

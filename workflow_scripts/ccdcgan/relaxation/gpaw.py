@@ -1,8 +1,8 @@
-"""The engine of density functional theory without a licence: GPAW with plane waves, PBE by default.
+"""The engine ``gpaw``: density functional theory with GPAW, plane waves, PBE by default.
 
-GPAW is an optional extra (``make gpaw``). One process with one thread per crystal; a Gamma-centred mesh from
-the crystal as it comes, kept for its whole relaxation. Cells need 500 eV or more: below, the stress is not
-converged.
+GPAW is free software and an optional extra (``make gpaw``). Each crystal is computed by one process with one thread, on
+a Gamma-centred mesh that is determined from the initial cell and fixed during the relaxation. The cut-off energy should
+be 500 eV or more: the stress is not converged below.
 """
 
 import logging
@@ -26,18 +26,28 @@ from ccdcgan.utils.hashing import fingerprint
 log = logging.getLogger(__name__)
 
 SYMPREC = 0.05
-"""Distance (angstrom) within which the start is made symmetric: GPAW then needs the irreducible k-points only."""
+"""Tolerance (angstrom) of the symmetrisation of the start, after which GPAW needs only the irreducible k-points."""
 LAST_STEP = "last.extxyz"
+"""File of the last ionic step in the folder of a crystal."""
 
 
 @dataclass
 class GpawRelaxMaker(StagedRelaxMaker):
-    """Relax crystals with GPAW, in a folder per crystal under work_dir that holds GPAW's log and the last step.
+    """Relaxation with GPAW.
 
-    A crystal whose relaxation was killed goes on at its last ionic step.
+    Each crystal has a folder under ``work_dir`` with GPAW's log and the last ionic step, at which an interrupted
+    relaxation resumes.
 
-    encut: eV; k_length: angstrom; xc: functional; smearing: eV, width of the Fermi-Dirac occupation (energies
-    are extrapolated to zero width); options: further GPAW keywords, which win over these.
+    Args:
+        encut: Cut-off energy of the plane waves, eV.
+        k_length: Length that determines the k-point mesh, angstrom; see
+            :func:`~ccdcgan.relaxation.kpoints.gamma_mesh`.
+        xc: Exchange-correlation functional.
+        smearing: Width of the Fermi-Dirac occupation, eV; energies are extrapolated to zero width.
+        options: Further keywords of GPAW, which take precedence.
+        work_dir: Folder of the crystals' folders.
+
+    Further fields are those of :class:`~ccdcgan.relaxation.ase_relaxation.StagedRelaxMaker`.
     """
 
     name: str = "gpaw relax"
@@ -49,7 +59,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
     work_dir: str = "."
 
     def __post_init__(self) -> None:
-        """Look for GPAW and its data before anything runs; raises InputError."""
+        """Check that GPAW and its data are installed before anything runs; raises InputError."""
         for package in ("gpaw", "gpaw_data"):
             if find_spec(package) is None:
                 raise InputError(
@@ -60,11 +70,11 @@ class GpawRelaxMaker(StagedRelaxMaker):
 
     @property
     def label(self) -> str:
-        """How tables name this engine."""
+        """Name of this engine in tables."""
         return f"gpaw-{self.xc}"
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element that has no PAW data set for the functional."""
+        """Raise InputError for the first element without a PAW data set for the functional."""
         from gpaw import setup_paths
 
         for element in sorted(elements):
@@ -75,7 +85,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
                 )
 
     def relax(self, structure: Structure) -> Relaxation:
-        """Relax one crystal; a self-consistency that was not reached is the reason ``scf_not_converged``."""
+        """Relax one crystal; its reason is ``scf_not_converged`` if self-consistency was not reached."""
         from gpaw import KohnShamConvergenceError
 
         reason = check_structure(structure, self.guards)
@@ -87,7 +97,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
             return failed(structure, "scf_not_converged", f"GPAW: {error}")
 
     def stages(self, structure: Structure) -> list[Stage]:
-        """Return the one stage there is, with the mesh of the crystal as it came."""
+        """Return the single stage of this engine, with the k-point mesh of ``structure``."""
         from gpaw import GPAW
 
         settings = {
@@ -101,23 +111,23 @@ class GpawRelaxMaker(StagedRelaxMaker):
         return [Stage(self.label, GPAW(**settings | self.options))]
 
     def start(self, structure: Structure) -> Structure:
-        """Return where to start: the last step of an earlier attempt, or the crystal made symmetric.
+        """Return the geometry to start from: the last step of an earlier attempt, or the symmetrised crystal.
 
-        Without steps it is the crystal, for what a relaxation of it has left is elsewhere.
+        Without ionic steps it is the symmetrised crystal, whatever an earlier relaxation left.
         """
         path = self._folder(structure) / LAST_STEP
         if self.max_steps and path.is_file():
-            log.info("GPAW goes on at the last step in %s", path)
+            log.info("GPAW resumes at the last ionic step in %s", path)
             return from_atoms(ase.io.read(path))
         return symmetrised(structure, SYMPREC)
 
     def keep_step(self, structure: Structure, atoms: Atoms) -> None:
-        """Write the present geometry, so that a killed relaxation loses one step at most."""
+        """Write the current geometry, so that an interrupted relaxation loses at most one step."""
         with atomic_path(self._folder(structure) / LAST_STEP) as temporary:
             ase.io.write(temporary, Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True), format="extxyz")
 
     def _folder(self, structure: Structure) -> Path:
-        """Return the crystal's own folder, named by what is relaxed and how."""
+        """Return the folder of a crystal, whose name identifies the crystal and the settings."""
         settings = (self.encut, self.k_length, self.xc, self.smearing, self.options)
         name = f"{structure.composition.reduced_formula}-{fingerprint([structure.as_dict(), settings])}"
         folder = Path(self.work_dir).resolve() / name

@@ -1,8 +1,8 @@
-"""What a believable crystal is: named reasons to refuse a geometry, a step or a result.
+"""Sanity checks on geometries, energies and forces, with a named reason for every refusal.
 
-Machine-learned potentials answer anything: atoms 0.5 angstrom apart get -1e12 eV/atom, isolated atoms
-"converge" at once and a NaN coordinate has a finite energy. The same rules therefore hold before, during and
-after every relaxation, whatever the engine. Lengths in angstrom, angles in degree, energies in eV.
+Machine-learned potentials return a result for any input: atoms 0.5 angstrom apart get -1e12 eV/atom, isolated atoms
+"converge" at once and a NaN coordinate has a finite energy. The same checks are therefore made before, during and after
+every relaxation, whatever the engine. Lengths in angstrom, angles in degree, energies in eV.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,17 @@ from ccdcgan.utils.errors import InputError
 
 @dataclass(frozen=True)
 class Guards:
-    """Limits of a believable crystal.
+    """Limits of an acceptable crystal.
 
-    min_distance: shortest distance of two atoms, own images included; min_volume, max_volume: angstrom^3 per
-    atom; min_angle, max_angle: between two cell edges, and at least min_angle between an edge and the plane
-    of the other two; max_neighbour: every atom has another one, or an image, at most this far away;
-    max_energy: absolute value, eV/atom; max_force: on any atom, eV/angstrom.
+    Args:
+        min_distance: Shortest distance between two atoms, periodic images of one atom included, angstrom.
+        min_volume: Smallest volume, angstrom^3 per atom.
+        max_volume: Largest volume, angstrom^3 per atom.
+        min_angle: Smallest angle between two cell edges, and between an edge and the plane of the other two, degree.
+        max_angle: Largest angle between two cell edges, degree.
+        max_neighbour: Largest distance from an atom to its nearest neighbour or image, angstrom.
+        max_energy: Largest absolute energy, eV/atom.
+        max_force: Largest force on any atom, eV/angstrom.
     """
 
     min_distance: float = 1.2
@@ -35,24 +40,32 @@ class Guards:
 
     @classmethod
     def from_config(cls, config: Mapping[str, float]) -> "Guards":
-        """Return the guards of ``relaxation.guards``; keys left out keep their default.
+        """Return the guards of ``relaxation.guards``; omitted keys have their default.
 
-        Raises InputError for an unknown key or a limit that is not a positive number.
+        Raises:
+            InputError: For an unknown key or a limit that is not a positive number.
         """
-        known = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls)]
+        limits = {}
         for key, value in config.items():
-            if key not in known:
-                raise InputError(f"relaxation.guards.{key} is unknown; the guards are {', '.join(known)}.")
+            if key not in names:
+                raise InputError(f"relaxation.guards.{key} is unknown; the guards are {', '.join(names)}.")
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
                 raise InputError(f"relaxation.guards.{key} is {value!r}; give a positive number.")
-        return cls(**{key: float(value) for key, value in config.items()})
+            limits[key] = float(value)
+        return cls(**limits)
 
 
 def check_cell(cell: np.ndarray, n_atoms: int, guards: Guards) -> str:
-    """Return "" or why a cell (3, 3; rows are edges, angstrom) holding ``n_atoms`` is refused.
+    """Return the reason why a cell is refused, "" if it is accepted.
 
-    The reasons are ``not_finite``, ``too_close`` (an edge, so an atom and its image), ``too_dense``,
-    ``too_sparse`` and ``flat_cell``. Cheap enough for every step of a relaxation.
+    The reasons are ``not_finite``, ``too_close`` (an edge, which is the distance between an atom and its image),
+    ``too_dense``, ``too_sparse`` and ``flat_cell``. The check is cheap enough for every step of a relaxation.
+
+    Args:
+        cell: Cell, shape (3, 3), rows are edges, angstrom.
+        n_atoms: Number of atoms in the cell.
+        guards: Limits.
     """
     if not np.isfinite(cell).all():
         return "not_finite"
@@ -67,7 +80,7 @@ def check_cell(cell: np.ndarray, n_atoms: int, guards: Guards) -> str:
     edges = cell / lengths[:, None]
     cosines = np.array([edges[1] @ edges[2], edges[2] @ edges[0], edges[0] @ edges[1]])
     angles = np.degrees(np.arccos(np.clip(cosines, -1, 1)))
-    # Three edges can lie in one plane with every angle near 120 degree, so the heights are looked at too.
+    # Three edges can lie in one plane with all angles near 120 degree; the heights of the cell exclude that.
     faces = np.linalg.norm(np.cross(cell[[1, 2, 0]], cell[[2, 0, 1]]), axis=1)
     inclinations = np.degrees(np.arcsin(np.clip(volume / (faces * lengths), 0, 1)))
     if angles.min() < guards.min_angle or angles.max() > guards.max_angle or inclinations.min() < guards.min_angle:
@@ -76,17 +89,22 @@ def check_cell(cell: np.ndarray, n_atoms: int, guards: Guards) -> str:
 
 
 def check_structure(structure: Structure, guards: Guards) -> str:
-    """Return "" or why a crystal is refused.
+    """Return the reason why a crystal is refused, "" if it is accepted.
 
-    The reasons are those of :func:`check_cell`, ``too_close`` for two atoms, and ``isolated_atom`` for an
-    atom without any neighbour within ``max_neighbour``, as in a crystal that fell apart.
+    The reasons are those of :func:`check_cell`, ``too_close`` for two atoms, and ``isolated_atom`` for an atom without
+    a neighbour within ``max_neighbour``, as in a dissociated crystal.
+
+    Args:
+        structure: Crystal.
+        guards: Limits.
     """
     if not np.isfinite(structure.frac_coords).all():
         return "not_finite"
-    # The cell comes first: in a cell that passes, the number of images within reach is bounded.
+    # The cell is checked first: in an accepted cell the number of images within reach is bounded.
     reason = check_cell(structure.lattice.matrix, len(structure), guards)
     if reason:
         return reason
+    # One list of neighbours answers both questions; shortest_distance would need a second one.
     centres, _, _, distances = structure.get_neighbor_list(guards.max_neighbour)
     if distances.size and distances.min() < guards.min_distance:
         return "too_close"
@@ -96,7 +114,15 @@ def check_structure(structure: Structure, guards: Guards) -> str:
 
 
 def check_step(energy_per_atom: float, fmax: float, guards: Guards) -> str:
-    """Return "" or why the energy (eV/atom) and largest force (eV/angstrom) of one step are refused."""
+    """Return the reason why a step of a relaxation is refused, "" if it is accepted.
+
+    The reasons are ``not_finite``, ``energy_exploded`` and ``force_exploded``.
+
+    Args:
+        energy_per_atom: Energy, eV/atom.
+        fmax: Largest force, eV/angstrom.
+        guards: Limits.
+    """
     if not (np.isfinite(energy_per_atom) and np.isfinite(fmax)):
         return "not_finite"
     if abs(energy_per_atom) > guards.max_energy:

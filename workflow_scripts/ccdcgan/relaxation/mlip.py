@@ -1,10 +1,16 @@
-"""The engine of machine-learned potentials: SevenNet models whose weights lie inside the installed wheel.
+"""The engine ``mlip``: machine-learned interatomic potentials.
 
-J. Chem. Theory Comput. 20, 4857 (2024) for SevenNet-0; models are relaxed through in the order given.
+The default potentials are SevenNet models (J. Chem. Theory Comput. 20, 4857 (2024) for SevenNet-0), whose weights are
+part of the installed wheel. Other force fields can be installed by the user; they have the names that atomate2 gives
+them, and the user provides their weights. Nothing is downloaded: a force field that tries to download its weights is
+refused. Several models relax a crystal one after another, in the order given.
 """
 
 import json
+import socket
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -15,7 +21,6 @@ from ase.calculators.calculator import Calculator
 from pymatgen.core import Structure
 
 from ccdcgan.relaxation.ase_relaxation import Stage, StagedRelaxMaker, optimizer_class
-from ccdcgan.relaxation.force_fields import FORCE_FIELDS, check_force_field, load_force_field
 from ccdcgan.utils.errors import InputError
 
 WEIGHTS = {
@@ -23,16 +28,39 @@ WEIGHTS = {
     "7net-l3i5": "SevenNet_l3i5/checkpoint_l3i5.pth",
     "7net-mf-0": "SevenNet_MF_0/checkpoint_sevennet_mf_0.pth",
 }
-"""Checkpoints inside the sevenn wheel. Its other names would download theirs, so they are refused."""
+"""SevenNet model -> its checkpoint in the sevenn wheel. Further models of sevenn are refused, since their weights would
+be downloaded."""
 
 MODELS = tuple(WEIGHTS)
 
 MODALS = {"7net-mf-0": "PBE"}
-"""Level of theory asked of the models trained on several."""
+"""Level of theory used of models that were trained on several."""
+
+FORCE_FIELDS = {
+    "MACE-MP-0": "mace",
+    "MACE-MP-0b3": "mace",
+    "MACE-MPA-0": "mace",
+    "MatterSim": "mattersim",
+    "CHGNet": "chgnet",
+    "M3GNet": "matgl",
+    "MatPES-PBE": "matgl",
+    "MatPES-r2SCAN": "matgl",
+    "FAIRChem": "fairchem",
+    "Nequip": "nequip",
+    "DeepMD": "deepmd",
+    "NEP": "calorine",
+    "UPET": "upet",
+    "SevenNet": "sevenn",
+}
+"""Force field, by the name that atomate2 gives it -> the package it needs. SevenNet is for weights of the user."""
 
 
 def weights_path(model: str) -> Path:
-    """Return the checkpoint of ``model``; raises InputError for one that the wheel does not hold."""
+    """Return the checkpoint of a SevenNet model.
+
+    Raises:
+        InputError: If sevenn is not installed or its wheel does not contain the model.
+    """
     if model not in WEIGHTS:
         raise InputError(
             f"relaxation.mlip.models has {model!r}; choose from {', '.join(WEIGHTS)}, whose weights are installed with "
@@ -48,7 +76,14 @@ def weights_path(model: str) -> Path:
 
 
 def resolve_device(device: str) -> str:
-    """Return "cuda" or "cpu" for "auto"; raises InputError for a device that is not there."""
+    """Return the device to use, "cuda" or "cpu".
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: If the device is unknown or not available.
+    """
     import torch
 
     if device == "auto":
@@ -62,19 +97,27 @@ def resolve_device(device: str) -> str:
 
 @cache
 def load_calculator(model: str, device: str):
-    """Return the ASE calculator of ``model``, loaded once per process."""
+    """Return the ASE calculator of a SevenNet model, loaded once per process.
+
+    Args:
+        model: A key of WEIGHTS.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: If the model, the device or a package is not available.
+    """
     path = weights_path(model)
     try:
         import torch
 
         with warnings.catch_warnings():
-            # sevenn warns that no GPU kernel library is installed (there is none for a CPU), and its
-            # e3nn still uses TorchScript: neither is for the user to mend.
+            # sevenn warns about the missing GPU kernel library, which does not exist for CPUs, and its e3nn still uses
+            # TorchScript. The user can fix neither.
             warnings.filterwarnings("ignore", message="No tensor product accelerator")
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             from sevenn.calculator import SevenNetCalculator
 
-            # Two threads are no faster than one for cells this small: a core per process instead.
+            # Two threads are not faster than one for cells this small; each process uses one core.
             torch.set_num_threads(1)
             calculator = SevenNetCalculator(path, device=resolve_device(device), modal=MODALS.get(model))
     except ImportError as error:
@@ -84,17 +127,77 @@ def load_calculator(model: str, device: str):
     return calculator
 
 
+def check_force_field(name: str) -> None:
+    """Raise InputError unless the package of a force field is installed."""
+    if find_spec(FORCE_FIELDS[name]) is None:
+        raise InputError(
+            f"relaxation.mlip.models has {name}, which needs the package {FORCE_FIELDS[name]}; install it, or choose "
+            "another model."
+        )
+
+
+@cache
+def load_force_field(name: str, options: str) -> Calculator:
+    """Return the ASE calculator of a force field, loaded once per process.
+
+    Args:
+        name: A key of FORCE_FIELDS.
+        options: Keywords of the calculator as JSON, for instance the path of the weights.
+
+    Raises:
+        InputError: If the force field cannot be loaded, in particular if it would download its weights.
+    """
+    check_force_field(name)
+    from atomate2.forcefields.utils import ase_calculator
+
+    with _no_network() as attempts:
+        try:
+            calculator = ase_calculator(name, **json.loads(options))
+        except Exception as error:
+            if attempts:
+                raise InputError(
+                    f"relaxation.mlip.models: {name} would download its weights from {attempts[0]}; download them "
+                    f"yourself and name the file in relaxation.mlip.options.{name}."
+                ) from error
+            raise InputError(
+                f"relaxation.mlip.models: {name} cannot be loaded with relaxation.mlip.options.{name} = {options} "
+                f"({type(error).__name__}: {error})."
+            ) from error
+    return calculator
+
+
+@contextmanager
+def _no_network() -> Iterator[list[str]]:
+    """Refuse every host name look-up of this process; yield the list of the hosts that were requested."""
+    attempts: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def refuse(host, *arguments, **keywords):
+        attempts.append(str(host))
+        raise socket.gaierror(f"{host} is not contacted: weights are not downloaded")
+
+    socket.getaddrinfo = refuse
+    try:
+        yield attempts
+    finally:
+        socket.getaddrinfo = look_up
+
+
 @dataclass
 class MlipRelaxMaker(StagedRelaxMaker):
-    """Relax crystals with machine-learned potentials.
+    """Relaxation with machine-learned potentials.
 
-    ``MlipRelaxMaker().make(structure)`` is a jobflow job; ``.relax(structure)`` does the same at once, in
-    this process, with models that stay loaded:
+    ``MlipRelaxMaker().make(structure)`` returns a jobflow job. ``.relax(structure)`` relaxes the crystal in this
+    process, with models that stay loaded:
 
     >>> MlipRelaxMaker(models=["7net-0"]).relax(structure).energy_per_atom
 
-    models: relaxed through in this order, the last one's energy counts, of SevenNet or of FORCE_FIELDS; device: auto,
-    cpu or cuda; options: force field -> keywords of its calculator.
+    Args:
+        models: Models of SevenNet or of FORCE_FIELDS, used one after another; the energy is that of the last one.
+        device: "auto", "cpu" or "cuda".
+        options: Name of a force field -> keywords of its calculator.
+
+    Further fields are those of :class:`~ccdcgan.relaxation.ase_relaxation.StagedRelaxMaker`.
     """
 
     name: str = "mlip relax"
@@ -103,7 +206,7 @@ class MlipRelaxMaker(StagedRelaxMaker):
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot run before anything does; raises InputError."""
+        """Check models and optimiser before anything runs; raises InputError."""
         if not self.models or isinstance(self.models, str):
             raise InputError(f"relaxation.mlip.models is {self.models!r}; give a list from {', '.join(WEIGHTS)}.")
         for model in self.models:
@@ -115,20 +218,19 @@ class MlipRelaxMaker(StagedRelaxMaker):
 
     @property
     def label(self) -> str:
-        """The models in order, as tables name this engine."""
+        """Name of this engine in tables: the models in order."""
         return "+".join(self.models)
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element that a model does not know. Loads the models."""
+        """Load the models and raise InputError for the first element that one of them was not trained on."""
         from ase.data import atomic_numbers
 
         for model in self.models:
             calculator = self._calculator(model)
-            if model in FORCE_FIELDS:  # does not say what it was trained on
+            if model in FORCE_FIELDS:  # their calculators have no common list of elements
                 continue
-            known = calculator.type_map
             for element in sorted(elements):
-                if atomic_numbers[element] not in known:
+                if atomic_numbers[element] not in calculator.type_map:
                     raise InputError(
                         f"relaxation.mlip.models: {model} was not trained on {element}; "
                         f"choose another of {', '.join(WEIGHTS)}, or the engine vasp."

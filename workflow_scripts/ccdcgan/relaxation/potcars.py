@@ -1,4 +1,4 @@
-"""VASP's POTCAR library: where it is, and whether it holds what a system needs."""
+"""The POTCAR library of VASP: its location and its completeness for a system."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,8 @@ from ccdcgan.utils.errors import InputError
 def potcar_folder() -> Path:
     """Return the folder of the POTCAR library, PMG_VASP_PSP_DIR of the environment or of pymatgen's settings.
 
-    Raises InputError with what to do if it is not set or no folder.
+    Raises:
+        InputError: If PMG_VASP_PSP_DIR is not set or is not a folder.
     """
     from pymatgen.core import SETTINGS
 
@@ -18,17 +19,23 @@ def potcar_folder() -> Path:
     if not folder or not Path(folder).expanduser().is_dir():
         raise InputError(
             f"the engine vasp needs the POTCAR library, but PMG_VASP_PSP_DIR is "
-            f"{f'{folder}, which is no folder' if folder else 'not set'}; set that environment variable, or the key "
-            "of that name in ~/.config/.pmgrc.yaml, to the folder that holds POT_PAW_PBE_54 "
-            "(`pmg config -p` makes it from VASP's own archive)."
+            f"{f'{folder}, which is not a folder' if folder else 'not set'}; set that environment variable, or the key "
+            "of that name in ~/.config/.pmgrc.yaml, to the folder that contains POT_PAW_PBE_54 "
+            "(`pmg config -p` creates it from VASP's own archive)."
         )
     return Path(folder).expanduser()
 
 
 def check_potcars(elements: set[str], symbols: Mapping[str, str], functional: str) -> None:
-    """Raise InputError naming the first element whose POTCAR the library lacks.
+    """Check that the library has the POTCAR of every element.
 
-    symbols: element -> POTCAR symbol, where it is not atomate2's own choice; functional: e.g. "PBE_54".
+    Args:
+        elements: Elements of the system.
+        symbols: Element -> POTCAR symbol, where it differs from atomate2's choice.
+        functional: Functional of the POTCARs, e.g. "PBE_54".
+
+    Raises:
+        InputError: For the first element whose POTCAR is missing.
     """
     from atomate2.vasp.sets.core import RelaxSetGenerator
     from pymatgen.io.vasp import PotcarSingle

@@ -1,9 +1,9 @@
-"""The engine of density functional theory: VASP through atomate2, custodian and jobflow.
+"""The engine ``vasp``: density functional theory with VASP, through atomate2, custodian and jobflow.
 
-Two PBE relaxations in a row (GGA PE, ENCUT 500 eV), the second with the plane waves of the cell the first
-one found; a Gamma-centred mesh of N_i = max(1, int(R_k |b_i| + 0.5)) points, |b_i| the length of reciprocal
-vector i without 2 pi, which is VASP's own automatic scheme. VASP is licensed: the user brings it and its
-POTCARs.
+Each crystal is relaxed twice with PBE (GGA PE, ENCUT 500 eV); the second relaxation uses the plane-wave basis of the
+first one's final cell. The k-point mesh is Gamma-centred with N_i = max(1, int(R_k |b_i| + 0.5)) points, where |b_i| is
+the length of reciprocal vector i without 2 pi (VASP's automatic scheme). VASP is licensed software: the user provides
+it and its POTCARs.
 """
 
 import gzip
@@ -38,37 +38,52 @@ from ccdcgan.utils.hashing import fingerprint
 log = logging.getLogger(__name__)
 
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])
-"""Rows and columns of a (3, 3) tensor in ASE's order xx, yy, zz, yz, xz, xy."""
+"""Rows and columns of a (3, 3) tensor in the order of ASE: xx, yy, zz, yz, xz, xy."""
 
 
 @dataclass
 class MeshRelaxSetGenerator(RelaxSetGenerator):
-    """atomate2's relaxation inputs with an explicit Gamma mesh; k_length in angstrom, mesh wins over it."""
+    """Relaxation inputs of atomate2 with an explicit Gamma-centred mesh.
+
+    Args:
+        k_length: Length that determines the mesh, angstrom; see :func:`~ccdcgan.relaxation.kpoints.gamma_mesh`.
+        mesh: Mesh to use instead; None: from ``k_length``.
+    """
 
     k_length: float = 40.0
     mesh: list[int] | None = None
 
     @property
     def kpoints_updates(self) -> Kpoints:
-        """The mesh of the present structure."""
+        """Mesh of the current structure."""
         return Kpoints.gamma_automatic(self.mesh or gamma_mesh(self.structure, self.k_length))
 
 
 @dataclass
 class VaspRelaxMaker(Maker):
-    """Relax crystals with VASP.
+    """Relaxation with VASP.
 
-    ``.make(structure)`` is a jobflow flow for any jobflow manager; ``.relax(structure)`` runs it here, in a
-    folder of its own under work_dir, which is kept. A crystal whose relaxation was killed or ran out of time
-    goes on at its last ionic step.
+    ``.make(structure)`` returns a jobflow flow for any jobflow manager. ``.relax(structure)`` runs it in this process,
+    in a folder per crystal under ``work_dir``, which is kept. A relaxation that was interrupted or ran out of time
+    resumes at its last ionic step.
 
-    command: how VASP is started, e.g. "srun vasp_std"; if None, ATOMATE2_VASP_CMD, VASP_CMD, then vasp_std;
-    modules: environment modules loaded first; encut: eV; k_length: angstrom; kpoints: a Gamma mesh in its
-    place; incar: INCAR keys to set (None removes one); potcar: element -> POTCAR symbol; potcar_functional:
-    the POTCAR library; fmax: eV/angstrom, becomes EDIFFG; static: one run without ionic steps in place of the
-    relaxations, for the energy of the crystal as it is; potcar_spec: write names in place of POTCARs, for
-    looking at inputs and for tests; wall_clock: seconds after which VASP is asked to stop at the end of its
-    ionic step (None: never); custodian_poll: seconds between custodian's looks at a running VASP.
+    Args:
+        name: Name of the jobs.
+        command: Command that starts VASP, e.g. "srun vasp_std"; None: ATOMATE2_VASP_CMD, VASP_CMD or vasp_std.
+        modules: Environment modules to load first.
+        encut: Cut-off energy of the plane waves, eV.
+        k_length: Length that determines the k-point mesh, angstrom.
+        kpoints: Gamma-centred mesh to use instead; None: from ``k_length``.
+        incar: INCAR keys to set; None as a value removes a key.
+        potcar: Element -> POTCAR symbol.
+        potcar_functional: Functional of the POTCAR library.
+        potcar_spec: Whether to write names instead of POTCARs, for reviewing inputs and for tests.
+        wall_clock: Time, s, after which VASP is asked to stop at the end of its ionic step; None: never.
+        custodian_poll: Interval, s, at which custodian checks a running VASP.
+        fmax: Largest force, eV/angstrom; sets EDIFFG.
+        static: Whether to make one run without ionic steps, for the energy of the crystal as it is.
+        guards: Limits of an acceptable crystal.
+        work_dir: Folder of the crystals' folders.
     """
 
     name: str = "vasp relax"
@@ -89,7 +104,7 @@ class VaspRelaxMaker(Maker):
     work_dir: str = "."
 
     def __post_init__(self) -> None:
-        """Look for VASP and its POTCARs before anything runs; raises InputError."""
+        """Check that VASP and its POTCARs are available before anything runs; raises InputError."""
         self.command = self.command or os.environ.get("ATOMATE2_VASP_CMD") or os.environ.get("VASP_CMD") or "vasp_std"
         program = shlex.split(os.path.expandvars(self.command))[0]
         if self.modules:
@@ -105,16 +120,16 @@ class VaspRelaxMaker(Maker):
 
     @property
     def label(self) -> str:
-        """How tables name this engine."""
+        """Name of this engine in tables."""
         return "vasp-PBE"
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError naming the first element whose POTCAR is missing."""
+        """Raise InputError for the first element whose POTCAR is missing."""
         if not self.potcar_spec:
             check_potcars(elements, self.potcar, self.potcar_functional)
 
     def inputs(self) -> MeshRelaxSetGenerator:
-        """Return the generator of VASP's input files."""
+        """Return the generator of the input files."""
         ions = {"NSW": 0, "IBRION": -1} if self.static else {"EDIFFG": -self.fmax}
         return MeshRelaxSetGenerator(
             user_incar_settings={"GGA": "PE", "ENCUT": self.encut, **ions, **self.incar},
@@ -130,16 +145,16 @@ class VaspRelaxMaker(Maker):
         inputs.write_input(folder)
 
     def make(self, structure: Structure) -> Flow:
-        """Return atomate2's flow of two relaxations (static: of one run); its output is the last one's document."""
+        """Return the flow of two relaxations (static: of one run); its output is the document of the last one."""
         gamma_command = os.environ.get("ATOMATE2_VASP_GAMMA_CMD", self.command)
         handlers = list(DEFAULT_HANDLERS)
         if self.wall_clock is not None:
-            # One ionic step takes about a fifth of the time at most: VASP must end before it is killed.
+            # VASP must stop before it is killed; one ionic step takes at most about a fifth of the time limit.
             handlers.append(WalltimeHandler(wall_time=self.wall_clock, buffer_time=min(300, self.wall_clock / 5)))
         relax = RelaxMaker(
             input_set_generator=self.inputs(),
             write_input_set_kwargs={"potcar_spec": True} if self.potcar_spec else {},
-            # The first relaxation may run out of steps; whether the second converged is for relax to say.
+            # The first relaxation may run out of steps; relax checks whether the second one converged.
             stop_children_kwargs={"handle_unsuccessful": False},
             run_vasp_kwargs={
                 "vasp_cmd": self.command,
@@ -156,8 +171,8 @@ class VaspRelaxMaker(Maker):
     def relax(self, structure: Structure) -> Relaxation:
         """Relax one crystal.
 
-        A run that custodian could not save has the reason ``vasp_failed`` and custodian's own words in its
-        detail; one that ran out of ``wall_clock`` has that reason, and is taken up again in a later attempt.
+        A run with an error that custodian could not correct has the reason ``vasp_failed``, with custodian's message in
+        its detail. A run that reached the time limit has the reason ``wall_clock`` and resumes in a later attempt.
         """
         reason = check_structure(structure, self.guards)
         if reason:
@@ -167,8 +182,8 @@ class VaspRelaxMaker(Maker):
         folder = Path(self.work_dir).resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
         start = structure if self.static else last_geometry(folder, structure)
-        log.info("VASP runs in %s%s", folder, "" if start is structure else ", from the last ionic step found there")
-        os.environ.pop("CUSTODIAN_WALLTIME_START", None)  # custodian's clock starts anew with each crystal
+        log.info("VASP runs in %s%s", folder, "" if start is structure else ", from the last ionic step in it")
+        os.environ.pop("CUSTODIAN_WALLTIME_START", None)  # restarts custodian's clock for each crystal
         flow = self.make(start)
         store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
         before = set(folder.iterdir())
@@ -177,14 +192,14 @@ class VaspRelaxMaker(Maker):
                 flow, log=False, store=store, create_folders=True, root_dir=folder, raise_immediately=True
             )
         except Exception as error:
-            tried = what_custodian_saw(set(folder.iterdir()) - before)
-            seen = f" (custodian saw {', '.join(tried)})" if tried else ""
+            errors = custodian_errors(set(folder.iterdir()) - before)
+            seen = f" (custodian saw {', '.join(errors)})" if errors else ""
             return failed(structure, "vasp_failed", f"{type(error).__name__}: {error}{seen}")
-        out_of_time = "Walltime reached" in what_custodian_saw(set(folder.iterdir()) - before)
-        return self._judge([responses[uuid][1].output for uuid in flow.job_uuids], out_of_time)
+        out_of_time = "Walltime reached" in custodian_errors(set(folder.iterdir()) - before)
+        return self._relaxation([responses[uuid][1].output for uuid in flow.job_uuids], out_of_time)
 
-    def _judge(self, documents: list[Any], out_of_time: bool) -> Relaxation:
-        """Return the relaxation that atomate2's documents (one per run, in order) amount to."""
+    def _relaxation(self, documents: list[Any], out_of_time: bool) -> Relaxation:
+        """Return the result described by the documents of atomate2, one per run, in order."""
         stages = []
         for document in documents:
             last = document.calcs_reversed[0].output.ionic_steps
@@ -205,7 +220,7 @@ class VaspRelaxMaker(Maker):
             "n_steps": sum(stage["n_steps"] for stage in stages),
             "stages": stages,
             "forces": np.asarray(step.forces, dtype=float).tolist(),
-            # VASP gives the pressure tensor in kB: the stress with its sign turned.
+            # VASP reports the pressure tensor in kB, which is the negative stress.
             "stress": (-np.asarray(step.stress)[VOIGT] * 0.1 * units.GPa).tolist(),
             "provenance": {
                 "vasp": calculation.vasp_version,
@@ -218,7 +233,7 @@ class VaspRelaxMaker(Maker):
         reason = reason or check_structure(structure, self.guards)
         if reason:
             return failed(structure, reason, "The relaxed crystal was refused.", **results)
-        # A run stopped before NSW steps counts as converged with pymatgen, so custodian's word comes first.
+        # For pymatgen a run stopped before NSW steps has converged, so custodian's report is checked first.
         if out_of_time:
             return failed(structure, "wall_clock", "VASP was stopped at the end of its time.", **results)
         if not final["converged"]:
@@ -227,21 +242,21 @@ class VaspRelaxMaker(Maker):
 
 
 def last_geometry(folder: Path, structure: Structure) -> Structure:
-    """Return the newest ionic step that earlier attempts left in a crystal's folder; ``structure`` if none did."""
+    """Return the newest ionic step of earlier attempts in a crystal's folder, or ``structure`` without such a step."""
     contcars = [path for path in folder.glob("job_*/CONTCAR*") if path.stat().st_size]
     for path in sorted(contcars, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            found = Structure.from_file(path)
-        except Exception as error:  # a file torn by the kill; an older one will do
+            geometry = Structure.from_file(path)
+        except Exception as error:  # truncated when the run was killed; an older file is used
             log.info("%s cannot be read (%s)", path, error)
             continue
-        if found.composition == structure.composition:
-            return Structure(found.lattice, found.species, found.frac_coords)
+        if geometry.composition == structure.composition:
+            return Structure(geometry.lattice, geometry.species, geometry.frac_coords)
     return structure
 
 
-def what_custodian_saw(folders: set[Path]) -> list[str]:
-    """Return the errors that custodian saw in the given job folders, by its own names."""
+def custodian_errors(folders: set[Path]) -> list[str]:
+    """Return the names of the errors that custodian reported in the given job folders."""
     errors = []
     for folder in sorted(folders):
         for path in sorted(folder.glob("custodian.json*")):

@@ -14,7 +14,8 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from ccdcgan.columns import complete, scheme_label, title
-from ccdcgan.figures.energies import energy_limits, hull_vertices, with_energy
+from ccdcgan.database.thermodynamics import hull_vertices, with_energy
+from ccdcgan.figures.energies import energy_limits
 from ccdcgan.figures.style import GREY, scheme_style
 from ccdcgan.report.latent_map import neighbour_map
 from ccdcgan.report.tables import formula_html, once_each, scheme_labels

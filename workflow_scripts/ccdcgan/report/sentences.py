@@ -6,8 +6,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, is_true, scheme_label
+from ccdcgan.database.thermodynamics import hull_vertices
 from ccdcgan.evaluation.summary import parity_metrics
-from ccdcgan.figures.energies import hull_vertices
 from ccdcgan.report.tables import formula_html, group_html, number, percent, ratio
 
 UNCERTAINTY = "e_above_hull_uncertainty"

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from ccdcgan import columns
 from ccdcgan.columns import best_of, complete, in_order, is_true, reason_label, scheme_label, title
+from ccdcgan.database.thermodynamics import hull_vertices
 from ccdcgan.evaluation.summary import parity_metrics
-from ccdcgan.figures.energies import hull_vertices
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 
 _RATIOS = (

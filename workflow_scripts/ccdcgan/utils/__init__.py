@@ -1,1 +1,1 @@
-"""Plumbing without science: errors, files, hashes, progress, processes, interruption; and the derivation of seeds."""
+"""Utilities without science: errors, files, hashes, progress, processes, interruption, and the derivation of seeds."""

@@ -1,5 +1,5 @@
-"""The one exception that means: the input is at fault, and this sentence says how to mend it."""
+"""The exception for errors of the user's input, whose message says how to fix them."""
 
 
 class InputError(ValueError):
-    """Bad input: names the file or key, what was found, what is allowed and what to do next."""
+    """Invalid input. The message names the file or key, the value found, what is allowed and what to do next."""

@@ -1,4 +1,7 @@
-"""Files that are whole or absent: written to a temporary name, flushed to disk, then renamed; and their locks."""
+"""Reading and writing of files; a file is either complete or absent, and concurrent access is locked.
+
+A file is written under a temporary name, flushed to disk and then renamed.
+"""
 
 import fcntl
 import logging
@@ -14,21 +17,38 @@ import pandas as pd
 log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = {
-    *("id", "parent", "prototype", "formula", "space_group", "status", "reason", "detail"),
-    *("repeats", "known", "repaired", "scheme", "kept_by", "stability", "outcome", "unit"),
-    *("engine", "role", "label", "supercell"),
+    "id",
+    "parent",
+    "prototype",
+    "formula",
+    "space_group",
+    "status",
+    "reason",
+    "detail",
+    "repeats",
+    "known",
+    "repaired",
+    "scheme",
+    "kept_by",
+    "stability",
+    "outcome",
+    "unit",
+    "engine",
+    "role",
+    "label",
+    "supercell",
 }
-"""Columns of tables that hold text: an empty field is an empty text, and an id of digits stays text."""
+"""Columns of tables with text: an empty field is an empty text, and an id made of digits is a text."""
 
 MISSING = ("", "NaN", "nan", "NA", "N/A", "null", "None")
-"""What stands for a missing number; as a formula, NaN is sodium nitride."""
+"""Fields that mean a missing number. In a column of formulas, NaN is sodium nitride."""
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` with the same ending; rename it to ``path`` on success.
+    """Yield a temporary path beside ``path`` with the same suffix, and rename it to ``path`` on success.
 
-    On an exception the temporary file is removed and ``path`` stays as it was.
+    On an exception the temporary file is removed and ``path`` is unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +63,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``path`` atomically."""
+    """Write a text (UTF-8) to a file."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -65,13 +85,13 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 
 
 def write_arrays(path: str | Path, **arrays: np.ndarray) -> None:
-    """Write named arrays (numbers or fixed-width text, never objects) as one compressed .npz."""
+    """Write named arrays of numbers or fixed-width text, not of objects, as one compressed .npz file."""
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    """Read what :func:`write_arrays` wrote."""
+    """Read the arrays written by :func:`write_arrays`."""
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -84,10 +104,10 @@ def save_model(path: str | Path, model: Any) -> None:
 
 @contextmanager
 def exclusive(path: str | Path) -> Iterator[None]:
-    """Hold the lock file ``path``; wait while another process of this machine holds it.
+    """Hold a lock file; wait while another process on this machine holds it.
 
-    The child of a killed run may still be at work: without the lock its successor would write the same
-    journal or checkpoint. The lock goes with the process, however it ends; the empty file stays.
+    The child process of a killed run may still be working. Without the lock its successor would write the same journal
+    or checkpoint. The lock is released when the process ends, however it ends; the empty file remains.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +117,6 @@ def exclusive(path: str | Path) -> Iterator[None]:
         except BlockingIOError:
             log.warning("another process holds %s: waiting until it ends", path)
             fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have no locks
-            log.warning("%s cannot be locked (%s): going on without", path, error)
+        except OSError as error:  # some network file systems do not support locks
+            log.warning("%s cannot be locked (%s): continuing without a lock", path, error)
         yield

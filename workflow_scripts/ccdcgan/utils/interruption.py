@@ -1,7 +1,7 @@
-"""SIGTERM, with which batch systems announce a time limit or a cancellation: save what is done, then leave.
+"""Handling of SIGTERM, with which batch systems announce a time limit or a cancellation.
 
-A job that has nothing to save leaves at once. A training that has looked for its checkpoint (see
-:mod:`ccdcgan.training.checkpoints`) goes on to the end of its current step, saves itself, and leaves then.
+A job without state to save ends at once. A training that uses a checkpoint (see :mod:`ccdcgan.training.checkpoints`)
+finishes its current step, saves its state and then ends.
 """
 
 import signal
@@ -9,15 +9,20 @@ from dataclasses import dataclass
 
 
 class Interrupted(BaseException):
-    """This attempt was asked to end; the next one goes on where it stopped.
+    """This process was asked to end; the next attempt resumes where it stopped.
 
-    No Exception, so that nobody who expects a relaxation to fail takes it for that.
+    Derives from BaseException so that ``except Exception`` around a relaxation does not catch it.
     """
 
 
 @dataclass
 class _State:
-    """What this process was asked; signals belong to a process, and so does this."""
+    """State of the signal handling of this process.
+
+    Args:
+        asked: Whether the process was asked to end.
+        deferred: Whether the process decides itself when to end.
+    """
 
     asked: bool = False
     deferred: bool = False
@@ -27,12 +32,12 @@ _state = _State()
 
 
 def watch() -> None:
-    """Answer SIGTERM from here on; for the main thread of a job."""
+    """Install the handler of SIGTERM; to be called from the main thread of a job."""
     signal.signal(signal.SIGTERM, _answer)
 
 
 def defer() -> None:
-    """From here on only remember that an end is asked for, for :func:`asked` to say."""
+    """Only record later signals, for :func:`asked`, instead of ending at once."""
     _state.deferred = True
 
 
@@ -44,11 +49,11 @@ def asked() -> bool:
 def leave_if_asked() -> None:
     """Raise Interrupted if this process was asked to end."""
     if _state.asked:
-        raise Interrupted("was asked to end (SIGTERM); what is finished is saved, and the next attempt goes on there")
+        raise Interrupted("was asked to end (SIGTERM); finished work is saved, and the next attempt resumes there")
 
 
 def _answer(number: int, frame: object) -> None:
-    """Remember the signal; leave at once where nothing has to be saved first."""
+    """Record the signal, and end at once unless that is deferred."""
     _state.asked = True
     if not _state.deferred:
         leave_if_asked()

@@ -1,4 +1,4 @@
-"""The same work on many items, in several processes of one machine."""
+"""Application of a function to many items in several processes of one machine."""
 
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from ccdcgan.utils.progress import Progress
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 FEW = 64
-"""Amount of work below which starting processes costs more than it saves."""
+"""Amount of work below which starting processes takes longer than it saves."""
 
 
 def parallel_map(
@@ -22,19 +22,25 @@ def parallel_map(
     chunk: int = 1,
     weight: Callable[[Item], int] = lambda item: 1,
 ) -> list[Result]:
-    """Return ``function`` of every item, in order, with progress under ``label``.
+    """Return the result of a function for every item, in order, and log progress.
 
-    chunk: items that a process takes at a time; weight: how much of the work an item is, for the progress.
+    Args:
+        function: Function of one item.
+        items: Items.
+        label: Label of the progress.
+        processes: Number of processes.
+        chunk: Number of items that a process takes at a time.
+        weight: Amount of work of an item, for the progress.
     """
     progress = Progress(sum(map(weight, items)), label)
     results = []
     with ExitStack() as stack:
-        made = map(function, items)
+        computed = map(function, items)
         if processes > 1 and progress.total >= FEW:
             context = multiprocessing.get_context("fork")
             pool = stack.enter_context(ProcessPoolExecutor(processes, context))
-            made = pool.map(function, items, chunksize=chunk)
-        for item, result in zip(items, made, strict=True):
+            computed = pool.map(function, items, chunksize=chunk)
+        for item, result in zip(items, computed, strict=True):
             results.append(result)
             progress.advance(weight(item))
     return results

@@ -1,7 +1,7 @@
-"""Progress of long work: how many of how many, since when, how much longer, what was lost and why.
+"""Progress of long tasks: finished and total items, elapsed and remaining time, failures by reason.
 
-Said twice: as plain lines in the log at a low rate, and to whoever asks with :func:`current_snapshot` (the job's
-state file, which ``snakemake status`` and the terminal display read).
+Progress is logged as plain lines at a low rate. :func:`current_snapshot` returns it for the job's state file, which
+``snakemake status`` and the terminal display read.
 """
 
 import logging
@@ -17,19 +17,19 @@ _latest: list["Progress"] = []
 
 
 def current_snapshot() -> dict[str, Any] | None:
-    """Return the snapshot of the latest long work of this process, None if there was none."""
+    """Return the snapshot of the latest task of this process; None if there was no task."""
     return _latest[0].snapshot() if _latest else None
 
 
 def clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss or m:ss."""
+    """Format seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def in_words(snapshot: dict[str, Any]) -> str:
-    """Return a snapshot as one line, e.g. ``12/25 crystals (48 %), 4:33 gone, about 4:50 left; 1 failed``."""
+    """Format a snapshot as one line, e.g. ``12/25 crystals (48 %), 4:33 gone, about 4:50 left; 1 failed``."""
     done, total, left = snapshot["done"], snapshot["total"], snapshot["left"]
     unit = f" {snapshot['unit']}" if snapshot["unit"] else ""
     estimate = f", about {clock(left)} left" if left and left >= 1 else ""
@@ -39,11 +39,17 @@ def in_words(snapshot: dict[str, Any]) -> str:
 
 
 class Progress:
-    """Count finished items and log a line with an estimate at most every ``interval`` seconds.
+    """Counter of finished items that logs a line with an estimate at most once per interval.
 
-    Lines, not a redrawn bar: several jobs share one terminal, and every line also stands in the job's log.
-    ``done`` items finished in an earlier attempt do not count towards the speed. ``unit`` says what is counted
-    (crystals, steps, samples).
+    It logs lines instead of redrawing a bar, because several jobs share one terminal and every line is also written to
+    the log of the job.
+
+    Args:
+        total: Number of items.
+        label: Name of the task.
+        done: Items finished in an earlier attempt; they do not count towards the speed.
+        interval: Time between lines, s.
+        unit: Name of the items (crystals, steps, samples).
     """
 
     def __init__(self, total: int, label: str, done: int = 0, interval: float = 15.0, unit: str = "") -> None:
@@ -55,7 +61,13 @@ class Progress:
         _latest[:] = [self]
 
     def advance(self, n: int = 1, note: str = "", lost: Iterable[str] = ()) -> None:
-        """Count ``n`` more items; ``note`` (a loss, say) ends the line; ``lost`` has a reason for each lost one."""
+        """Count finished items.
+
+        Args:
+            n: Number of further items.
+            note: Text at the end of the line, e.g. a loss.
+            lost: Reason of each failed or rejected item.
+        """
         self.done += n
         self.note = note
         self.lost.update(lost)
@@ -65,7 +77,7 @@ class Progress:
             log.info("%s: %s", self.label, in_words(self.snapshot()))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return what the last advance knew, times in seconds; ``left`` is None where no speed is known."""
+        """Return the state after the last :meth:`advance`, times in s; ``left`` is None where no speed is known."""
         elapsed, fresh = self._now - self._start, self.done - self._already
         left = elapsed / fresh * max(self.total - self.done, 0) if fresh > 0 else None
         return {
@@ -82,7 +94,14 @@ class Progress:
 
 
 def track(items: Iterable[Item], total: int, label: str, unit: str = "") -> Iterator[Item]:
-    """Yield ``items`` and log progress as each is finished."""
+    """Yield items and log progress as each is finished.
+
+    Args:
+        items: Items.
+        total: Number of items.
+        label: Name of the task.
+        unit: Name of the items.
+    """
     progress = Progress(total, label, unit=unit)
     for item in items:
         yield item

@@ -1,1 +1,1 @@
-"""Sources of prototypes: AFLOW, OQMD, the Materials Project, OPTIMADE providers, the user's files."""
+"""Sources of prototypes: AFLOW, OQMD, the Materials Project, OPTIMADE providers and files of the user."""

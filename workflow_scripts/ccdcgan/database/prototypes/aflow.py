@@ -1,13 +1,17 @@
-"""The source ``aflow``: the AFLOW encyclopedia's prototypes that pymatgen ships."""
+"""The source ``aflow``: prototypes of the AFLOW encyclopedia, which pymatgen includes."""
 
 from collections import Counter
 from collections.abc import Iterator
 
-from ccdcgan.database.prototypes.source import Found, Request
+from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
 
 
-def read_aflow(request: Request) -> Iterator[Found]:
-    """Yield the 288 prototypes inside pymatgen, of any number of elements; no network."""
+def read_aflow(query: SourceQuery) -> Iterator[SourceEntry]:
+    """Yield the 288 prototypes in pymatgen, with any number of elements; no network is needed.
+
+    Args:
+        query: Query of the source; none of its fields is used.
+    """
     from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
     seen: Counter[str] = Counter()
@@ -15,4 +19,4 @@ def read_aflow(request: Request) -> Iterator[Found]:
         label = entry["tags"]["aflow"]
         seen[label] += 1
         suffix = f"-{seen[label]}" if seen[label] > 1 else ""
-        yield Found(f"aflow-{label}{suffix}", "aflow", entry["snl"].structure)
+        yield SourceEntry(f"aflow-{label}{suffix}", "aflow", entry["snl"].structure)

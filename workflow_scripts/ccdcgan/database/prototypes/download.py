@@ -1,4 +1,4 @@
-"""Crystals fetched from a service part by part: what an interrupted fetch has brought is not asked for again."""
+"""Download of crystals from a service in parts; an interrupted download resumes at the first missing part."""
 
 import gzip
 import json
@@ -12,14 +12,14 @@ from typing import Any
 from pymatgen.core import Structure
 
 from ccdcgan.database.prototypes.provenance import write_provenance
-from ccdcgan.database.prototypes.source import Found, Request
+from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
 from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-"""One crystal: ``id``, and ``structure`` (pymatgen's dictionary) or the ``problem`` with reading it."""
+"""One crystal: ``id``, and ``structure`` (dictionary of pymatgen) or ``problem`` (why it cannot be read)."""
 
 
 def fetch_parts(
@@ -29,43 +29,50 @@ def fetch_parts(
     fetch: Callable[[Any], list[Row]],
     facts: Mapping[str, Any],
 ) -> None:
-    """Fetch every part, write all crystals as one file of JSON lines (gzip), and their provenance.
+    """Download every part, then write all crystals as one file of JSON lines (gzip), and their provenance.
 
-    parts: name -> query; fetch: query -> crystals; each part is written to ``parts/`` beside the result as soon
-    as it is there, so that a fetch that was interrupted goes on with the next one.
+    Each part is written to ``parts/`` beside the result as soon as it is complete. An interrupted download resumes with
+    the first part that is not there.
+
+    Args:
+        crystals: File of the crystals to write.
+        provenance: File of the provenance to write.
+        parts: Name of a part -> its query.
+        fetch: Function that takes a query and returns the crystals.
+        facts: Entries of the provenance.
     """
     folder = Path(crystals).parent
     with exclusive(folder / ".lock"):
         paths = {name: folder / "parts" / f"{name}.jsonl.gz" for name in parts}
-        there = {name: rows for name in parts if (rows := _kept_rows(paths[name])) is not None}
-        progress = Progress(len(parts), f"fetching from {facts['source']}", done=len(there))
+        complete = {name: rows for name in parts if (rows := _stored_rows(paths[name])) is not None}
+        progress = Progress(len(parts), f"fetching from {facts['source']}", done=len(complete))
         rows: list[Row] = []
         for name, query in parts.items():
-            if name in there:
-                rows += there[name]
+            if name in complete:
+                rows += complete[name]
                 continue
-            found = fetch(query)
-            _write_rows(paths[name], found)
-            rows += found
+            answer = fetch(query)
+            _write_rows(paths[name], answer)
+            rows += answer
             progress.advance(note=f"{len(rows)} crystals")
         _write_rows(Path(crystals), rows)
         fetched = datetime.now(UTC).isoformat(timespec="seconds")
         write_provenance(provenance, {**facts, "crystals": len(rows), "fetched": fetched}, crystals)
 
 
-def _kept_rows(path: Path) -> list[Row] | None:
-    """Return the crystals of a part fetched before, None if there is none or its file is damaged."""
+def _stored_rows(path: Path) -> list[Row] | None:
+    """Return the crystals of a part downloaded earlier; None if the file is missing or damaged."""
     if not path.exists():
         return None
     try:
         return read_rows(path)
     except (OSError, EOFError, ValueError, zlib.error):
-        log.warning("%s is damaged: it is fetched again", path)
+        log.warning("%s is damaged and is downloaded again", path)
         return None
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the crystals of a file that :func:`fetch_parts` wrote."""
+    """Return the crystals of a file written by :func:`fetch_parts`."""
     with gzip.open(path, "rt", encoding="utf-8") as handle:
         return [json.loads(line) for line in handle]
 
@@ -76,11 +83,16 @@ def _write_rows(path: Path, rows: list[Row]) -> None:
         temporary.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def found_in(request: Request, source: str) -> Iterator[Found]:
-    """Yield the crystals of a fetched file, ``source`` in front of their ids."""
-    for row in read_rows(request.fetched):
+def downloaded_entries(query: SourceQuery, source: str) -> Iterator[SourceEntry]:
+    """Yield the crystals of a downloaded file.
+
+    Args:
+        query: Query with the downloaded file.
+        source: Name of the source, the first part of the ids.
+    """
+    for row in read_rows(query.fetched):
         name = f"{source}-{row['id']}"
         if "structure" in row:
-            yield Found(name, source, Structure.from_dict(row["structure"]))
+            yield SourceEntry(name, source, Structure.from_dict(row["structure"]))
         else:
-            yield Found(name, source, None, detail=row["problem"])
+            yield SourceEntry(name, source, None, detail=row["problem"])

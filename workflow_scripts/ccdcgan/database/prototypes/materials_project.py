@@ -1,7 +1,7 @@
 """The source ``materials_project``: crystals of the Materials Project (Jain et al., APL Mater. 1, 011002 (2013)).
 
-The key comes from the environment (``MP_API_KEY``) or pymatgen's settings (``PMG_MAPI_KEY``), goes nowhere but into
-the requests' headers, and is struck out of any message that might repeat it.
+The API key is read from the environment (``MP_API_KEY``) or the settings of pymatgen (``PMG_MAPI_KEY``). It is sent in
+the headers of the requests only, and it is removed from error messages.
 """
 
 import os
@@ -17,18 +17,28 @@ from ccdcgan.database.prototypes.download import Row, fetch_parts
 from ccdcgan.utils.errors import InputError
 
 PAGE = 500
-"""Crystals in one answer."""
+"""Number of crystals in one answer."""
 KEY_PAGE = "https://next-gen.materialsproject.org/api"
 
 
 def fetch_materials_project(
     crystals: str | Path, provenance: str | Path, settings: dict[str, Any], n_elements: int, max_atoms: int
 ) -> None:
-    """Fetch the crystals of 1 to ``n_elements`` elements and 1 to ``max_atoms`` atoms, deprecated ones left out.
+    """Download the crystals with 1 to ``n_elements`` elements and 1 to ``max_atoms`` atoms, except deprecated ones.
 
-    settings: ``prototypes.materials_project``: endpoint (null: the public one) and max_hull_distance (eV/atom,
-    null: any). Asked in parts of one number of elements and of atoms. Raises InputError without a key, without a
-    network, with a key that is refused, and for any other answer that is no list of crystals.
+    The download has one part per number of elements and number of atoms.
+
+    Args:
+        crystals: File of the crystals to write.
+        provenance: File of the provenance to write.
+        settings: ``prototypes.materials_project``: endpoint (null: the public one) and max_hull_distance (eV/atom,
+            null: any).
+        n_elements: Largest number of elements.
+        max_atoms: Largest number of atoms in the cell.
+
+    Raises:
+        InputError: If there is no API key or no network, if the key is refused, or if the answer is not a list of
+            crystals.
     """
     key = (os.environ.get("MP_API_KEY") or SETTINGS.get("PMG_MAPI_KEY") or "").strip()
     if not key:
@@ -48,7 +58,7 @@ def fetch_materials_project(
         with MPRester(key, endpoint=endpoint, use_document_model=False, mute_progress_bars=True) as rester:
 
             def fetch(part: tuple[int, int]) -> list[Row]:
-                found = rester.materials.summary.search(
+                documents = rester.materials.summary.search(
                     num_elements=part[0],
                     num_sites=part[1],
                     energy_above_hull=hull,
@@ -56,7 +66,7 @@ def fetch_materials_project(
                     fields=["material_id", "structure"],
                     chunk_size=PAGE,
                 )
-                return [_row(document) for document in found]
+                return [_row(document) for document in documents]
 
             facts = {
                 "source": "materials_project",
@@ -69,26 +79,27 @@ def fetch_materials_project(
             }
             fetch_parts(crystals, provenance, parts, fetch, facts)
     except (MPRestError, requests.RequestException, ValueError, KeyError) as error:
-        raise InputError(_sentence(error, key)) from None
+        raise InputError(_message(error, key)) from None
 
 
 def _row(document: dict[str, Any]) -> Row:
-    """Return one document as a row; the client has made a Structure of its JSON, or left it a dictionary."""
+    """Return one document as a row. The client returns the structure as a Structure or as a dictionary."""
     structure, name = document.get("structure"), str(document["material_id"])
     if structure is None:
         return {"id": name, "problem": "no structure"}
     return {"id": name, "structure": structure if isinstance(structure, dict) else structure.as_dict(verbosity=0)}
 
 
-def _sentence(error: Exception, key: str) -> str:
-    """Return what went wrong and what to do about it; the key is struck out."""
+def _message(error: Exception, key: str) -> str:
+    """Return an error message with the problem and the next step, without the API key."""
     text = " ".join(str(error).split()).replace(key, "***")
     if isinstance(error, requests.ConnectionError):
-        problem = "cannot be reached; look at the network, or at prototypes.materials_project.endpoint, and run again"
+        problem = "cannot be reached; check the network and prototypes.materials_project.endpoint, and run again"
     elif "32 characters" in text or any(code in text for code in ("code 401", "code 403")):
         problem = f"refuses the API key in MP_API_KEY (or pymatgen's settings); get a valid one at {KEY_PAGE}"
     else:
         problem = (
-            f"gave no crystals ({type(error).__name__}: {text[:200].rstrip('.')}); run again: what came so far is kept"
+            f"gave no crystals ({type(error).__name__}: {text[:200].rstrip('.')}); run again: the parts downloaded so "
+            "far are kept"
         )
     return f"prototypes.sources: the Materials Project {problem}."

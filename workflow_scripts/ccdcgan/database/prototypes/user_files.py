@@ -1,4 +1,4 @@
-"""The source ``files``: the user's own crystals in a folder, in any common format, compressed or not."""
+"""The source ``files``: crystals of the user in a folder, in any common format, compressed or not."""
 
 import fnmatch
 import gzip
@@ -16,7 +16,7 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifParser
 
 from ccdcgan.crystals.structures import from_atoms
-from ccdcgan.database.prototypes.source import Found, Request
+from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
 from ccdcgan.utils.errors import InputError
 
 PATTERNS = {
@@ -26,10 +26,10 @@ PATTERNS = {
     "db": ("*.db",),
     "json": ("*.json",),
 }
-"""Format -> names of its files, the first that fits counts; each may end in one of :data:`PACKED` too."""
+"""Format -> patterns of its file names. The first match decides. A name may also end in one of :data:`PACKED`."""
 
 PACKED = {".gz": gzip.decompress, ".bz2": unpack_bz2, ".xz": lzma.decompress}
-"""Ending of a compressed file -> what unpacks its bytes."""
+"""Ending of a compressed file -> function that decompresses its bytes."""
 
 KINDS = (
     "CIF (*.cif), POSCAR (*.vasp, *POSCAR*), extended XYZ (*.xyz, *.extxyz), ASE database (*.db) or "
@@ -38,17 +38,22 @@ KINDS = (
 
 
 def files_in(folder: str | Path) -> list[Path]:
-    """Return the files of a folder, and of those inside it, that may hold crystals, in the order of their names."""
+    """Return the files of a folder and its sub-folders that have the name of a structure file, sorted by name."""
     return sorted(path for path in Path(folder).rglob("*") if path.is_file() and _format(path))
 
 
-def read_files(request: Request) -> Iterator[Found]:
-    """Yield the crystals of the folder ``prototypes.files.folder``, file by file, in the order of their names.
+def read_files(query: SourceQuery) -> Iterator[SourceEntry]:
+    """Yield the crystals of the folder ``prototypes.files.folder``, file by file, sorted by name.
 
-    A file, or a crystal inside one, that cannot be read is yielded with its problem, so that it is counted and
-    the run goes on. Raises InputError if the folder is missing or holds no such file.
+    A file that cannot be read is yielded with its problem, so that it is counted and the run continues.
+
+    Args:
+        query: Query with the settings.
+
+    Raises:
+        InputError: If the folder is missing or contains no structure file.
     """
-    folder = Path(request.settings["files"]["folder"])
+    folder = Path(query.settings["files"]["folder"])
     if not folder.is_dir():
         raise InputError(f"prototypes.files.folder: {folder} is not a folder; name one with {KINDS} files.")
     paths = files_in(folder)
@@ -60,22 +65,25 @@ def read_files(request: Request) -> Iterator[Found]:
         name = f"file-{path.relative_to(folder).as_posix()}"
         try:
             structures = _read(path)
-        except Exception as error:  # readers fail in too many ways to list
-            yield Found(name, "files", None, detail=f"{type(error).__name__}: {' '.join(str(error).split())}"[:200])
+        except Exception as error:  # the readers raise many types of errors
+            detail = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+            yield SourceEntry(name, "files", None, detail=detail)
             continue
         for number, structure in enumerate(structures):
-            yield Found(name if len(structures) == 1 else f"{name}-{number}", "files", structure)
+            yield SourceEntry(name if len(structures) == 1 else f"{name}-{number}", "files", structure)
 
 
 def _format(path: Path) -> str:
-    """Return which of :data:`PATTERNS` a file's name fits, "" for none; hidden files fit none."""
+    """Return the format of :data:`PATTERNS` that a file's name matches; "" for no match and for hidden files."""
     name = path.name.removesuffix(path.suffix) if path.suffix in PACKED else path.name
-    fits = (kind for kind, patterns in PATTERNS.items() for pattern in patterns if fnmatch.fnmatchcase(name, pattern))
-    return "" if name.startswith(".") else next(fits, "")
+    matches = (
+        kind for kind, patterns in PATTERNS.items() for pattern in patterns if fnmatch.fnmatchcase(name, pattern)
+    )
+    return "" if name.startswith(".") else next(matches, "")
 
 
 def _read(path: Path) -> list[Structure]:
-    """Return every crystal of one file; raises ValueError if it holds none."""
+    """Return every crystal of one file; raises ValueError if it contains no crystal."""
     kind, data = _format(path), path.read_bytes()
     if path.suffix in PACKED:
         data = PACKED[path.suffix](data)
@@ -102,7 +110,7 @@ def _read_database(data: bytes) -> list[Structure]:
 
 
 def _from_temporary(data: bytes, ending: str) -> list[Any]:
-    """Return the atoms of every frame that ASE reads from a file with these bytes."""
+    """Return the atoms of every frame that ASE reads from a temporary file with these bytes."""
     with tempfile.NamedTemporaryFile(suffix=ending) as file:
         file.write(data)
         file.flush()
@@ -113,7 +121,7 @@ def _from_temporary(data: bytes, ending: str) -> list[Any]:
 
 
 def _read_json(data: bytes) -> list[Structure]:
-    """Return the structures of pymatgen's JSON: one, a list, or inside entries and other objects of any depth."""
+    """Return all structures in a JSON document of pymatgen, at any depth of its objects and lists."""
     return list(_structures_in(json.loads(data)))
 
 
@@ -136,3 +144,4 @@ READERS = {
     "db": _read_database,
     "json": _read_json,
 }
+"""Format -> function that reads the crystals from the bytes of a file."""

@@ -11,10 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ccdcgan.crystals.likelihood import drawn, likeliest_process
+from ccdcgan.crystals.gaussian_process import KernelSettings, fit_gaussian_process, subsample
 
 SMALLEST_SQUARE = 1e-6
 """Minimum squared distance, in length scales, since the square root has no derivative at 0."""
+
+KERNEL = KernelSettings(amplitude=(1e-3, 1e3), length=(0.1, 100), noise=(0.3, 1e-4, 10.0), alpha=1e-6)
+"""Bounds of the kernel's hyperparameters."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,11 @@ def fit_posterior(features: np.ndarray, values: np.ndarray, seed: int) -> Poster
         values: Values at these points, (n,).
         seed: Decides which points are used if there are too many.
     """
-    known = drawn(len(values), seed)
+    known = subsample(len(values), seed)
     features, values = np.asarray(features, float)[known], np.asarray(values, float)[known]
     mean, std = values.mean(), max(values.std(), 1e-12)
     targets = (values - mean) / std
-    process = likeliest_process(
-        features,
-        targets,
-        amplitude=(1e-3, 1e3),
-        length=(0.1, 100),
-        noise=(0.3, 1e-4, 10.0),
-        alpha=1e-6,
-        seed=seed,
-    )
+    process = fit_gaussian_process(features, targets, KERNEL, seed)
     matern = process.kernel_.k1  # amplitude times Matern; the white noise does not belong to a prediction
     weights = std * matern.k1.constant_value * process.alpha_
     return Posterior(features, weights, float(matern.k2.length_scale), float(mean))
