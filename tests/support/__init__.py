@@ -1,0 +1,1 @@
+"""Helpers of the tests: crystals, alloys, servers, Slurm, a stand-in for VASP."""

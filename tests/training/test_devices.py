@@ -1,0 +1,67 @@
+"""A training on several devices is the training on one: the same batches, shared out.
+
+One process of about 20 s of processor makes all trainings; two devices are two halves of the processor.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ccdcgan.training import devices
+from tests.conftest import ROOT
+from tests.support.replica_trainings import ON_ONE
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the weights of every training, on one device and on two."""
+    folder = tmp_path_factory.mktemp("replicas")
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "workflow_scripts")])
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.support.replica_trainings", str(folder)],
+        cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": paths},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-5000:]
+    return folder
+
+
+def weights(path: Path) -> list[np.ndarray]:
+    """Return a model's weights."""
+    with np.load(path) as stored:
+        return [stored[name] for name in stored.files]
+
+
+@pytest.mark.parametrize("name", ON_ONE)
+def test_two_devices_learn_what_one_learns_from_the_same_batches(trained: Path, name: str):
+    pairs = list(zip(weights(trained / f"one/{name}.npz"), weights(trained / f"two/{name}.npz"), strict=True))
+    assert max(np.abs(one).max() for one, _ in pairs) > 0.01
+    for one, two in pairs:
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)  # sums are in another order
+
+
+def test_half_precision_scales_the_loss_of_all_devices_alike(trained: Path):
+    for plain, half in zip(weights(trained / "two/flow.npz"), weights(trained / "two/float16.npz"), strict=True):
+        np.testing.assert_allclose(half, plain, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["constraint", "dcgan"])
+def test_networks_with_batch_normalisation_train_on_two_devices(trained: Path, name: str):
+    assert all(np.all(np.isfinite(weight)) for weight in weights(trained / f"two/{name}.npz"))
+
+
+def test_a_training_stopped_on_two_devices_goes_on_to_the_same_bits(trained: Path):
+    for whole, resumed in zip(weights(trained / "two/flow.npz"), weights(trained / "two/resumed.npz"), strict=True):
+        assert whole.tobytes() == resumed.tobytes()
+
+
+def test_a_batch_is_shared_evenly_or_by_fewer(monkeypatch):
+    made = []
+    monkeypatch.setattr(devices, "devices", lambda: [f"GPU:{number}" for number in range(4)])
+    monkeypatch.setattr(devices, "_mirrored", lambda names: made.append(names))
+    for batch in (32, 6, 5):
+        devices.replicas(batch)
+    assert made == [("GPU:0", "GPU:1", "GPU:2", "GPU:3"), ("GPU:0", "GPU:1", "GPU:2")]

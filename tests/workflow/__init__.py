@@ -1,0 +1,1 @@
+"""Tests of the workflow: rules, configuration, jobs, status, Slurm."""

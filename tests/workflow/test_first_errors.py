@@ -1,0 +1,147 @@
+"""What goes wrong for a new user ends with a sentence, before anything is computed and without a traceback.
+
+A typo in a key is tried in test_configuration.py, two runs at once in test_faults.py.
+"""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ccdcgan.utils.errors import InputError
+from ccdcgan_workflow.configuration import KNOWN_ELEMENTS, check_configuration
+from ccdcgan_workflow.jobs import failure_in_words
+from tests.conftest import ROOT, TOY, Workflow
+from tests.workflow.test_configuration import SCHEMA, changed
+
+PROTOTYPES = "results/toy/database/prototypes.csv"
+
+
+def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run make in the checkout, stdout and stderr in one text."""
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_wrong_python(tmp_path: Path):
+    python = tmp_path / "python3.9"
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2"\nexit 1\n')
+    python.chmod(0o755)
+    done = make("run", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}")
+    assert done.returncode != 0
+    assert "is Python 3.9.2, but Python 3.11 is needed: make run PYTHON=/path/to/python3.11" in done.stdout
+    assert not (tmp_path / "venv").exists()
+
+
+def test_no_python(tmp_path: Path):
+    done = make("run", f"PYTHON={tmp_path / 'python3.11'}", f"VENV={tmp_path / 'venv'}")
+    assert done.returncode != 0
+    assert "is not installed; install Python 3.11, or name one" in done.stdout
+
+
+def test_no_network_at_install(tmp_path: Path):
+    nowhere = "http://127.0.0.1:9/simple"
+    options = {"PIP_RETRIES": "0", "PIP_TIMEOUT": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1"}
+    done = make("environment", f"PYTHON={sys.executable}", f"VENV={tmp_path}/venv", PIP_INDEX_URL=nowhere, **options)
+    assert done.returncode != 0
+    assert "The packages could not be installed" in done.stdout
+    assert "start the same command again" in done.stdout
+    assert not (tmp_path / "venv/ready").exists()  # so the installation is taken up again
+
+
+def test_no_compiler(tmp_path: Path):
+    """Only the extra engine gpaw compiles anything; all else comes as wheels."""
+    ready = tmp_path / "ready"
+    ready.touch()  # as after make environment
+    done = make("gpaw", "CC=no-such-compiler", f"READY={ready}")
+    assert done.returncode != 0
+    assert "xc.h is missing; install gcc libxc-dev" in done.stdout
+
+
+def test_packages_missing_from_the_python_that_runs_snakemake(workflow: Workflow, monkeypatch):
+    hidden = workflow.folder / "sitecustomize.py"
+    hidden.write_text("import sys\nsys.modules['ase'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(workflow.folder))
+    done = workflow.run("--dry-run", check=False)
+    assert done.returncode != 0
+    assert f"is missing from the Python that runs Snakemake ({sys.executable})" in done.stdout
+    assert "make environment" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_folder_that_cannot_be_written_to():
+    done = Workflow(Path("/sys")).run("--dry-run", check=False)  # not even root may write there
+    assert done.returncode != 0
+    assert "/sys/.snakemake" in done.stdout or "'.snakemake'" in done.stdout or "(.snakemake)" in done.stdout
+    assert "work elsewhere (--directory FOLDER), then start the same command again." in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_full_disk_is_a_sentence():
+    with pytest.raises(OSError) as caught, open("/dev/full", "w") as full:
+        full.write("x")
+    assert caught.value.errno == errno.ENOSPC
+    text = failure_in_words(caught.value, "a.log")
+    assert text == "the disk is full; free some space, then start the same command again."
+
+
+def test_what_no_one_foresaw_names_the_log():
+    text = failure_in_words(ValueError("surprise"), "results/x/logs/a.log")
+    assert text == "failed with ValueError: surprise; the traceback is in results/x/logs/a.log"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("system", "Bi-Po", "the potential 7net-0, 7net-l3i5 was not made for Po; choose the engine vasp or gpaw"),
+        ("system", "Am-Cm", "was not made for Am and Cm"),
+        ("relaxation.engine", "ase", "the potential emt was not made for Bi and Se; it is for tests"),
+    ],
+)
+def test_element_that_the_potential_does_not_know(key, value, text):
+    with pytest.raises(InputError, match="config key system is") as caught:
+        check_configuration(changed(key, value), SCHEMA)
+    assert text in str(caught.value)
+
+
+def test_known_elements_are_those_of_the_potentials():
+    import torch
+    from ase.calculators.emt import parameters
+    from ase.data import atomic_numbers
+
+    from ccdcgan.relaxation.mlip import WEIGHTS, weights_path
+
+    assert set(parameters) == KNOWN_ELEMENTS["emt"]
+    for model in WEIGHTS:
+        checkpoint = torch.load(weights_path(model), map_location="cpu", weights_only=False)
+        assert {atomic_numbers[symbol] for symbol in KNOWN_ELEMENTS["mlip"]} == set(checkpoint["config"]["_type_map"])
+
+
+def test_wrong_folder(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "No Snakefile found" in done.stdout + done.stderr
+
+
+def test_old_locks_do_not_matter(workflow: Workflow):
+    locks = workflow.folder / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    for kind in ("input", "output"):
+        (locks / f"0.{kind}.lock").write_text(str(workflow.folder / PROTOTYPES) + "\n")
+    run_lock = workflow.folder / "results/toy/.lock"
+    run_lock.parent.mkdir(parents=True)
+    run_lock.write_text("1")  # of a process that was killed
+    workflow.run("--cores", "1", PROTOTYPES, *TOY)
+    assert (workflow.folder / PROTOTYPES).exists()
