@@ -1,6 +1,7 @@
-"""Who may import whom, and what a module may be: the rules of CONTRIBUTING.md, read off the code."""
+"""The rules of CONTRIBUTING.md about packages and modules, checked in the code."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -116,6 +117,15 @@ def test_what_runs_without_the_learning_libraries_does_not_import_them(package: 
             if file is not None and file not in seen:
                 waiting.append(file)
     assert found == set()
+
+
+def test_the_page_for_contributors_shows_the_same_table():
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    shown: dict[str, set[str]] = {}
+    for packages, below in re.findall(r"^\| (`[^|]+) \| ([^|]+) \|$", page, re.MULTILINE):
+        for package in re.findall(r"`(\w+)`", packages):
+            shown[package] = set(re.findall(r"`(\w+)`", below))
+    assert {package: shown[package] for package in MAY_IMPORT} == MAY_IMPORT
 
 
 def test_every_package_is_in_the_table():
