@@ -11,8 +11,8 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.evaluation.best import best_distinct, with_distinct
     from ccdcgan.evaluation.phonons import COLUMNS, judge
-    from ccdcgan.evaluation.verification import best_distinct, with_distinct
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.utils.files import read_csv, write_csv
 

@@ -11,8 +11,8 @@ with job(snakemake):
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.energies import hull_of, to_table, with_formation_energies, with_hull_distances
     from ccdcgan.database.energy_correction import correction_of
-    from ccdcgan.evaluation.novelty import displacement, find_known, known_structures
-    from ccdcgan.evaluation.summary import find_repeats
+    from ccdcgan.evaluation.novelty import find_known, find_repeats, known_structures
+    from ccdcgan.evaluation.placement import displacement
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import read_csv, write_csv
 

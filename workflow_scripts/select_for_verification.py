@@ -9,7 +9,8 @@ log = logging.getLogger("ccdcgan.verification")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.evaluation.verification import best_distinct, competing_phases, to_verify, with_distinct
+    from ccdcgan.evaluation.best import best_distinct, with_distinct
+    from ccdcgan.evaluation.verification import competing_phases, to_verify
     from ccdcgan.utils.files import read_csv
 
     inputs, params = snakemake.input, snakemake.params

@@ -9,7 +9,8 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.evaluation.summary import database_counts, evaluate_scheme
+    from ccdcgan.evaluation.attrition import database_counts
+    from ccdcgan.evaluation.summary import evaluate_scheme
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params

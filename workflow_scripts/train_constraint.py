@@ -9,7 +9,7 @@ log = logging.getLogger("ccdcgan.constraint")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import split_held_out
-    from ccdcgan.evaluation.summary import parity_metrics
+    from ccdcgan.evaluation.constraint_accuracy import parity_metrics
     from ccdcgan.models.constraint.base import ConstraintData, parity
     from ccdcgan.models.constraint.training import train_constraint
     from ccdcgan.representation.crystal_graph import load_codec, load_graphs

@@ -11,12 +11,13 @@ log = logging.getLogger("ccdcgan.report")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.exports.best_candidates import short_summary, write_best
+    from ccdcgan.evaluation.best import best_candidates
+    from ccdcgan.exports.best_candidates import write_best
     from ccdcgan.report.candidates import views
     from ccdcgan.report.page import render_report
     from ccdcgan.report.plots import generated_graphs, latent_plot
     from ccdcgan.report.provenance import cost_table, machine_table
-    from ccdcgan.report.tables import best_candidates
+    from ccdcgan.report.sentences import short_summary
     from ccdcgan.utils.files import read_arrays, read_csv, write_text
     from ccdcgan_workflow.provenance import describe_versions
 

@@ -13,19 +13,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ccdcgan.figures.attrition import stage_counts
+from ccdcgan.evaluation.attrition import stage_counts
+from ccdcgan.evaluation.best import best_candidates
+from ccdcgan.report.formatting import NO_BREAK, formula_html, number
 from ccdcgan.report.provenance import cost_table, machine_table
 from ccdcgan.report.sentences import findings, trust
 from ccdcgan.report.tables import (
-    NO_BREAK,
     Table,
-    best_candidates,
     constraint_table,
     database_table,
-    formula_html,
     hull_table,
     losses_table,
-    number,
     reconstruction_table,
     references_table,
     scatter_table,

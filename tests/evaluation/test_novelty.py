@@ -6,7 +6,8 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.evaluation.novelty import displacement, find_known, known_structures
+from ccdcgan.evaluation.novelty import find_known, known_structures
+from ccdcgan.evaluation.placement import displacement
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})

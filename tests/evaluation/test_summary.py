@@ -11,15 +11,10 @@ from ccdcgan.candidates.selection import select
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references
-from ccdcgan.evaluation.attrition import funnels
-from ccdcgan.evaluation.summary import (
-    classify,
-    database_counts,
-    distinct_among,
-    evaluate_scheme,
-    find_repeats,
-    losses_by_reason,
-)
+from ccdcgan.evaluation.attrition import count_losses, database_counts, funnels
+from ccdcgan.evaluation.best import classify, distinct_among
+from ccdcgan.evaluation.novelty import find_repeats
+from ccdcgan.evaluation.summary import evaluate_scheme
 from ccdcgan.utils.errors import InputError
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 
@@ -164,7 +159,7 @@ def test_no_candidates_give_zero_of_and_no_value():
 
 def test_losses_of_samples_screen_and_relaxation():
     candidates, summary = evaluate_scheme("dcgan", placed_table(), PREDICTED, LOSSES, 0.3, THRESHOLDS)
-    losses = losses_by_reason(candidates, {"dcgan": LOSSES}, summary)
+    losses = count_losses(candidates, {"dcgan": LOSSES}, summary)
     found = losses.set_index(["scheme", "reason"])["count"].to_dict()
     assert found == {
         ("dcgan", "too_close"): 93,
@@ -181,7 +176,7 @@ def test_candidates_of_other_compositions_are_counted_and_not_relaxed():
     asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")[["numerator", "denominator"]]
     assert asked.loc["dcgan"].tolist() == [3, 7]
     assert asked.loc["dcgan+constraint"].tolist() == [2, 6]  # the screen refused one of BiSe
-    losses = losses_by_reason(candidates, {"dcgan": LOSSES}, summary)
+    losses = count_losses(candidates, {"dcgan": LOSSES}, summary)
     others = losses[losses["reason"] == "other_composition"].set_index("scheme")["count"]
     assert others.to_dict() == {"dcgan": 4, "dcgan+constraint": 4}
     for stages in funnels(summary, losses, candidates, 0.15).values():

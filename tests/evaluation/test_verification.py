@@ -12,7 +12,8 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energy_correction import correction_of
-from ccdcgan.evaluation.verification import best_distinct, compare, competing_phases, correction_points, to_verify
+from ccdcgan.evaluation.best import best_distinct
+from ccdcgan.evaluation.verification import compare, competing_phases, correction_points, to_verify
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv

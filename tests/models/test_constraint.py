@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("keras")
 
-from ccdcgan.evaluation.summary import parity_metrics
+from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.models.constraint import image_network as module  # noqa: E402
 from ccdcgan.models.constraint.base import PARITY_COLUMNS, ConstraintData, parity, predict  # noqa: E402
 from ccdcgan.training.loop import TrainingRun  # noqa: E402

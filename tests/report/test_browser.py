@@ -12,11 +12,11 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan import columns
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.evaluation.summary import summarise
 from ccdcgan.report.candidates import views
 from ccdcgan.report.page import render_report
 from ccdcgan.report.plots import latent_plot
-from ccdcgan.report.tables import best_candidates
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the packages chromium and chromium-driver")

@@ -11,8 +11,9 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.columns import scheme_label
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.database.thermodynamics import hull_vertices
-from ccdcgan.evaluation.summary import parity_metrics
-from ccdcgan.figures.attrition import losses_by_reason, stage_counts
+from ccdcgan.evaluation.attrition import stage_counts
+from ccdcgan.evaluation.constraint_accuracy import parity_metrics
+from ccdcgan.figures.attrition import losses_by_reason
 from ccdcgan.figures.crystals import choose_examples, example_crystals
 from ccdcgan.figures.energies import energy_histograms, formation_energies
 from ccdcgan.figures.latent import latent_map, principal_axes

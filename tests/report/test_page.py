@@ -13,10 +13,10 @@ from ccdcgan import figures
 from ccdcgan.columns import scheme_label
 from ccdcgan.figures.style import save_figure
 from ccdcgan.figures.training import constraint_parity
+from ccdcgan.report.formatting import NO_BREAK
 from ccdcgan.report.page import LARGEST_PAGE, render_report
 from ccdcgan.report.pictures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report.plots import hull_plot
-from ccdcgan.report.tables import NO_BREAK
 from ccdcgan.representation.latent_tests import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.utils.errors import InputError
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES

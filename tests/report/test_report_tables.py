@@ -10,9 +10,10 @@ from ccdcgan import columns
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.attrition import funnels
+from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.provenance import cost_table, machine_table
 from ccdcgan.report.structure_view import view
-from ccdcgan.report.tables import PAPER, best_candidates
+from ccdcgan.report.tables import PAPER
 from ccdcgan_workflow.provenance import describe_machine
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 

@@ -3,7 +3,7 @@
 Figures and the report take their words from here, so that a quantity is called the same everywhere.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -238,12 +238,6 @@ def is_true(values: pd.Series) -> pd.Series:
     return values.map(lambda value: str(value) in ("True", "true", "1", "1.0")).astype(bool)
 
 
-def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the distinct candidates that are meta-stable or stable."""
-    chosen = is_true(candidates["distinct"]) & candidates["stability"].isin(["stable", "meta-stable"])
-    return candidates[chosen]
-
-
 def title(name: str) -> str:
     """Return label and unit of a column; a column not listed here is called by its name."""
     return COLUMNS[name].title if name in COLUMNS else name.replace("_", " ")
@@ -263,3 +257,8 @@ def in_order(names: Iterable[str]) -> list[str]:
     """Return the schemes once each, those of the paper first and in its order."""
     present = list(dict.fromkeys(names))
     return [name for name in SCHEMES if name in present] + [name for name in present if name not in SCHEMES]
+
+
+def scheme_labels(schemes: Sequence[str]) -> str:
+    """Return the labels of all schemes that have a candidate."""
+    return ", ".join(map(scheme_label, schemes))

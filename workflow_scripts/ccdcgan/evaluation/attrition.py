@@ -1,11 +1,27 @@
 """From samples to distinct meta-stable crystals: what is left at each stage, and why the rest was lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from ccdcgan import columns
 from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, complete, in_order, reason_label
-from ccdcgan.figures.attrition import stage_counts
+from ccdcgan.evaluation.best import classify
+from ccdcgan.schemes import screening
+
+STAGES = {
+    "crystal graphs": (columns.IMAGES, "denominator"),
+    "candidates": (columns.IMAGES, "numerator"),
+    "of the compositions asked for": (columns.ASKED, "numerator"),
+    "sent to relaxation": (columns.RELAXED, "denominator"),
+    "relaxed": (columns.RELAXED, "numerator"),
+    "formation energy < 0": (columns.NEGATIVE, "numerator"),
+    "meta-stable": (columns.META_STABLE, "numerator"),
+    "distinct meta-stable": (columns.DISTINCT_META_STABLE, "numerator"),
+}
+"""Stage -> where the summary counts it."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +83,74 @@ def _missing(left: dict[str, int], before: str, after: str) -> int:
 def _sorted(reasons: dict[str, float]) -> tuple[tuple[str, int], ...]:
     named = [(reason_label(reason), int(count)) for reason, count in reasons.items() if count > 0]
     return tuple(sorted(named, key=lambda item: (-item[1], item[0])))
+
+
+def stage_counts(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return how many crystals of each scheme are left at each stage: scheme, stage, count, in order.
+
+    summary: scheme, quantity, numerator, denominator. A quantity that is absent has no row.
+    """
+    rows = []
+    summary = complete(summary, "scheme", "quantity", "numerator", "denominator")
+    for scheme in columns.in_order(summary["scheme"]):
+        of_scheme = summary[summary["scheme"] == scheme].set_index("quantity")
+        for stage, (quantity, part) in STAGES.items():
+            if quantity in of_scheme.index and pd.notna(of_scheme.loc[quantity, part]):
+                rows.append({"scheme": scheme, "stage": stage, "count": int(of_scheme.loc[quantity, part])})
+    return pd.DataFrame(rows, columns=["scheme", "stage", "count"])
+
+
+def database_counts(
+    prototypes: pd.DataFrame,
+    substituted: pd.DataFrame,
+    database: pd.DataFrame,
+    thresholds: Mapping[str, float],
+) -> pd.DataFrame:
+    """Return the database's counts: stage, outcome, count; what was dropped at each step, and why."""
+    rows: list[dict[str, Any]] = []
+    for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
+        kept = int((table["status"] == "ok").sum())
+        rows += [{"stage": stage, "outcome": "found", "count": len(table)}]
+        rows += [{"stage": stage, "outcome": "kept", "count": kept}]
+        dropped = table.loc[table["status"] != "ok", "reason"].value_counts().sort_index()
+        rows += [{"stage": stage, "outcome": reason, "count": int(n)} for reason, n in dropped.items()]
+    relaxed = database[database["status"] == "ok"]
+    stability = classify(relaxed["formation_energy"], relaxed["e_above_hull"], thresholds)
+    counts = {
+        "formation energy < 0": (relaxed["formation_energy"] < 0).sum(),
+        "meta-stable": stability.isin(["stable", "meta-stable"]).sum(),
+        "stable": (stability == "stable").sum(),
+        "on the hull": (relaxed["e_above_hull"] < 1e-6).sum(),
+    }
+    rows += [{"stage": "database", "outcome": name, "count": int(n)} for name, n in counts.items()]
+    return pd.DataFrame(rows)
+
+
+def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], summary: pd.DataFrame) -> pd.DataFrame:
+    """Return how many samples and candidates each scheme lost for each reason: scheme, reason, count.
+
+    candidates: evaluated candidates of all schemes; counts: per trained scheme those of ``selection.select``;
+    summary: the paper's table, which counts the candidates that the screen let through, and those of the
+    compositions asked for.
+    """
+    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
+    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")
+    others = (asked["denominator"] - asked["numerator"]).to_dict()
+    rows: list[dict[str, Any]] = []
+    for scheme, table in counts.items():
+        names = [name for name in (scheme, screening(scheme)) if name]
+        lost = table[table["reason"] != ""]
+        rows += [
+            {"scheme": name, "reason": row.reason, "count": int(row.count_)}
+            for name in names
+            for row in lost.rename(columns={"count": "count_"}).itertuples()
+        ]
+        n_screened = int(made[scheme] - made[screening(scheme)]) if screening(scheme) else 0
+        if n_screened:
+            rows.append({"scheme": screening(scheme), "reason": "screened", "count": n_screened})
+    rows += [
+        {"scheme": scheme, "reason": columns.OTHER_COMPOSITION, "count": int(n)} for scheme, n in others.items() if n
+    ]
+    failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
+    rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]
+    return pd.DataFrame(rows, columns=["scheme", "reason", "count"])

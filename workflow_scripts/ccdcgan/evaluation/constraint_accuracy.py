@@ -83,3 +83,26 @@ def _errors(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     total = float(((true - true.mean()) ** 2).sum())
     r2 = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
     return {"n": len(true), "r2": r2, "mae": float(np.abs(predicted - true).mean())}
+
+
+def parity_metrics(parity: pd.DataFrame) -> pd.DataFrame:
+    """Return how well the constraint predicts each split: split, n, r2, mae, baseline_mae (eV/atom).
+
+    parity: id, split, formation_energy, predicted; rows with a missing number are left out. ``baseline_mae``
+    is that of answering the training energies' mean. R2 is NaN for fewer than two different energies.
+    """
+    names = ["formation_energy", "predicted"]
+    parity = columns.complete(parity, "split", *names).dropna(subset=names)
+    pairs = {split: parity.loc[parity["split"] == split, names].to_numpy(dtype=float).T for split in columns.SPLITS}
+    training = pairs["train"][0]
+    guess = training.mean() if len(training) else np.nan
+    rows = []
+    for split, (true, predicted) in pairs.items():
+        row = {"split": split, "n": len(true), "r2": np.nan, "mae": np.nan, "baseline_mae": np.nan}
+        if len(true):
+            total = float(((true - true.mean()) ** 2).sum())
+            row["r2"] = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
+            row["mae"] = float(np.abs(predicted - true).mean())
+            row["baseline_mae"] = float(np.abs(true - guess).mean())
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -2,9 +2,6 @@
 
 from collections.abc import Collection, Sequence
 
-import numpy as np
-from pymatgen.core import Structure
-
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 
@@ -28,15 +25,25 @@ def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniquene
     return names
 
 
-def displacement(generated: Structure, relaxed: Structure) -> float:
-    """Return the root mean square displacement (angstrom) of the atoms from a generated to its relaxed crystal.
+def find_repeats(
+    candidates: Sequence[Crystal], database: Sequence[Crystal], uniqueness: Uniqueness
+) -> tuple[list[str], list[bool]]:
+    """Say for each candidate which crystal it repeats (id, "" for none), and whether it is new to the database.
 
-    Both hold the same atoms in the same order. Fractional displacements, without the common drift, are measured in
-    the relaxed cell: a change of the cell alone counts nothing. NaN if the atoms are not the same.
+    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, lowest energy first, so the
+    result does not depend on their order; the others get "" and False.
     """
-    if [site.specie for site in generated] != [site.specie for site in relaxed]:
-        return float("nan")
-    moved = relaxed.frac_coords - generated.frac_coords
-    moved -= np.round(moved - moved[0]) + moved[0]  # nearest images with the first atom at rest
-    moved -= moved.mean(axis=0)
-    return float(np.sqrt(((moved @ relaxed.lattice.matrix) ** 2).sum(axis=1).mean()))
+    relaxed = sorted(
+        (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),
+        key=lambda i: (candidates[i].info["formation_energy"], candidates[i].id),
+    )
+    verdicts = uniqueness.first_of_kind(
+        [candidates[i].structure for i in relaxed], [crystal.structure for crystal in database]
+    )
+    repeats, novel = [""] * len(candidates), [False] * len(candidates)
+    for i, verdict in zip(relaxed, verdicts, strict=True):
+        kind, k = verdict or ("", 0)
+        novel[i] = kind != "known"
+        if kind:
+            repeats[i] = database[k].id if kind == "known" else candidates[relaxed[k]].id
+    return repeats, novel

@@ -1,67 +1,14 @@
 """The paper's table (Long et al., Results): every ratio with its numerator and its denominator."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ccdcgan import columns
-from ccdcgan.crystals.structures import Crystal
-from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.evaluation.best import classify, distinct_among
 from ccdcgan.schemes import screening
-
-
-def classify(formation_energies: pd.Series, hull_distances: pd.Series, thresholds: Mapping[str, float]) -> pd.Series:
-    """Label each crystal "stable", "meta-stable" or "unstable"; "" where it has no energy.
-
-    Stable: E_f < 0 and hull distance below ``thresholds["stable"]`` (eV/atom); meta-stable: the same with
-    ``thresholds["meta_stable"]``. As in the paper every stable crystal counts as meta-stable too when counted.
-    """
-    labels = np.where(
-        (formation_energies < 0) & (hull_distances < thresholds["stable"]),
-        "stable",
-        np.where((formation_energies < 0) & (hull_distances < thresholds["meta_stable"]), "meta-stable", "unstable"),
-    )
-    return pd.Series(np.where(formation_energies.notna(), labels, ""), index=formation_energies.index)
-
-
-def find_repeats(
-    candidates: Sequence[Crystal], database: Sequence[Crystal], uniqueness: Uniqueness
-) -> tuple[list[str], list[bool]]:
-    """Say for each candidate which crystal it repeats (id, "" for none), and whether it is new to the database.
-
-    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, lowest energy first, so the
-    result does not depend on their order; the others get "" and False.
-    """
-    relaxed = sorted(
-        (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),
-        key=lambda i: (candidates[i].info["formation_energy"], candidates[i].id),
-    )
-    verdicts = uniqueness.first_of_kind(
-        [candidates[i].structure for i in relaxed], [crystal.structure for crystal in database]
-    )
-    repeats, novel = [""] * len(candidates), [False] * len(candidates)
-    for i, verdict in zip(relaxed, verdicts, strict=True):
-        kind, k = verdict or ("", 0)
-        novel[i] = kind != "known"
-        if kind:
-            repeats[i] = database[k].id if kind == "known" else candidates[relaxed[k]].id
-    return repeats, novel
-
-
-def distinct_among(candidates: pd.DataFrame) -> pd.Series:
-    """Mark one candidate, the lowest in energy, of every kind that is not in the database.
-
-    candidates: any selection of placed candidates with ``repeats`` and ``novel`` of :func:`find_repeats`,
-    ``status`` and ``formation_energy``. Works on selections,
-    because candidates of one kind name the same representative.
-    """
-    kinds = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"])
-    new = (candidates["status"] == "ok") & candidates["novel"]
-    order = candidates.assign(kind=kinds)[new].sort_values(["formation_energy", "id"])
-    chosen = order.drop_duplicates("kind").index
-    return pd.Series(candidates.index.isin(chosen), index=candidates.index)
 
 
 def summarise(
@@ -166,84 +113,3 @@ def evaluate_scheme(
             summary.insert(1, _ratio(columns.ASKED, made["formula"].isin(compositions).sum(), len(made)))
         rows.append(pd.DataFrame(summary).assign(scheme=name))
     return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)
-
-
-def database_counts(
-    prototypes: pd.DataFrame,
-    substituted: pd.DataFrame,
-    database: pd.DataFrame,
-    thresholds: Mapping[str, float],
-) -> pd.DataFrame:
-    """Return the database's counts: stage, outcome, count; what was dropped at each step, and why."""
-    rows: list[dict[str, Any]] = []
-    for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
-        kept = int((table["status"] == "ok").sum())
-        rows += [{"stage": stage, "outcome": "found", "count": len(table)}]
-        rows += [{"stage": stage, "outcome": "kept", "count": kept}]
-        dropped = table.loc[table["status"] != "ok", "reason"].value_counts().sort_index()
-        rows += [{"stage": stage, "outcome": reason, "count": int(n)} for reason, n in dropped.items()]
-    relaxed = database[database["status"] == "ok"]
-    stability = classify(relaxed["formation_energy"], relaxed["e_above_hull"], thresholds)
-    counts = {
-        "formation energy < 0": (relaxed["formation_energy"] < 0).sum(),
-        "meta-stable": stability.isin(["stable", "meta-stable"]).sum(),
-        "stable": (stability == "stable").sum(),
-        "on the hull": (relaxed["e_above_hull"] < 1e-6).sum(),
-    }
-    rows += [{"stage": "database", "outcome": name, "count": int(n)} for name, n in counts.items()]
-    return pd.DataFrame(rows)
-
-
-def losses_by_reason(
-    candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], summary: pd.DataFrame
-) -> pd.DataFrame:
-    """Return how many samples and candidates each scheme lost for each reason: scheme, reason, count.
-
-    candidates: evaluated candidates of all schemes; counts: per trained scheme those of ``selection.select``;
-    summary: the paper's table, which counts the candidates that the screen let through, and those of the
-    compositions asked for.
-    """
-    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
-    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")
-    others = (asked["denominator"] - asked["numerator"]).to_dict()
-    rows: list[dict[str, Any]] = []
-    for scheme, table in counts.items():
-        names = [name for name in (scheme, screening(scheme)) if name]
-        lost = table[table["reason"] != ""]
-        rows += [
-            {"scheme": name, "reason": row.reason, "count": int(row.count_)}
-            for name in names
-            for row in lost.rename(columns={"count": "count_"}).itertuples()
-        ]
-        n_screened = int(made[scheme] - made[screening(scheme)]) if screening(scheme) else 0
-        if n_screened:
-            rows.append({"scheme": screening(scheme), "reason": "screened", "count": n_screened})
-    rows += [
-        {"scheme": scheme, "reason": columns.OTHER_COMPOSITION, "count": int(n)} for scheme, n in others.items() if n
-    ]
-    failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
-    rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]
-    return pd.DataFrame(rows, columns=["scheme", "reason", "count"])
-
-
-def parity_metrics(parity: pd.DataFrame) -> pd.DataFrame:
-    """Return how well the constraint predicts each split: split, n, r2, mae, baseline_mae (eV/atom).
-
-    parity: id, split, formation_energy, predicted; rows with a missing number are left out. ``baseline_mae``
-    is that of answering the training energies' mean. R2 is NaN for fewer than two different energies.
-    """
-    names = ["formation_energy", "predicted"]
-    parity = columns.complete(parity, "split", *names).dropna(subset=names)
-    pairs = {split: parity.loc[parity["split"] == split, names].to_numpy(dtype=float).T for split in columns.SPLITS}
-    training = pairs["train"][0]
-    guess = training.mean() if len(training) else np.nan
-    rows = []
-    for split, (true, predicted) in pairs.items():
-        row = {"split": split, "n": len(true), "r2": np.nan, "mae": np.nan, "baseline_mae": np.nan}
-        if len(true):
-            total = float(((true - true.mean()) ** 2).sum())
-            row["r2"] = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
-            row["mae"] = float(np.abs(predicted - true).mean())
-            row["baseline_mae"] = float(np.abs(true - guess).mean())
-        rows.append(row)
-    return pd.DataFrame(rows)

@@ -4,50 +4,21 @@ A hull distance needs all of these from one engine: the candidate, the phases of
 into, and the elements that set the zero of the formation energy.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from ccdcgan.columns import is_true
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import hull_of, with_formation_energies, with_hull_distances
 from ccdcgan.database.energy_correction import DFT, RELAXED
 from ccdcgan.database.thermodynamics import formation_energy, lowest_references
-from ccdcgan.evaluation.summary import distinct_among
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
 """Why a crystal is verified: its ``role``."""
 
 FIRST = ("formation_energy", "e_above_hull", "energy_per_atom", "engine", "space_group")
 """What is kept of the first engine's results, under these names; the second's begin with ``verified_``."""
-
-
-def with_distinct(placed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the placed candidates of all trained schemes in one table, with ``scheme`` and ``distinct``."""
-    tables = [table.assign(scheme=scheme, distinct=distinct_among(table)) for scheme, table in placed.items()]
-    return pd.concat(tables, ignore_index=True)
-
-
-def best_distinct(
-    candidates: pd.DataFrame,
-    crystals: Mapping[str, Crystal],
-    top: int,
-    uniqueness: Uniqueness,
-    max_atoms: int | None = None,
-) -> list[Crystal]:
-    """Return the ``top`` distinct candidates nearest to the hull, one of each kind whatever its scheme.
-
-    candidates: see :func:`with_distinct`; crystals: their relaxed structures by id; max_atoms: of those with at most
-    this many atoms in their cell, None for all.
-    """
-    rows = candidates[is_true(candidates["distinct"]) & (candidates["status"] == "ok")]
-    if max_atoms is not None:
-        rows = rows[[len(crystals[name].structure) <= max_atoms for name in rows["id"]]]
-    rows = rows.sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
-    ordered = [crystals[row.id].updated(scheme=row.scheme) for row in rows.itertuples()]
-    kinds = uniqueness.first_of_kind([crystal.structure for crystal in ordered])
-    return [crystal for crystal, repeat in zip(ordered, kinds, strict=True) if repeat is None][:top]
 
 
 def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], elements: Sequence[str]) -> list[Crystal]:

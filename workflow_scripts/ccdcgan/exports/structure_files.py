@@ -14,12 +14,18 @@ import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.db.row import AtomsRow
+from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
+from pymatgen.io.vasp import Poscar
 
 from ccdcgan.columns import COLUMNS
 from ccdcgan.crystals.structures import Crystal, to_atoms, write_set
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
+
+CIF_SYMPREC = 0.1
+"""Distance (angstrom) within which a relaxed candidate's symmetry is written to its CIF file."""
+
 
 ASE_NAMES: Mapping[str, str] = {"id": "name", "fmax": "largest_force"}
 """Column -> key in the ASE database, which keeps some names for itself."""
@@ -99,3 +105,13 @@ def write_ase_database(path: str | Path, crystals: Sequence[Crystal], title: str
                     for column in described
                 },
             }
+
+
+def cif_text(structure: Structure) -> str:
+    """Return a CIF file with the symmetry found within CIF_SYMPREC."""
+    return str(CifWriter(structure, symprec=CIF_SYMPREC))
+
+
+def poscar_text(structure: Structure) -> str:
+    """Return a POSCAR file; sites of one element stand together."""
+    return Poscar(structure.get_sorted_structure()).get_str()

@@ -7,38 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan import columns
 from ccdcgan.columns import complete, reason_label, scheme_label
+from ccdcgan.evaluation.attrition import STAGES, stage_counts
 from ccdcgan.figures.style import count_ticks, new_figure, panels_across, say_empty, scheme_style, styled
 from ccdcgan.schemes import PAPER
 
-STAGES = {
-    "crystal graphs": (columns.IMAGES, "denominator"),
-    "candidates": (columns.IMAGES, "numerator"),
-    "of the compositions asked for": (columns.ASKED, "numerator"),
-    "sent to relaxation": (columns.RELAXED, "denominator"),
-    "relaxed": (columns.RELAXED, "numerator"),
-    "formation energy < 0": (columns.NEGATIVE, "numerator"),
-    "meta-stable": (columns.META_STABLE, "numerator"),
-    "distinct meta-stable": (columns.DISTINCT_META_STABLE, "numerator"),
-}
-"""Stage -> where the summary counts it."""
 MOST_REASONS = 12
-
-
-def stage_counts(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return how many crystals of each scheme are left at each stage: scheme, stage, count, in order.
-
-    summary: scheme, quantity, numerator, denominator. A quantity that is absent has no row.
-    """
-    rows = []
-    summary = complete(summary, "scheme", "quantity", "numerator", "denominator")
-    for scheme in columns.in_order(summary["scheme"]):
-        of_scheme = summary[summary["scheme"] == scheme].set_index("quantity")
-        for stage, (quantity, part) in STAGES.items():
-            if quantity in of_scheme.index and pd.notna(of_scheme.loc[quantity, part]):
-                rows.append({"scheme": scheme, "stage": stage, "count": int(of_scheme.loc[quantity, part])})
-    return pd.DataFrame(rows, columns=["scheme", "stage", "count"])
 
 
 @styled

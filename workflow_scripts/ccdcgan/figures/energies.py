@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan.columns import best_of, complete, scheme_label, title
+from ccdcgan.columns import complete, scheme_label, title
 from ccdcgan.database.thermodynamics import hull_vertices, with_energy
+from ccdcgan.evaluation.best import best_of
 from ccdcgan.figures.style import (
     BLACK,
     DARK_GREY,

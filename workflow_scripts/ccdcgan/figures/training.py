@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ccdcgan.columns import SPLITS, complete, scheme_label, title
-from ccdcgan.evaluation.summary import parity_metrics
+from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.figures.style import (
     BLACK,
     BLUE,

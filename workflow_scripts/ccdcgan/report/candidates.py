@@ -6,12 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan.columns import reason_label, scheme_label, title
+from ccdcgan.columns import reason_label, scheme_label, scheme_labels, title
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.evaluation.best import once_each
+from ccdcgan.exports.structure_files import cif_text, poscar_text
+from ccdcgan.report.formatting import formula_html, group_html, number, text
 from ccdcgan.report.sentences import UNCERTAINTY
-from ccdcgan.report.structure_view import cif_text, poscar_text, view
-from ccdcgan.report.tables import formula_html, group_html, number, once_each, scheme_labels, text
+from ccdcgan.report.structure_view import view
 
 MOST_ROWS = 1500
 """Candidates in the page's table; all of them are in the tables of the run."""

@@ -19,17 +19,17 @@ from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
 from ccdcgan.columns import COLUMNS, complete, scheme_label
-from ccdcgan.evaluation.attrition import Stage, funnels
-from ccdcgan.figures.attrition import stage_counts
+from ccdcgan.evaluation.attrition import Stage, funnels, stage_counts
+from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.figures.crystals import element_colours
 from ccdcgan.figures.energies import THRESHOLDS
 from ccdcgan.report.candidates import candidate_rows
+from ccdcgan.report.formatting import relative, words
 from ccdcgan.report.pictures import picture
 from ccdcgan.report.plots import hull_plot
 from ccdcgan.report.sentences import cautions, findings, map_in_words, next_steps, trust, why_none
 from ccdcgan.report.tables import (
     Table,
-    best_candidates,
     constraint_table,
     database_table,
     hull_table,
@@ -39,11 +39,9 @@ from ccdcgan.report.tables import (
     reasons_table,
     reconstruction_table,
     references_table,
-    relative,
     scatter_table,
     summary_table,
     verified_table,
-    words,
 )
 from ccdcgan.schemes import PAPER
 

@@ -13,12 +13,13 @@ from plotly.graph_objects import Figure, Scatter, Scatterternary
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from ccdcgan.columns import complete, scheme_label, title
+from ccdcgan.columns import complete, scheme_label, scheme_labels, title
 from ccdcgan.database.thermodynamics import hull_vertices, with_energy
+from ccdcgan.evaluation.best import once_each
 from ccdcgan.figures.energies import energy_limits
 from ccdcgan.figures.style import GREY, scheme_style
+from ccdcgan.report.formatting import formula_html
 from ccdcgan.report.latent_map import neighbour_map
-from ccdcgan.report.tables import formula_html, once_each, scheme_labels
 from ccdcgan.schemes import is_screen
 
 SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}

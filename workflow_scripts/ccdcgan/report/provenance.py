@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan.report.tables import Table, number, words
+from ccdcgan.report.formatting import number, words
+from ccdcgan.report.tables import Table
 
 
 def cost_table(costs: pd.DataFrame) -> Table:

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Structure
-from pymatgen.io.cif import CifWriter
-from pymatgen.io.vasp import Poscar
 
 FACE = 0.02
 """Fractional distance from a face within which an atom is shown on the opposite face too."""
@@ -15,18 +13,6 @@ BOND = 1.2
 """Two atoms are joined if nearer than this times the sum of their covalent radii."""
 SAME = 0.1
 """Distance (angstrom) below which two images are one atom."""
-CIF_SYMPREC = 0.1
-"""Distance (angstrom) within which a relaxed candidate's symmetry is written to its CIF file."""
-
-
-def cif_text(structure: Structure) -> str:
-    """Return a CIF file with the symmetry found within CIF_SYMPREC."""
-    return str(CifWriter(structure, symprec=CIF_SYMPREC))
-
-
-def poscar_text(structure: Structure) -> str:
-    """Return a POSCAR file; sites of one element stand together."""
-    return Poscar(structure.get_sorted_structure()).get_str()
 
 
 def view(structure: Structure) -> dict[str, Any]:

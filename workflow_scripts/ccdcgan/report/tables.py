@@ -1,19 +1,18 @@
 """The tables of the report: what is in them and how their cells are written."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ccdcgan import columns
-from ccdcgan.columns import best_of, complete, in_order, is_true, reason_label, scheme_label, title
+from ccdcgan.columns import is_true, reason_label, scheme_label, title
 from ccdcgan.database.thermodynamics import hull_vertices
-from ccdcgan.evaluation.summary import parity_metrics
+from ccdcgan.evaluation.constraint_accuracy import parity_metrics
+from ccdcgan.report.formatting import NO_BREAK, formula_html, number, percent, ratio, words
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 
 _RATIOS = (
@@ -36,9 +35,6 @@ PAPER: Mapping[tuple[str, str], tuple[int, int]] = {
 PAPER_MEANS: Mapping[str, float] = {"dcgan": -0.0788, "dcgan+constraint": -0.0868, "ccdcgan": -0.0895}
 """Scheme -> mean formation energy (eV/atom) for Bi-Se of Long et al., Results."""
 
-NO_BREAK = "\u00a0"
-"""A space at which no line ends."""
-
 
 @dataclass(frozen=True)
 class Table:
@@ -50,83 +46,6 @@ class Table:
     rows: Sequence[Sequence[str]]
     numeric: frozenset[int] = frozenset()
     empty: str = "none."
-
-
-def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each candidate, whichever schemes have it, with the columns ``best`` and ``schemes``.
-
-    DCGAN + constraint keeps some of DCGAN's: these are not other crystals. ``scheme`` is then the one that made it,
-    ``schemes`` a tuple of all; distinct, and best (distinct and meta-stable too), if it is for any of them. Order: the
-    best first, nearest to the hull first; the failed last.
-    """
-    names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy", "status", "reason")
-    rows = complete(candidates, *names).reset_index(drop=True)
-    rows = rows.assign(best=rows.index.isin(best_of(rows).index), distinct=is_true(rows["distinct"]))
-    if rows.empty:
-        return rows.assign(schemes=pd.Series(dtype=object))
-    groups = rows.groupby(["id", "formula"], sort=False)
-    rows = rows.drop(columns="scheme").assign(best=groups["best"].transform("any"))
-    rows["distinct"] = groups["distinct"].transform("any")
-    owners = groups["scheme"].agg(lambda schemes: tuple(in_order(schemes))).rename("schemes")
-    rows = rows.drop_duplicates(["id", "formula"]).join(owners, on=["id", "formula"])
-    rows = rows.assign(scheme=rows["schemes"].str[0])
-    rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
-    return rows.reset_index(drop=True)
-
-
-def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the distinct meta-stable candidates once each, nearest to the hull first; ``scheme`` names all."""
-    rows = once_each(candidates)
-    rows = rows[rows["best"]]
-    return rows.assign(scheme=[scheme_labels(schemes) for schemes in rows["schemes"]]).reset_index(drop=True)
-
-
-def scheme_labels(schemes: Sequence[str]) -> str:
-    """Return the labels of all schemes that have a candidate."""
-    return ", ".join(map(scheme_label, schemes))
-
-
-def words(name: str) -> str:
-    """Return a name with spaces for its underscores."""
-    return str(name).replace("_", " ")
-
-
-def formula_html(formula: str) -> Markup:
-    """Return a formula with its numbers as subscripts."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", str(formula))  # numbers stand at odd places
-    marked = [Markup("<sub>{}</sub>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)]
-    return Markup("").join(marked)
-
-
-def group_html(space_group: str) -> Markup:
-    """Return a space group with the numbers of its screw axes as subscripts."""
-    parts = re.split(r"_(\d)", str(space_group))  # numbers stand at odd places
-    return Markup("").join(
-        Markup("<sub>{}</sub>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
-    )
-
-
-def text(value: object) -> str:
-    """Return a cell's text, a dash for a missing or empty one."""
-    return "–" if value is None or value == "" or pd.isna(value) else str(value)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number with a true minus sign, a dash for a missing one."""
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{float(value):.{digits}f}".replace("-", "−")
-
-
-def ratio(numerator: int, denominator: int) -> str:
-    """Return numerator / denominator and, unless nothing is divided by, their ratio in percent."""
-    share = f" ({percent(numerator / denominator)})" if denominator else ""
-    return f"{int(numerator):,}{NO_BREAK}/{NO_BREAK}{int(denominator):,}{share}"
-
-
-def percent(share: float) -> str:
-    """Return a share in percent, with two digits after the point where it is small."""
-    return f"{100 * share:.{2 if 0 < share < 0.05 else 1}f}{NO_BREAK}%"
 
 
 def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) -> Table:
@@ -184,12 +103,6 @@ def _scattered(row: Any, n_runs: int) -> str:
 
 def _with_paper(cell: str, value: str) -> Markup:
     return Markup("{} <small>paper: {}</small>").format(cell, value)
-
-
-def relative(path: str) -> str:
-    """Return a link that stays beside the report, whatever characters the path has."""
-    link = quote(path)
-    return link if link.startswith(("./", "../")) else "./" + link.lstrip("/")
 
 
 def losses_table(losses: pd.DataFrame, schemes: Sequence[str]) -> Table:
