@@ -49,13 +49,17 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts).removesuffix(".__init__")
 
 
+def runs_later(block: ast.AST) -> bool:
+    """Tell whether a block does not run when its module is loaded: a function, or what only type checkers see."""
+    for_types = isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+    return for_types or isinstance(block, ast.FunctionDef)
+
+
 @cache
 def imports(path: Path, late: bool = True) -> frozenset[str]:
     """Return the modules that a module imports. late: those that it imports inside functions, too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)
-    }
+    inside = {id(node) for block in ast.walk(tree) if runs_later(block) for node in ast.walk(block)}
     names: set[str] = set()
     for node in ast.walk(tree):
         if not late and id(node) in inside:

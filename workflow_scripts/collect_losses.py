@@ -1,4 +1,4 @@
-"""Gather why samples and candidates of every scheme were lost."""
+"""Count the rejected samples and candidates of every scheme by reason."""
 
 from ccdcgan_workflow.jobs import job
 

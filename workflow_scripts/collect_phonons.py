@@ -1,4 +1,4 @@
-"""Gather the phonons of all ranks: one table, and one figure of their bands."""
+"""Collect the phonons of all ranks in one table and one figure."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Gather how far the paper's table scatters over this run and those with other seeds."""
+"""Compute mean and standard deviation of the summary over this run and those with other seeds."""
 
 from ccdcgan_workflow.jobs import job
 

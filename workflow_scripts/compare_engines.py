@@ -1,4 +1,4 @@
-"""Put formation energies and hull distances of both engines side by side."""
+"""Compare formation energies and hull distances of both engines."""
 
 import logging
 
@@ -9,14 +9,14 @@ log = logging.getLogger("ccdcgan.verification")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.evaluation.verification import compare, correction_points
+    from ccdcgan.evaluation.verification import compare_engines, correction_points
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import write_csv
 
     inputs, params = snakemake.input, snakemake.params
     relaxed = gather([read_set(path) for path in inputs.batches])
     starts = read_set(inputs.selected)
-    verified, table = compare(starts, relaxed, params.elements, Uniqueness(params.matcher))
+    verified, table = compare_engines(starts, relaxed, params.elements, Uniqueness(params.matcher))
     difference = table["difference"][table["role"] != "element"].dropna()
     log.info(
         "%d of %d relaxed; formation energies differ by %.3f eV/atom on average (absolute %.3f, %d compounds)",

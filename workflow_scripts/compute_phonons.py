@@ -1,4 +1,4 @@
-"""Phonons of the distinct candidate of one rank, nearest to the hull first."""
+"""Compute the phonons of the distinct candidate of one rank, counted from the nearest to the hull."""
 
 import logging
 
@@ -12,7 +12,7 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.evaluation.best import best_distinct, with_distinct
-    from ccdcgan.evaluation.phonons import COLUMNS, judge
+    from ccdcgan.evaluation.phonons import COLUMNS, dynamical_stability
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.utils.files import read_csv, write_csv
 
@@ -22,7 +22,7 @@ with job(snakemake):
     best = best_distinct(with_distinct(tables), placed, params.rank + 1, Uniqueness(params.matcher))
     rows, bands = [], pd.DataFrame()
     for crystal in best[params.rank :]:
-        row, bands = judge(crystal, make_engine(params.engine), params.settings)
+        row, bands = dynamical_stability(crystal, make_engine(params.engine), params.settings)
         rows.append(row)
         log.info("%s: %s", crystal.id, ", ".join(f"{name} {value}" for name, value in row.items() if name != "id"))
     write_csv(output.table, pd.DataFrame(rows, columns=COLUMNS))

@@ -1,4 +1,4 @@
-"""Write all candidates for other programs: tables, structure files, an ASE database, OPTIMADE JSON lines."""
+"""Write the candidates for other programs: tables, structure files, an ASE database, OPTIMADE JSON lines."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Choose the best distinct candidates, the phases they compete with and the elements, for a second engine."""
+"""Select the best distinct candidates, the competing phases and the elements for a second engine."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Count the paper's table for every scheme."""
+"""Summarise every scheme: the table of Long et al."""
 
 import logging
 
@@ -24,10 +24,5 @@ with job(snakemake):
         log.info("%s, %s: %.4g %s", row.scheme, row.quantity, row.value, row.unit)
     write_csv(output.summary, summary[["scheme", "quantity", "numerator", "denominator", "value", "unit"]])
     write_csv(output.candidates, candidates)
-    write_csv(
-        output.database,
-        database_counts(
-            *(read_csv(path) for path in (inputs.prototypes, inputs.substituted, inputs.database)),
-            params.thresholds,
-        ),
-    )
+    tables = [read_csv(path) for path in (inputs.prototypes, inputs.substituted, inputs.database)]
+    write_csv(output.database, database_counts(*tables, params.thresholds))

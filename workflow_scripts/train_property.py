@@ -11,6 +11,7 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import split_held_out
+    from ccdcgan.evaluation.constraint_accuracy import parity_metrics
     from ccdcgan.models.constraint.base import ConstraintData, predict
     from ccdcgan.models.constraint.objective import property_values
     from ccdcgan.models.constraint.training import train_constraint
@@ -38,10 +39,10 @@ with job(snakemake):
     split = ["held_out" if out else "train" for out in held_out]
     predicted = predict(model, labelled_graphs)
     parity = pd.DataFrame({"id": ids, "split": split, "value": true, "predicted": predicted})
-    for part, rows in parity.groupby("split"):
-        error = (rows["predicted"] - rows["value"]).abs().mean()
-        guess = (rows["value"] - parity.loc[parity["split"] == "train", "value"].mean()).abs().mean()
-        log.info("%s, %s: MAE %.3g, that of the mean %.3g (%d crystals)", name, part, error, guess, len(rows))
+    for row in parity_metrics(parity, "value").itertuples():
+        log.info(
+            "%s, %s: MAE %.3g, that of the mean %.3g (%d crystals)", name, row.split, row.mae, row.baseline_mae, row.n
+        )
     save_model(output.model, model)
     write_text(output.history, run.history.read_text())
     write_csv(output.table, parity)

@@ -8,16 +8,14 @@ them.
 import argparse
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
-from ccdcgan.evaluation.attrition import stage_counts
-from ccdcgan.evaluation.best import best_candidates
+from ccdcgan.evaluation.best import THRESHOLDS
+from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import NO_BREAK, formula_html, number
 from ccdcgan.report.provenance import cost_table, machine_table
-from ccdcgan.report.sentences import findings, trust
+from ccdcgan.report.reliability import trust
+from ccdcgan.report.sentences import findings
 from ccdcgan.report.tables import (
     Table,
     constraint_table,
@@ -37,8 +35,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"short": ROOT / "README.md", "long": ROOT / "docs/results.md", "card": ROOT / "docs/model-card.md"}
 PICTURE = ROOT / "docs/images/formation_energies.png"
 MARKS = "<!-- numbers of a run -->", "<!-- end of numbers -->"
-THRESHOLDS = {"stable": 0.100, "meta_stable": 0.150}
-"""Hull distances (eV/atom) of the default configuration."""
 TABLES = {
     "database": "database/database.csv",
     "references": "database/references.csv",
@@ -68,30 +64,28 @@ def markdown(table: Table) -> str:
 def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     """Return the texts of the pages, ``short``, ``long`` and ``card``, for a run's folder ``results/{run}``."""
     run, elements = Path(run), system.split("-")
-    found = {name: run / path for name, path in TABLES.items()}
-    tables = {name: read_csv(path) if path.exists() else None for name, path in found.items()}
-    schemes = list(dict.fromkeys(tables["summary"]["scheme"]))
-    counts, best = stage_counts(tables["summary"]), best_candidates(tables["candidates"])
-    answers = trust(
-        best=best, counts=counts, meta_stable=THRESHOLDS["meta_stable"],
-        **{name: tables[name] for name in ("database", "reconstruction", "parity", "verified", "phonons", "scatter")},
-    )  # fmt: skip
-    short = [f"- {sentence}" for sentence in findings(system, tables["database"], counts, best, schemes)]
+    paths = {name: run / path for name, path in TABLES.items()}
+    data = ReportData(**{name: read_csv(path) for name, path in paths.items() if path.exists()})
+    every = list(dict.fromkeys(data.summary["scheme"]))
+    schemes = data.shown_schemes(every)
+    answers = trust(data, schemes, THRESHOLDS["meta_stable"])
+    sentences = [*findings(system, data, schemes), *data.screen_notes(every)]
+    short = [f"- {sentence}" for sentence in sentences]
     shown = [
-        database_table(tables["database"], THRESHOLDS),
-        hull_table(tables["database"], elements),
-        references_table(tables["references"]),
-        reconstruction_table(tables["reconstruction"]),
-        constraint_table(tables["parity"]),
-        summary_table(tables["summary"], schemes, paper=system == "Bi-Se"),
-        *([] if tables["scatter"] is None else [scatter_table(tables["scatter"], schemes)]),
-        losses_table(tables["losses"], schemes),
-        _best_table(best, tables),
+        database_table(data.database, THRESHOLDS),
+        hull_table(data.database, elements),
+        references_table(data.references),
+        reconstruction_table(data.reconstruction),
+        constraint_table(data.parity),
+        summary_table(data.summary, schemes, paper=system == "Bi-Se"),
+        *([] if data.scatter is None else [scatter_table(data.scatter, schemes)]),
+        losses_table(data.losses, schemes),
+        _best_table(data),
         machine_table(read_states(run / "logs").values()),
         cost_table(costs(finished_jobs(run.parent, run.name))),
     ]
     trusted = "\n".join(f"- **{question}** {answer}" for question, answer in answers)
-    learnt = [reconstruction_table(tables["reconstruction"]), constraint_table(tables["parity"])]
+    learnt = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
     texts = {
         "short": "\n".join(short),
         "long": "\n\n".join(["\n".join(short), *map(markdown, shown), f"How far to trust them:\n\n{trusted}"]),
@@ -100,9 +94,9 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     return {name: text.replace(NO_BREAK, " ") for name, text in texts.items()}
 
 
-def _best_table(best: pd.DataFrame, tables: Mapping[str, pd.DataFrame | None]) -> Table:
+def _best_table(data: ReportData) -> Table:
     """Return the distinct meta-stable candidates nearest to the hull."""
-    phonons = tables["phonons"]
+    best, phonons = data.best, data.phonons
     lowest = {} if phonons is None or phonons.empty else phonons.set_index("id")["lowest_frequency"].to_dict()
     rows = [
         (formula_html(row["formula"]), row.get("space_group", ""), number(row["e_above_hull"]))

@@ -8,7 +8,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, judge, supercell_of
+from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, dynamical_stability, supercell_of
 from ccdcgan.figures.phonons import phonon_bands
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from tests.conftest import Workflow
@@ -25,7 +25,7 @@ def cubic(element: str, a: float, centring: str) -> Structure:
 
 
 def test_face_centred_copper_is_a_minimum() -> None:
-    row, bands = judge(Crystal("cu", cubic("Cu", 3.6, "F")), AseRelaxMaker(), SETTINGS)
+    row, bands = dynamical_stability(Crystal("cu", cubic("Cu", 3.6, "F")), AseRelaxMaker(), SETTINGS)
     assert row["dynamically_stable"] and abs(row["lowest_frequency"]) < 0.01  # the acoustic modes at Γ
     assert (row["status"], row["n_displacements"]) == ("ok", 1)
     at_gamma = bands.loc[bands["label"] == "Γ", ["band_0", "band_1", "band_2"]]
@@ -35,13 +35,13 @@ def test_face_centred_copper_is_a_minimum() -> None:
 
 
 def test_simple_cubic_copper_is_a_saddle_point() -> None:
-    row, _ = judge(Crystal("sc", cubic("Cu", 2.4, "P")), AseRelaxMaker(), SETTINGS)
+    row, _ = dynamical_stability(Crystal("sc", cubic("Cu", 2.4, "P")), AseRelaxMaker(), SETTINGS)
     assert row["status"] == "ok"
     assert not row["dynamically_stable"] and row["lowest_frequency"] < -1
 
 
 def test_a_crystal_that_does_not_relax_has_a_reason_and_no_bands() -> None:
-    row, bands = judge(Crystal("cu", copper_gold(4.2)), AseRelaxMaker(), SETTINGS | {"max_steps": 1})
+    row, bands = dynamical_stability(Crystal("cu", copper_gold(4.2)), AseRelaxMaker(), SETTINGS | {"max_steps": 1})
     assert (row["status"], row["reason"]) == ("failed", "not_converged")
     assert bands.empty
     assert set(row) <= set(COLUMNS)
@@ -64,7 +64,7 @@ def test_a_supercell_that_is_doubled_finds_the_same_frequencies() -> None:
 
 
 def test_bands_are_drawn_and_nothing_is_said_so() -> None:
-    row, bands = judge(Crystal("cu", cubic("Cu", 3.6, "F")), AseRelaxMaker(), SETTINGS)
+    row, bands = dynamical_stability(Crystal("cu", cubic("Cu", 3.6, "F")), AseRelaxMaker(), SETTINGS)
     figure = phonon_bands(pd.DataFrame([row]), [bands])
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()][0] == "Γ"
     assert len(figure.axes[0].lines) >= 3 * bands["segment"].nunique()

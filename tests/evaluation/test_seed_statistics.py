@@ -10,7 +10,8 @@ import pytest
 
 from ccdcgan import columns
 from ccdcgan.evaluation.seed_statistics import scatter
-from ccdcgan.report.sentences import trust
+from ccdcgan.report.data import ReportData
+from ccdcgan.report.reliability import trust
 from ccdcgan.report.tables import scatter_table
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
@@ -69,13 +70,10 @@ def test_runs_of_other_configurations_are_refused(other: pd.DataFrame, found: st
 def test_the_report_says_which_differences_mean_nothing(toy_run: Workflow):
     results = toy_run.folder / "results/toy"
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", 0.3, -0.1))})
-    empty = pd.DataFrame(columns=["scheme", "stage", "count", "status", "split"])
-    answers = trust(
-        best=empty, counts=empty, database=read_csv(results / "database/database.csv"), reconstruction=empty,
-        parity=empty, verified=None, phonons=None, meta_stable=0.15, scatter=rows,
-    )  # fmt: skip
+    data = ReportData(database=read_csv(results / "database/database.csv"), scatter=rows)
+    answers = trust(data, ["flow"], 0.15)
     answer = dict(answers)["Are the schemes really different?"].replace("\u00a0", " ")
-    assert "Over 2 runs" in answer and "flow 40.0 % ± 14.1 %" in answer
+    assert "over 2 runs" in answer and "flow 40.0 % ± 14.1 %" in answer
 
 
 @pytest.fixture

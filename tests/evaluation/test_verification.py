@@ -13,7 +13,7 @@ from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energy_correction import correction_of
 from ccdcgan.evaluation.best import best_distinct
-from ccdcgan.evaluation.verification import compare, competing_phases, correction_points, to_verify
+from ccdcgan.evaluation.verification import compare_engines, competing_phases, correction_points, to_verify
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
@@ -71,7 +71,7 @@ def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
     starts = to_verify([candidate], DATABASE[:1], ELEMENTS)
     assert [c.info["role"] for c in starts] == ["element", "element", "competing phase", "candidate"]
     relaxed = relax_batch(starts, config(), Journal(tmp_path), "b0")
-    verified, table = compare(starts, relaxed, ["Cu", "Au"], SAME)
+    verified, table = compare_engines(starts, relaxed, ["Cu", "Au"], SAME)
     best = table.iloc[0]
     assert (best["id"], best["scheme"], best["engine"], best["verified_engine"]) == ("new", "ccdcgan", "first", "emt")
     energies = {c.id: c.info["energy_per_atom"] for c in relaxed}
@@ -87,7 +87,7 @@ def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
 def test_without_steps_energies_are_compared_where_the_crystals_are(tmp_path: Path) -> None:
     starts = to_verify([crystal("new", cu3au(3.9), -0.03, 0.01)], DATABASE[:1], ELEMENTS)
     relaxed = relax_batch(starts, config(max_steps=0), Journal(tmp_path), "b0")
-    verified, table = compare(starts, relaxed, ["Cu", "Au"], SAME)
+    verified, table = compare_engines(starts, relaxed, ["Cu", "Au"], SAME)
     volumes = [[c.structure.volume for c in crystals] for crystals in (verified, starts)]
     assert volumes[0] == pytest.approx(volumes[1])
     assert set(table["status"]) == {"ok"} and not table["n_steps"].any()
@@ -105,7 +105,7 @@ def test_a_correction_of_the_first_engine_can_be_learned_from_the_second(tmp_pat
     ]
     relaxed = relax_batch(starts, config(max_steps=max_steps), Journal(tmp_path), "b0")
     relaxed[-1] = relaxed[-1].updated(status="failed", reason="wall_clock")
-    points = correction_points(starts, compare(starts, relaxed, ["Cu", "Au"], SAME)[0])
+    points = correction_points(starts, compare_engines(starts, relaxed, ["Cu", "Au"], SAME)[0])
     assert [c.id for c in points] == ["cu", "au", "l10", "new"]
     assert [c.structure for c in points] == [c.structure for c in starts[:-1]]
     assert [c.info["7net-l3i5"] for c in points] == pytest.approx([0, 0, -0.2, -0.15])
@@ -120,7 +120,7 @@ def test_without_an_element_nothing_can_be_compared(tmp_path: Path) -> None:
     starts = to_verify([], [], ELEMENTS)
     relaxed = [starts[0].updated(status="failed", reason="wall_clock"), starts[1].updated(energy_per_atom=-1.0)]
     with pytest.raises(InputError, match="no unary prototype of Cu"):
-        compare(starts, relaxed, ["Cu", "Au"], SAME)
+        compare_engines(starts, relaxed, ["Cu", "Au"], SAME)
 
 
 def test_verification_is_off_until_an_engine_is_named(workflow: Workflow) -> None:

@@ -39,10 +39,10 @@ def test_values_come_from_the_users_own_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "is no file"),
+        (None, "does not exist"),
         ("id,gap\na,1\n", "it must have id and band_gap"),
         ("id,band_gap\na,1\na,2\n", "names a twice"),
-        ("", "is no CSV with the columns id and band_gap"),
+        ("", "is not a CSV with the columns id and band_gap"),
         ("id,band_gap\na,1\n,2\n", "has 1 rows without an id"),
         ("id,band_gap\na,1\nb,inf\n", "'inf' in its column band_gap; numbers are needed"),
         ("id,band_gap\na,wide\nb,1\n", "'wide' in its column band_gap; numbers are needed"),

@@ -6,6 +6,7 @@ import pytest
 
 from ccdcgan import columns
 from ccdcgan.evaluation.summary import summarise
+from ccdcgan.utils.tables import is_true
 
 PAPER_SCHEMES = ("dcgan", "dcgan+constraint", "ccdcgan")
 ELEMENTS = ("Bi", "Se")
@@ -66,7 +67,7 @@ def summary(candidates) -> pd.DataFrame:
     made = {"dcgan": 2397, "dcgan+constraint": 1998, "ccdcgan": 3106}
     rows = []
     for scheme, n in made.items():
-        sent = candidates[candidates["scheme"] == scheme].assign(distinct=lambda f: columns.is_true(f["distinct"]))
+        sent = candidates[candidates["scheme"] == scheme].assign(distinct=lambda f: is_true(f["distinct"]))
         rows += [{"scheme": scheme} | row for row in summarise(sent, 12000, n, 1200, 0.1)]
     return pd.DataFrame(rows)
 

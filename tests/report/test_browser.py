@@ -15,6 +15,7 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.evaluation.summary import summarise
 from ccdcgan.report.candidates import views
+from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
 from ccdcgan.report.page import render_report
 from ccdcgan.report.plots import latent_plot
 
@@ -77,12 +78,9 @@ def page() -> str:
         data["database"],
         data["candidates"],
     )
-    return render_report(
-        system="Bi-Se", elements=ELEMENTS, engine="SevenNet", choice="", figures={}, provenance={"seed": 1},
-        latent=latent,
-        crystals=views(best_candidates(data["candidates"]), made, made, known, ELEMENTS),
-        schemes=("dcgan", "ccdcgan"), **data,
-    )  # fmt: skip
+    crystals = views(best_candidates(data["candidates"]), made, made, known, ELEMENTS)
+    info = RunInfo("Bi-Se", ELEMENTS, "SevenNet", schemes=("dcgan", "ccdcgan"), provenance={"seed": 1})
+    return render_report(info, ReportData(**data), ReportMedia(crystals=crystals, latent=latent))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The page says what the tables hold, without a network and whatever is missing."""
 
 import re
+from dataclasses import fields
 from html.parser import HTMLParser
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan import figures
+from ccdcgan import columns, figures
 from ccdcgan.columns import scheme_label
 from ccdcgan.figures.style import save_figure
 from ccdcgan.figures.training import constraint_parity
+from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
 from ccdcgan.report.formatting import NO_BREAK
 from ccdcgan.report.page import LARGEST_PAGE, render_report
 from ccdcgan.report.pictures import ALTERNATIVES, CAPTIONS, caption
@@ -39,11 +41,15 @@ class Page(HTMLParser):
 
 
 def page_of(database, candidates, summary, losses, parity, **changes) -> str:
-    settings = {
+    run = {
         "system": "Bi-Se",
         "elements": ELEMENTS,
         "engine": "mlip (7net-0)",
-        "choice": "Relaxed were all.",
+        "choice": "All were relaxed.",
+        "schemes": PAPER_SCHEMES,
+        "provenance": {"seed": 7, "config": {"system": "Bi-Se"}, "versions": {"numpy": "2.4"}},
+    }
+    tables = {
         "database": database,
         "references": pd.DataFrame(
             {"element": ["Bi"], "id": ["ref-1"], "prototype": ["A_hR2"], "energy_per_atom": [-3.9123]}
@@ -69,10 +75,13 @@ def page_of(database, candidates, summary, losses, parity, **changes) -> str:
             [["noise", 0.05, 100, 99, 97, 93, 0.02], ["between", 0.5, 100, 81, 40, 0, np.nan]], columns=TEST_COLUMNS
         ),
         "parity": parity,
-        "figures": {},
-        "provenance": {"seed": 7, "config": {"system": "Bi-Se"}, "versions": {"numpy": "2.4"}},
     }
-    return render_report(**(settings | changes))
+    parts = []
+    for kind, default in ((RunInfo, run), (ReportData, tables), (ReportMedia, {})):
+        names = {field.name for field in fields(kind)}
+        parts.append(kind(**default | {name: changes.pop(name) for name in names & set(changes)}))
+    assert not changes
+    return render_report(*parts)
 
 
 def test_page_has_the_numbers(database, candidates, summary, losses, parity):
@@ -85,7 +94,7 @@ def test_page_has_the_numbers(database, candidates, summary, losses, parity):
         "Bi<sub>2</sub>Se<sub>3</sub>",
         "9,603",
         "2 / 2 (100.0 %)",
-        "another crystal came back",
+        "decoded to another crystal",
         "noise of 5 %",
         "93 / 100 (93.0 %)",
         "50 % of the way to another crystal",
@@ -167,22 +176,20 @@ def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary
     sure = candidates.assign(e_above_hull_uncertainty=0.04, uncorrected_formation_energy=energies - 0.056)
     page = page_of(database, sure, summary, losses, parity, verified=verified, phonons=phonons).replace(NO_BREAK, " ")
     for expected in (
-        "1 / 2 (50.0 %) are meta-stable with it too",
+        "1 / 2 (50.0 %) are meta-stable with it, too",
         "differ by 0.130 eV/atom on average",
         "0 / 1 (0.0 %) without an imaginary frequency",
         "0.050 ± 0.040",
         "2 / 3 (66.7 %) stay meta-stable",
-        "0.056 eV/atom were added to these candidates on average",
-        "so it has learnt something general",
+        "the mean correction of these candidates is 0.056 eV/atom",
+        "It generalises to unseen crystals.",
         "hull distance, verified (eV/atom)",
         "2.0 %",
     ):
         assert expected in page, expected
     there = verified.assign(same_structure=None, volume_change=None)
     page_there = page_of(database, sure, summary, losses, parity, verified=there).replace(NO_BREAK, " ")
-    assert (
-        "gpaw computed 2 / 2 (100.0 %) of the candidates that it was given, where the first engine left" in page_there
-    )
+    assert "gpaw computed 2 / 2 (100.0 %) of the candidates in the geometry of the first engine" in page_there
     assert "keep their structure" in page and "keep their structure" not in page_there
     assert "snakemake verified" in page_of(database, candidates, summary, losses, parity)
     assert "snakemake verified" not in page
@@ -242,3 +249,25 @@ def test_hull_of_three_elements_is_a_triangle_with_every_crystal(database, candi
 def test_more_elements_are_plotted_against_hull_distance(database, candidates):
     figure = hull_plot(database, candidates, ("Li", "Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
     assert figure.layout.xaxis.title.text == "hull distance (eV/atom)"
+
+
+def test_the_accuracy_of_the_constraint_is_shown_if_it_was_measured(database, candidates, summary, losses, parity):
+    rows = [("random", "constraint", 0.031), ("prototype", "constraint", 0.042), ("random", "gradient boosting", 0.033)]
+    metrics = pd.DataFrame(rows, columns=["held_out_by", "method", "mae"]).assign(split="held_out", n=18, r2=0.9)
+    metrics = pd.concat([metrics, metrics.assign(split="train", mae=0.001)])
+    page = page_of(database, candidates, summary, losses, parity, constraint_metrics=metrics)
+    assert "Constraint and baselines" in page and "0.0420" in page and "gradient boosting" in page
+    assert "0.0010" not in page
+    assert "Constraint and baselines" not in page_of(database, candidates, summary, losses, parity)
+
+
+def test_a_screen_that_rejected_nothing_gets_one_sentence(database, candidates, summary, losses, parity):
+    page = page_of(database, candidates, summary, losses, parity)
+    assert "DCGAN + constraint" in page and "the screen rejected no candidate" not in page
+    made = summary["quantity"] == columns.IMAGES
+    number = summary.loc[made & (summary["scheme"] == "dcgan"), "numerator"].iloc[0]
+    idle = summary.assign(numerator=summary["numerator"].mask(made & (summary["scheme"] != "ccdcgan"), number))
+    page = page_of(database, candidates, idle, losses, parity)
+    text = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert "DCGAN + constraint equals DCGAN and is not shown, since the screen rejected no candidate." in text
+    assert "<th>DCGAN + constraint" not in text and 'scope="col">DCGAN + constraint' not in text

@@ -4,9 +4,21 @@ import pandas as pd
 import pytest
 
 from ccdcgan import columns
-from ccdcgan.utils.files import read_csv
+from ccdcgan.utils.files import TEXT_COLUMNS, read_csv
+from ccdcgan.utils.tables import is_true
 from tables_page import PAGE, TABLES, tables_page
 from tests.conftest import Workflow
+
+WITHOUT_A_MEANING = {"parent", "outcome", "engine", "role", "label", "supercell"}
+"""Columns of text in tables that the page does not describe."""
+
+
+def test_columns_of_text_are_read_as_text():
+    text = {name for name, column in columns.COLUMNS.items() if column.kind == "text"}
+    assert {column.kind for column in columns.COLUMNS.values()} == {"text", "number", "count", "flag"}
+    assert text >= TEXT_COLUMNS - WITHOUT_A_MEANING
+    # names and reasons without digits are read as text anyway
+    assert text - TEXT_COLUMNS == {"element", "latent", "quantity", "split", "test", "voxels_reason"}
 
 
 def test_page_of_the_tables_is_current():
@@ -32,7 +44,7 @@ def test_summary_and_losses_agree_with_the_candidates(toy_run: Workflow):
         )}  # fmt: skip
         relaxed = sent[sent["status"] == "ok"]
         stable, meta = relaxed["stability"] == "stable", relaxed["stability"].isin(["stable", "meta-stable"])
-        distinct = columns.is_true(relaxed["distinct"])
+        distinct = is_true(relaxed["distinct"])
         assert ratios[columns.RELAXED] == (len(relaxed), len(sent))
         assert ratios[columns.NEGATIVE] == ((relaxed["formation_energy"] < 0).sum(), len(relaxed))
         assert ratios[columns.META_STABLE] == (meta.sum(), len(relaxed))

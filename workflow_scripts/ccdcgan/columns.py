@@ -1,28 +1,35 @@
-"""The columns of every table of a run, in one place: name, label, unit, meaning; and labels of the schemes.
+"""Columns of all tables of a run: name, label, unit, meaning, kind; labels of schemes, splits and reasons.
 
-Figures and the report take their words from here, so that a quantity is called the same everywhere.
+Figures and the report use these labels, so that a quantity has the same name everywhere.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import pandas as pd
-
 from ccdcgan import schemes
 
 SAME_AS = "same as "
-"""What stands in ``detail`` before the id of the crystal that a duplicate repeats."""
+"""Text in ``detail`` before the id of the crystal of which this one is a duplicate."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """name: as in the CSV file; label: for an axis or table; unit: "" if none; meaning: a sentence."""
+    """One column.
+
+    Attributes:
+        name: Name in the CSV file.
+        label: Label of an axis or of a table.
+        unit: Unit, "" if there is none.
+        meaning: One sentence.
+        kind: text, number, count (an integer) or flag (true or false).
+    """
 
     name: str
     label: str
     unit: str
     meaning: str
+    kind: str = "number"
 
     @property
     def title(self) -> str:
@@ -36,148 +43,236 @@ def _by_name(columns: Iterable[Column]) -> Mapping[str, Column]:
 
 COLUMNS = _by_name(
     (
-        Column("id", "id", "", "Name of the crystal, unique in its set."),
-        Column("scheme", "scheme", "", "How the candidate was generated."),
-        Column("kept_by", "also of", "", "Schemes that took this candidate over, separated by spaces."),
-        Column("element", "element", "", "Chemical element."),
-        Column("formula", "formula", "", "Reduced formula."),
-        Column("prototype", "prototype", "", "Known crystal whose sites the system's elements were put on."),
-        Column("n_atoms", "atoms", "", "Number of atoms in the standard cell."),
-        Column("fraction", "fraction of the last element", "", "Atomic fraction of the system's last element."),
-        Column("energy_per_atom", "energy", "eV/atom", "Total energy from the engine."),
+        Column("id", "id", "", "Name of the crystal, unique in its set.", "text"),
+        Column("scheme", "scheme", "", "How the candidate was generated.", "text"),
+        Column("kept_by", "also of", "", "Schemes that took this candidate over, separated by spaces.", "text"),
+        Column("element", "element", "", "Chemical element.", "text"),
+        Column("formula", "formula", "", "Reduced formula.", "text"),
+        Column("prototype", "prototype", "", "Known crystal whose sites the elements of the system occupy.", "text"),
+        Column("n_atoms", "atoms", "", "Number of atoms in the standard cell.", "count"),
+        Column(
+            "fraction",
+            "fraction of the last element",
+            "",
+            "Atomic fraction of the last element of the system.",
+        ),
+        Column("energy_per_atom", "energy", "eV/atom", "Total energy, from the engine."),
         Column(
             "formation_energy",
             "formation energy",
             "eV/atom",
-            "Energy relative to the lowest crystals of the pure elements, all from the same engine.",
+            "Energy relative to the most stable crystals of the pure elements, all from the same engine.",
         ),
         Column(
             "predicted_formation_energy",
             "predicted formation energy",
             "eV/atom",
-            "Formation energy that the constraint reads off the crystal graph, before relaxation.",
+            "Formation energy predicted by the constraint from the crystal graph, before relaxation.",
         ),
         Column(
             "expected_formation_energy",
             "expected formation energy",
             "eV/atom",
-            "Formation energy after relaxation that similar crystals of the database let expect.",
+            "Formation energy after relaxation, predicted from similar crystals in the database.",
         ),
         Column(
             "expected_uncertainty",
             "uncertainty of the expected formation energy",
             "eV/atom",
-            "Standard deviation of what is expected: small where similar crystals are known.",
+            "Standard deviation of this prediction; small if the database has similar crystals.",
         ),
         Column(
             "predicted",
             "predicted formation energy",
             "eV/atom",
-            "Formation energy that the constraint reads off the crystal graph.",
+            "Formation energy predicted by the constraint from the crystal graph.",
         ),
         Column(
             "e_above_hull",
             "hull distance",
             "eV/atom",
-            "Formation energy above the convex hull of the database; below zero: under that hull.",
+            "Formation energy above the convex hull of the database; negative below that hull.",
         ),
         Column(
             "uncorrected_formation_energy",
             "uncorrected formation energy",
             "eV/atom",
-            "The engine's own formation energy; the same where relaxation.correction is null.",
+            "Formation energy from the engine without correction; the same if relaxation.correction is null.",
         ),
         Column(
             "e_above_hull_uncertainty",
             "uncertainty",
             "eV/atom",
-            "Standard deviation of the formation energy's error against DFT, as learned from crystals of the system; "
-            "empty: never measured.",
+            "Standard deviation of the error of the formation energy against DFT, from DFT points of the system; "
+            "empty: there are none.",
         ),
-        Column("status", "status", "", "ok, or failed."),
-        Column("reason", "reason", "", "Why a crystal was lost; empty if it was not."),
-        Column("distinct", "distinct", "", "Whether the relaxed crystal is not in the database and no repeat."),
+        Column("status", "status", "", "ok or failed.", "text"),
+        Column("reason", "reason", "", "Reason of a failure or rejection; empty if there was none.", "text"),
+        Column(
+            "distinct", "distinct", "", "Whether the relaxed crystal is neither in the database nor a repeat.", "flag"
+        ),
         Column(
             "stability",
             "stability",
             "",
             "stable or meta-stable: formation energy below zero and hull distance below the threshold.",
+            "text",
         ),
-        Column("known", "known as", "", "Structure of the system that a source has as it is and the candidate equals."),
-        Column("repaired", "repaired", "", "What was done to the decoded crystal before it became a candidate."),
-        Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms by the relaxation."),
-        Column("space_group", "space group", "", "Space group of the relaxed crystal."),
-        Column("split", "split", "", "train, or held_out: never trained on."),
-        Column("matched", "rebuilt", "", "Whether the crystal survived the way into a crystal graph and back."),
-        Column("volume_per_atom", "volume", "angstrom^3/atom", "Volume of the cell divided by its number of atoms."),
-        Column("fmax", "largest force", "eV/angstrom", "Largest force on an atom when the relaxation ended."),
-        Column("n_steps", "steps", "", "Steps of the optimiser, all models together."),
-        Column("detail", "detail", "", "What was found where a crystal was lost, in words."),
-        Column("repeats", "repeats", "", "Crystal of the database or candidate that this one repeats; else empty."),
-        Column("novel", "new", "", "Whether the relaxed crystal is not in the database, though it may be a repeat."),
-        Column("quantity", "quantity", "", "What is counted or averaged."),
-        Column("numerator", "numerator", "", "Number of crystals counted; empty for a mean."),
-        Column("denominator", "denominator", "", "Number of crystals out of which they are counted."),
-        Column("value", "value", "", "Numerator divided by denominator, or a mean in the unit of its row."),
-        Column("unit", "unit", "", "Unit of the value; empty: none."),
-        Column("n_runs", "runs", "", "Number of runs, this one and those with other seeds, that have a value."),
-        Column("mean", "mean", "", "Mean over the runs, in the unit of its row."),
-        Column("standard_deviation", "standard deviation", "", "Of a single run (divisor n - 1); empty for one run."),
+        Column(
+            "known",
+            "known as",
+            "",
+            "Known structure of this system, from a prototype source, that the candidate matches.",
+            "text",
+        ),
+        Column("repaired", "repaired", "", "Repairs of the decoded crystal before it became a candidate.", "text"),
+        Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
+        Column("space_group", "space group", "", "Space group of the relaxed crystal.", "text"),
+        Column("split", "split", "", "train or held_out (not trained on).", "text"),
+        Column("matched", "rebuilt", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
+        Column(
+            "volume_per_atom",
+            "volume",
+            "angstrom^3/atom",
+            "Volume of the cell divided by its number of atoms.",
+        ),
+        Column(
+            "fmax", "largest force", "eV/angstrom", "Largest force on an atom at the end of the relaxation.", "number"
+        ),
+        Column("n_steps", "steps", "", "Number of optimiser steps, all models together.", "count"),
+        Column("detail", "detail", "", "Details of a failure or rejection.", "text"),
+        Column(
+            "repeats",
+            "repeats",
+            "",
+            "Crystal of the database, or candidate, that this one repeats; empty if there is none.",
+            "text",
+        ),
+        Column(
+            "novel",
+            "new",
+            "",
+            "Whether the relaxed crystal is not in the database; it may repeat another candidate.",
+            "flag",
+        ),
+        Column("quantity", "quantity", "", "Quantity that is counted or averaged.", "text"),
+        Column("numerator", "numerator", "", "Number of crystals counted; empty for a mean.", "count"),
+        Column("denominator", "denominator", "", "Number of crystals among which they are counted.", "count"),
+        Column("value", "value", "", "Numerator divided by denominator, or a mean in the unit of the row."),
+        Column("unit", "unit", "", "Unit of the value; empty if it has none.", "text"),
+        Column(
+            "n_runs", "runs", "", "Number of runs, this one and those with other seeds, that have a value.", "count"
+        ),
+        Column("mean", "mean", "", "Mean over the runs, in the unit of the row."),
+        Column(
+            "standard_deviation",
+            "standard deviation",
+            "",
+            "Standard deviation of a single run (divisor n - 1); empty for one run.",
+        ),
         Column("lowest", "lowest", "", "Lowest value of a run."),
         Column("highest", "highest", "", "Highest value of a run."),
-        Column("count", "number", "", "Number of crystals or samples."),
-        Column("n_relaxed", "relaxed", "", "Number of the element's crystals that relaxed."),
-        Column("n_atoms_decoded", "atoms decoded", "", "Number of atoms that came back from the crystal graph."),
-        Column("length_error", "error of lengths", "angstrom", "Largest error of a cell length that came back."),
-        Column("angle_error", "error of angles", "degree", "Largest error of a cell angle that came back."),
-        Column("latent", "latent", "", "Of the lattice, or of the atoms of this element."),
-        Column("n", "crystals", "", "Number of crystals."),
-        Column("components", "components", "", "Length of the latent."),
-        Column("least", "least", "", "Least value of any component."),
+        Column("count", "number", "", "Number of crystals or samples.", "count"),
+        Column("n_relaxed", "relaxed", "", "Number of crystals of the element that relaxed.", "count"),
+        Column("n_atoms_decoded", "atoms decoded", "", "Number of atoms decoded from the crystal graph.", "count"),
+        Column("length_error", "error of lengths", "angstrom", "Largest error of a decoded cell length."),
+        Column("angle_error", "error of angles", "degree", "Largest error of a decoded cell angle."),
+        Column("latent", "latent", "", "lattice, or the element of the sites latent.", "text"),
+        Column("n", "crystals", "", "Number of crystals.", "count"),
+        Column("components", "components", "", "Length of the latent.", "count"),
+        Column("least", "least", "", "Smallest value of any component."),
         Column("largest", "largest", "", "Largest value of any component."),
-        Column("spread", "spread", "", "Standard deviation over the crystals, mean of the components."),
-        Column("saturated_share", "saturated", "", "Share of values beyond 0.99, where the tanh is flat."),
-        Column("idle", "idle", "", "Number of components that hardly differ between crystals."),
-        Column("test", "test", "", "noise: on the latents; between: on the way to the latents of another crystal."),
-        Column("level", "level", "", "Noise in standard deviations over the crystals, or share of the way."),
-        Column("n_decoded", "decoded", "", "Number that decode to a crystal."),
-        Column("n_valid", "valid", "", "Number that keep the distance rule."),
-        Column("n_matched", "rebuilt", "", "Number that are the crystal the latents came from."),
-        Column("mean_rms", "mean rms", "", "Mean rms of these."),
-        Column("rms", "rms", "", "Root mean square displacement, over the cube root of the volume per atom."),
-        Column("voxels_matched", "rebuilt from voxels", "", "Whether the crystal came back from its voxels alone."),
-        Column("voxels_reason", "reason (voxels)", "", "Why it did not come back from its voxels alone."),
-        Column("sites_error", "error of sites voxels", "", "Mean squared error of the rebuilt sites voxels."),
-        Column("sites_all_zero", "error of an empty output", "", "The same of sites voxels of zeros."),
-        Column("lattice_error", "error of the lattice voxel", "", "Mean squared error of the rebuilt lattice voxel."),
-        Column("lattice_all_zero", "error of an empty output", "", "The same of a lattice voxel of zeros."),
-        Column("step", "training step", "", "Number of updates of the weights."),
+        Column("spread", "spread", "", "Standard deviation over the crystals, averaged over the components."),
+        Column(
+            "saturated_share", "saturated", "", "Fraction of values beyond 0.99, where the tanh is saturated.", "number"
+        ),
+        Column("idle", "idle", "", "Number of components that hardly vary between crystals.", "count"),
+        Column(
+            "test",
+            "test",
+            "",
+            "noise: noise added to the latents; between: interpolation towards the latents of another crystal.",
+            "text",
+        ),
+        Column(
+            "level",
+            "level",
+            "",
+            "Noise in standard deviations over the crystals, or fraction of the interpolation.",
+        ),
+        Column("n_decoded", "decoded", "", "Number of latents that decode to a crystal.", "count"),
+        Column("n_valid", "valid", "", "Number of decoded crystals that satisfy the distance rule.", "count"),
+        Column(
+            "n_matched", "rebuilt", "", "Number of decoded crystals that equal the crystal of the latents.", "count"
+        ),
+        Column("mean_rms", "mean rms", "", "Mean rms of the matched crystals."),
+        Column(
+            "rms",
+            "rms",
+            "",
+            "Root mean square displacement in units of the cube root of the volume per atom.",
+        ),
+        Column(
+            "voxels_matched",
+            "rebuilt from voxels",
+            "",
+            "Whether the crystal was reconstructed from its voxels alone.",
+            "flag",
+        ),
+        Column(
+            "voxels_reason", "reason (voxels)", "", "Reason if it was not reconstructed from its voxels alone.", "text"
+        ),
+        Column(
+            "sites_error",
+            "error of sites voxels",
+            "",
+            "Mean squared error of the reconstructed sites voxels.",
+        ),
+        Column(
+            "sites_all_zero",
+            "error of an empty output",
+            "",
+            "Mean squared error of an output of zeros for the sites voxels.",
+        ),
+        Column(
+            "lattice_error",
+            "error of the lattice voxel",
+            "",
+            "Mean squared error of the reconstructed lattice voxel.",
+        ),
+        Column(
+            "lattice_all_zero",
+            "error of an empty output",
+            "",
+            "Mean squared error of an output of zeros for the lattice voxel.",
+        ),
+        Column("step", "training step", "", "Number of updates of the weights.", "count"),
     )
 )
 
 SCHEMES = MappingProxyType({name: scheme.label for name, scheme in schemes.SCHEMES.items()})
-"""Scheme -> how it is written in a figure or table, the paper's first and in the order of its table."""
+"""Scheme -> its label in figures and tables; the schemes of Long et al. come first, in the order of their table."""
 
 SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
-"""Split -> how it is written."""
+"""Split -> its label."""
 
 REPEAT = "repeat"
-"""Reason of a candidate that was not relaxed because it equals another one or a crystal of the database."""
+"""Reason: the candidate was not relaxed because it repeats another one or a crystal of the database."""
 
 OTHER_COMPOSITION = "other_composition"
-"""Reason of a candidate that was not relaxed because others were asked for."""
+"""Reason: the candidate was not relaxed because other compositions were requested."""
 
 REASONS = MappingProxyType(
     {
         "too_close": "two atoms too close",
-        "bad_lattice": "no sensible cell",
+        "bad_lattice": "no valid cell",
         "missing_element": "an element is missing",
         "too_many_atoms": "too many atoms",
         "no_atoms": "no atoms",
         "outside_box": "does not fit the box",
         "cell_out_of_range": "cell too short, too long or too flat",
-        "unresolved": "atoms of one element too close to be told apart",
-        "not_matched": "another crystal came back",
+        "unresolved": "atoms of one element too close to be resolved",
+        "not_matched": "decoded to another crystal",
         "not_converged": "relaxation did not converge",
         "wall_clock": "relaxation took too long",
         "not_finite": "engine gave no finite number",
@@ -187,17 +282,17 @@ REASONS = MappingProxyType(
         "no_standard_cell": "no standard cell",
         "isolated_atom": "an atom without neighbours",
         "no_charge_balance": "charges cannot balance",
-        "unknown_ions": "ions that the substitution data do not know",
-        "improbable": "ions that are rarely exchanged",
+        "unknown_ions": "ions without substitution data",
+        "improbable": "ions that rarely substitute one another",
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "no_symmetric_crystal": "no random crystal of this composition",
         REPEAT: "in the database, or a repeat, before relaxation",
         "screened": "predicted formation energy too high",
-        OTHER_COMPOSITION: "not of a composition asked for",
+        OTHER_COMPOSITION: "not of a requested composition",
     }
 )
-"""Reason -> plain words, where the name with spaces for its underscores would not do."""
+"""Reason -> its label, if it is not the name with spaces in place of underscores."""
 
 IMAGES = "candidates per image (success rate)"
 ASKED = "of the compositions asked for per candidate"
@@ -218,43 +313,33 @@ P1 = "space group P1 per relaxed"
 COMPOSITIONS = "compositions per relaxed"
 REPAIRED = "repaired per candidate sent to relaxation"
 RMSD = "median RMSD from generated to relaxed"
-"""Quantities of the summary, the paper's table."""
+"""Quantities of the summary."""
 GUESSES = MappingProxyType(
     {
         "mean absolute error of the constraint's prediction": "predicted_formation_energy",
         "mean absolute error of what similar crystals let expect": "expected_formation_energy",
     }
 )
-"""Further quantities: how far off the formation energy was -> the column that guessed it before relaxation."""
-
-
-def complete(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
-    """Return an empty table with the columns ``names``, absent ones added; any other table as it is."""
-    return frame if len(frame) else frame.reindex(columns=list(dict.fromkeys([*frame.columns, *names])))
-
-
-def is_true(values: pd.Series) -> pd.Series:
-    """Return a column of yes and no as bool; a missing value, of crystals that failed, is no."""
-    return values.map(lambda value: str(value) in ("True", "true", "1", "1.0")).astype(bool)
+"""Further quantities of the summary: mean absolute errors of predictions before relaxation -> the predicted column."""
 
 
 def title(name: str) -> str:
-    """Return label and unit of a column; a column not listed here is called by its name."""
+    """Return label and unit of a column; for a column that is not listed here, its name."""
     return COLUMNS[name].title if name in COLUMNS else name.replace("_", " ")
 
 
 def scheme_label(scheme: str) -> str:
-    """Return how a scheme is written."""
+    """Return the label of a scheme."""
     return SCHEMES.get(scheme, scheme)
 
 
 def reason_label(reason: str) -> str:
-    """Return a loss's reason in plain words."""
+    """Return the label of a reason."""
     return REASONS.get(reason, reason.replace("_", " "))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return the schemes once each, those of the paper first and in its order."""
+    """Return the schemes once each, those of Long et al. first and in the order of their table."""
     present = list(dict.fromkeys(names))
     return [name for name in SCHEMES if name in present] + [name for name in present if name not in SCHEMES]
 

@@ -1,7 +1,7 @@
-"""The schemes that make candidates: names, labels and what kind each is, in one place and in the order of all tables.
+"""Schemes of candidate generation: names, labels and families, in the order of all tables.
 
-The first three are those of Long et al. A scheme of a family that trains has a generator of its own; the others
-take the candidates or the generator of ``start``, or are controls that show what a trained generator is worth.
+The first three are those of Long et al. A scheme of a trained family has its own generator. The others use the
+candidates or the generator of another scheme, or are controls.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,18 @@ PAPER = ("dcgan", "dcgan+constraint", "ccdcgan")
 
 @dataclass(frozen=True)
 class Scheme:
-    """name: in configuration, paths and tables; label: how it is written in a figure or table; family: what its
-    generator is: ``gan``, ``flow`` or ``vae``, which are trained, ``guided``, another scheme's with a pull,
-    ``control``, which has none, or ``screen``, which keeps some of another scheme's candidates and is not chosen but
-    comes with it; constrained:
-    whether the constraint has a part in it; start: the scheme it takes from, or ""; meaning: a sentence."""
+    """One scheme.
+
+    Attributes:
+        name: Name in configuration, paths and tables.
+        label: Label in figures and tables.
+        family: ``gan``, ``flow`` or ``vae``: trained; ``guided``: the generator of another scheme, guided by the
+            constraint; ``control``: without a generator; ``screen``: those candidates of another scheme that pass the
+            constraint's screen, evaluated together with that scheme.
+        constrained: Whether the scheme uses the constraint.
+        start: Scheme whose candidates or generator it uses, or "".
+        meaning: One sentence.
+    """
 
     name: str
     label: str
@@ -39,25 +46,17 @@ SCHEMES = MappingProxyType(
                 "screen",
                 True,
                 "dcgan",
-                "The candidates of DCGAN that the constraint predicts to lie low.",
+                "The candidates of DCGAN with a predicted formation energy below the screen.",
             ),
-            Scheme("ccdcgan", "CCDCGAN", "gan", True, "", "DCGAN with the constraint in its generator's loss."),
+            Scheme("ccdcgan", "CCDCGAN", "gan", True, "", "DCGAN with the constraint in the loss of its generator."),
             Scheme("flow", "flow", "flow", False, "", "A flow from noise to crystal graphs (flow matching)."),
-            Scheme(
-                "guided-flow",
-                "guided flow",
-                "guided",
-                True,
-                "flow",
-                "The flow with every step pulled down the constraint's predicted formation energy.",
-            ),
             Scheme(
                 "optimised-flow",
                 "optimised flow",
                 "guided",
                 True,
                 "flow",
-                "The flow from noise that was moved down the constraint's predicted formation energy.",
+                "The flow with gradient descent of its noise on the predicted formation energy.",
             ),
             Scheme("vae", "VAE", "vae", False, "", "Control: a variational autoencoder on the same crystal graphs."),
             Scheme(
@@ -74,42 +73,47 @@ SCHEMES = MappingProxyType(
         )
     }
 )
-"""Name -> scheme, the paper's first."""
+"""Name -> scheme; those of Long et al. come first."""
 
 TRAINED = ("gan", "flow", "vae")
-"""Families whose schemes train a generator of their own, ``models/{scheme}/generator.keras``."""
+"""Families of schemes with a trained generator of their own."""
 
 
 def can_be_chosen() -> list[str]:
-    """Return the schemes that ``schemes`` in the configuration may name."""
+    """Return the schemes that the key ``schemes`` of the configuration may name."""
     return [name for name, scheme in SCHEMES.items() if scheme.family != "screen"]
 
 
 def trained(schemes: Iterable[str]) -> list[str]:
-    """Return those schemes that train a generator of their own, in the given order."""
+    """Return the schemes with a trained generator of their own, in the given order."""
     return [name for name in schemes if SCHEMES[name].family in TRAINED]
 
 
 def guided(schemes: Iterable[str]) -> list[str]:
-    """Return those schemes whose generator is another one's, pulled by the constraint, in the given order."""
+    """Return the schemes that guide the generator of another one by the constraint, in the given order."""
     return [name for name in schemes if SCHEMES[name].family == "guided"]
 
 
 def controls(schemes: Iterable[str]) -> list[str]:
-    """Return those schemes whose candidates no generator makes, in the given order."""
+    """Return the schemes without a generator, in the given order."""
     return [name for name in schemes if SCHEMES[name].family == "control"]
 
 
 def can_be_new(scheme: str) -> bool:
-    """Tell whether the scheme's candidates can be others than the crystals of the database."""
+    """Tell whether candidates of the scheme can be crystals that are not in the database."""
     return scheme != "database"
 
 
 def is_screen(scheme: str) -> bool:
-    """Return whether a scheme only keeps some of another's candidates."""
+    """Tell whether a scheme screens the candidates of another one."""
     return scheme in SCHEMES and SCHEMES[scheme].family == "screen"
 
 
 def screening(scheme: str) -> str | None:
-    """Return the scheme that screens this one's candidates with the constraint, if there is one."""
+    """Return the scheme that screens the candidates of this one with the constraint, if there is one."""
     return next((name for name, other in SCHEMES.items() if other.family == "screen" and other.start == scheme), None)
+
+
+def screened(scheme: str) -> str | None:
+    """Return the scheme whose candidates a screening scheme screens; None for other schemes."""
+    return SCHEMES[scheme].start if is_screen(scheme) else None

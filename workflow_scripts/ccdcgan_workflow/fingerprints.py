@@ -13,7 +13,7 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PLUMBING = {f"ccdcgan.utils.{name}" for name in ("errors", "files", "hashing", "interruption", "parallel", "progress")}
-"""Modules that change no result: those of ``utils`` but for the derivation of seeds."""
+"""Modules that change no result: those of ``utils``, except the derivation of seeds and the helpers for tables."""
 
 ENGINE_MODULES = {
     "mlip": ("ccdcgan.relaxation.mlip",),

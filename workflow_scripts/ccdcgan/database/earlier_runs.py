@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ccdcgan.columns import SAME_AS, is_true
+from ccdcgan.columns import SAME_AS
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.utils.tables import is_true
 
 log = logging.getLogger(__name__)
 

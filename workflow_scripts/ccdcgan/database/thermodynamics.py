@@ -7,9 +7,9 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
-from ccdcgan.columns import complete
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.tables import complete
 
 ON_HULL = 1e-5
 """Largest hull distance (eV/atom) of a database crystal that counts as a vertex of the hull."""

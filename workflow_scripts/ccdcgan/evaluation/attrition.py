@@ -1,4 +1,4 @@
-"""From samples to distinct meta-stable crystals: what is left at each stage, and why the rest was lost."""
+"""Attrition from samples to distinct meta-stable crystals: the number at each stage, and the reasons of rejection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from ccdcgan import columns
-from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, complete, in_order, reason_label
+from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, in_order, reason_label
 from ccdcgan.evaluation.best import classify
 from ccdcgan.schemes import screening
+from ccdcgan.utils.tables import complete
 
 STAGES = {
     "crystal graphs": (columns.IMAGES, "denominator"),
@@ -21,13 +22,18 @@ STAGES = {
     "meta-stable": (columns.META_STABLE, "numerator"),
     "distinct meta-stable": (columns.DISTINCT_META_STABLE, "numerator"),
 }
-"""Stage -> where the summary counts it."""
+"""Stage -> quantity of the summary, and the part of it, that counts it."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """name: of the stage; left: crystals that reached it; lost: (reason, count) on the way to it, commonest
-    first; the counts are what is missing to the stage above."""
+    """One stage.
+
+    Attributes:
+        name: Name of the stage.
+        left: Number of crystals that reached it.
+        lost: (reason, count) of the rejections since the stage before, the most frequent first.
+    """
 
     name: str
     left: int
@@ -39,8 +45,11 @@ def funnels(
 ) -> dict[str, list[Stage]]:
     """Return the stages of every scheme, in the order of all tables.
 
-    summary: the paper's table; losses: scheme, reason, count, of generation and relaxation; candidates: the
-    evaluated ones, which tell a relaxation's failures from those of generation; meta_stable: eV/atom.
+    Args:
+        summary: The summary, ``summary.csv``.
+        losses: Rejections of generation and relaxation: scheme, reason, count.
+        candidates: Evaluated candidates, which distinguish failures of relaxation from rejections of generation.
+        meta_stable: Hull distance of meta-stable crystals, eV/atom.
     """
     counts = stage_counts(summary)
     losses = complete(losses, "scheme", "reason", "count")
@@ -86,9 +95,13 @@ def _sorted(reasons: dict[str, float]) -> tuple[tuple[str, int], ...]:
 
 
 def stage_counts(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return how many crystals of each scheme are left at each stage: scheme, stage, count, in order.
+    """Return the number of crystals of each scheme at each stage.
 
-    summary: scheme, quantity, numerator, denominator. A quantity that is absent has no row.
+    Args:
+        summary: Table with scheme, quantity, numerator, denominator.
+
+    Returns:
+        Table with scheme, stage and count, in order. A quantity that is absent has no row.
     """
     rows = []
     summary = complete(summary, "scheme", "quantity", "numerator", "denominator")
@@ -106,7 +119,7 @@ def database_counts(
     database: pd.DataFrame,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Return the database's counts: stage, outcome, count; what was dropped at each step, and why."""
+    """Return stage, outcome and count of the steps that lead to the database, with the reasons of rejection."""
     rows: list[dict[str, Any]] = []
     for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
         kept = int((table["status"] == "ok").sum())
@@ -127,11 +140,16 @@ def database_counts(
 
 
 def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], summary: pd.DataFrame) -> pd.DataFrame:
-    """Return how many samples and candidates each scheme lost for each reason: scheme, reason, count.
+    """Count the rejected samples and candidates of each scheme by reason.
 
-    candidates: evaluated candidates of all schemes; counts: per trained scheme those of ``selection.select``;
-    summary: the paper's table, which counts the candidates that the screen let through, and those of the
-    compositions asked for.
+    Args:
+        candidates: Evaluated candidates of all schemes.
+        counts: Scheme -> table of :func:`ccdcgan.candidates.selection.select`.
+        summary: The summary, which counts the candidates that passed the screen and those of the requested
+            compositions.
+
+    Returns:
+        Table with scheme, reason and count.
     """
     made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
     asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")

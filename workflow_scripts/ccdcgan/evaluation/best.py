@@ -1,20 +1,29 @@
-"""The one place for one row per candidate: which are stable, which are distinct, and which are the best."""
+"""Stable, distinct and best candidates: one row per candidate, the best first."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from ccdcgan.columns import complete, in_order, is_true, scheme_labels
+from ccdcgan.columns import in_order, scheme_labels
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.utils.tables import complete, is_true
+
+THRESHOLDS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
+"""Hull distances (eV/atom) of Long et al. and of the default configuration."""
 
 
 def classify(formation_energies: pd.Series, hull_distances: pd.Series, thresholds: Mapping[str, float]) -> pd.Series:
-    """Label each crystal "stable", "meta-stable" or "unstable"; "" where it has no energy.
+    """Label each crystal as stable, meta-stable or unstable; "" if it has no energy.
 
-    Stable: E_f < 0 and hull distance below ``thresholds["stable"]`` (eV/atom); meta-stable: the same with
-    ``thresholds["meta_stable"]``. As in the paper every stable crystal counts as meta-stable too when counted.
+    When crystals are counted, stable ones count as meta-stable, too, as in Long et al.
+
+    Args:
+        formation_energies: Formation energies, eV/atom.
+        hull_distances: Hull distances, eV/atom.
+        thresholds: Hull distances, eV/atom, below which a crystal with E_f < 0 is ``stable`` or ``meta_stable``.
     """
     labels = np.where(
         (formation_energies < 0) & (hull_distances < thresholds["stable"]),
@@ -25,11 +34,11 @@ def classify(formation_energies: pd.Series, hull_distances: pd.Series, threshold
 
 
 def distinct_among(candidates: pd.DataFrame) -> pd.Series:
-    """Mark one candidate, the lowest in energy, of every kind that is not in the database.
+    """Mark distinct candidates: of every kind that is not in the database, the one with the lowest energy.
 
-    candidates: any selection of placed candidates with ``repeats`` and ``novel`` of :func:`find_repeats`,
-    ``status`` and ``formation_energy``. Works on selections,
-    because candidates of one kind name the same representative.
+    Args:
+        candidates: Any selection of placed candidates: id, status, formation_energy, repeats, novel. Candidates of one
+            kind have the same ``repeats``, so that a selection can be marked by itself.
     """
     kinds = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"])
     new = (candidates["status"] == "ok") & candidates["novel"]
@@ -39,7 +48,7 @@ def distinct_among(candidates: pd.DataFrame) -> pd.Series:
 
 
 def with_distinct(placed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the placed candidates of all trained schemes in one table, with ``scheme`` and ``distinct``."""
+    """Return the placed candidates of all schemes in one table, with ``scheme`` and ``distinct``."""
     tables = [table.assign(scheme=scheme, distinct=distinct_among(table)) for scheme, table in placed.items()]
     return pd.concat(tables, ignore_index=True)
 
@@ -51,10 +60,14 @@ def best_distinct(
     uniqueness: Uniqueness,
     max_atoms: int | None = None,
 ) -> list[Crystal]:
-    """Return the ``top`` distinct candidates nearest to the hull, one of each kind whatever its scheme.
+    """Return the distinct candidates nearest to the hull, one of each kind over all schemes.
 
-    candidates: see :func:`with_distinct`; crystals: their relaxed structures by id; max_atoms: of those with at most
-    this many atoms in their cell, None for all.
+    Args:
+        candidates: Table of :func:`with_distinct`.
+        crystals: Relaxed candidates by id.
+        top: Number of candidates.
+        uniqueness: Compares crystals.
+        max_atoms: Maximum number of atoms in the cell; None: any.
     """
     rows = candidates[is_true(candidates["distinct"]) & (candidates["status"] == "ok")]
     if max_atoms is not None:
@@ -66,17 +79,23 @@ def best_distinct(
 
 
 def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the distinct candidates that are meta-stable or stable."""
+    """Return the rows of distinct candidates that are stable or meta-stable."""
     chosen = is_true(candidates["distinct"]) & candidates["stability"].isin(["stable", "meta-stable"])
     return candidates[chosen]
 
 
 def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each candidate, whichever schemes have it, with the columns ``best`` and ``schemes``.
+    """Return one row for each candidate, the best first.
 
-    DCGAN + constraint keeps some of DCGAN's: these are not other crystals. ``scheme`` is then the one that made it,
-    ``schemes`` a tuple of all; distinct, and best (distinct and meta-stable too), if it is for any of them. Order: the
-    best first, nearest to the hull first; the failed last.
+    A candidate of DCGAN is one of DCGAN + constraint, too, if it passed the screen.
+
+    Args:
+        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate.
+
+    Returns:
+        Table with ``scheme`` (that generated it), ``schemes`` (a tuple of all), ``distinct`` and ``best`` (distinct and
+        at least meta-stable), true if they are for any scheme. The best come first, ordered by hull distance; failed
+        candidates come last.
     """
     names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy", "status", "reason")
     rows = complete(candidates, *names).reset_index(drop=True)
@@ -94,7 +113,7 @@ def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the distinct meta-stable candidates once each, nearest to the hull first; ``scheme`` names all."""
+    """Return the best candidates, one row each, nearest to the hull first; ``scheme`` has the labels of all schemes."""
     rows = once_each(candidates)
     rows = rows[rows["best"]]
     return rows.assign(scheme=[scheme_labels(schemes) for schemes in rows["schemes"]]).reset_index(drop=True)

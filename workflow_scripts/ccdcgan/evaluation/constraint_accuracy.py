@@ -1,8 +1,9 @@
-"""What the constraint must beat: guesses of the formation energy that never see where the atoms are.
+"""Accuracy of the constraint, beside baselines that do not use the positions of the atoms.
 
-On the same split as the constraint: the mean energy of the composition, and gradient boosting on composition, volume
-per atom and number of atoms. With every crystal's relaxed siblings in the training set (split at random) such guesses
-are good already; held out by prototype they show what a network has learned of crystals.
+The baselines are the mean energy of the composition, and gradient boosting on composition, volume per atom and number
+of atoms, on the same split as the constraint. With crystals held out at random, relatives of every held-out crystal are
+in the training set and such baselines are accurate. With prototypes held out, the comparison shows what a network has
+learned about structures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,27 +11,62 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from pymatgen.core import Composition
-from sklearn.ensemble import GradientBoostingRegressor
 
 from ccdcgan import columns
+from ccdcgan.utils.tables import complete
 
 METHODS = ("constraint", "training mean", "composition mean", "gradient boosting")
 """The constraint and its baselines, in the order of the table."""
 
 
-def composition_mean(train: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
-    """Return for each crystal (n,) the mean formation energy, eV/atom, of its formula among the training crystals.
+def errors(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return n, r2 (NaN for fewer than two different values) and mae of predictions (n,)."""
+    if not len(true):
+        return {"n": 0, "r2": np.nan, "mae": np.nan}
+    total = float(((true - true.mean()) ** 2).sum())
+    r2 = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
+    return {"n": len(true), "r2": r2, "mae": float(np.abs(predicted - true).mean())}
 
-    train, table: formula; train also formation_energy. A formula not in ``train`` gets the mean of all.
+
+def parity_metrics(parity: pd.DataFrame, quantity: str = "formation_energy") -> pd.DataFrame:
+    """Return the accuracy of a constraint on each split.
+
+    Args:
+        parity: Table with split, predicted and the true values; rows with a missing number are left out.
+        quantity: Column of the true values.
+
+    Returns:
+        Table with split, n, r2, mae and baseline_mae, the mean absolute error of the mean of the training values.
+    """
+    names = [quantity, "predicted"]
+    parity = complete(parity, "split", *names).dropna(subset=names)
+    pairs = {split: parity.loc[parity["split"] == split, names].to_numpy(dtype=float).T for split in columns.SPLITS}
+    training = pairs["train"][0]
+    mean = training.mean() if len(training) else np.nan
+    rows = []
+    for split, (true, predicted) in pairs.items():
+        baseline = errors(true, np.full(len(true), mean))["mae"]
+        rows.append({"split": split} | errors(true, predicted) | {"baseline_mae": baseline})
+    return pd.DataFrame(rows)
+
+
+def composition_mean(train: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
+    """Return the mean formation energy of each crystal's formula among the training crystals, (n,), eV/atom.
+
+    Args:
+        train: Training crystals: formula, formation_energy.
+        table: Crystals to predict: formula. A formula that is not in ``train`` gets the mean of all.
     """
     means = train.groupby("formula")["formation_energy"].mean()
     return table["formula"].map(means).fillna(train["formation_energy"].mean()).to_numpy(dtype=float)
 
 
 def features(table: pd.DataFrame, elements: Sequence[str]) -> np.ndarray:
-    """Return (n, n_elements + 2): atomic fractions, volume per atom (angstrom^3) and atoms in the cell.
+    """Return atomic fractions, volume per atom (angstrom^3) and number of atoms in the cell, (n, n_elements + 2).
 
-    table: formula, volume_per_atom, n_atoms.
+    Args:
+        table: Crystals: formula, volume_per_atom, n_atoms.
+        elements: Elements of the system.
     """
     compositions = [Composition(formula) for formula in table["formula"]]
     fractions = [[composition.get_atomic_fraction(element) for element in elements] for composition in compositions]
@@ -39,7 +75,9 @@ def features(table: pd.DataFrame, elements: Sequence[str]) -> np.ndarray:
 
 
 def gradient_boosting(train: pd.DataFrame, table: pd.DataFrame, elements: Sequence[str], seed: int) -> np.ndarray:
-    """Return formation energies (n,), eV/atom, that gradient-boosted trees on :func:`features` predict."""
+    """Return formation energies (n,), eV/atom, predicted by gradient-boosted trees on :func:`features`."""
+    from sklearn.ensemble import GradientBoostingRegressor  # here, since most uses of this module do without it
+
     model = GradientBoostingRegressor(
         n_estimators=200, max_depth=3, learning_rate=0.05, subsample=0.8, random_state=seed
     )
@@ -50,17 +88,24 @@ def gradient_boosting(train: pd.DataFrame, table: pd.DataFrame, elements: Sequen
 def compare_with_baselines(
     parities: Mapping[str, pd.DataFrame], database: pd.DataFrame, elements: Sequence[str], seed: int
 ) -> pd.DataFrame:
-    """Return how well the constraint and every baseline predict: held_out_by, split, method, n, r2, mae (eV/atom).
+    """Compare the constraint with the baselines.
 
-    parities: how crystals were held out (random, prototype) -> parity table of a constraint trained without them: id,
-    split (train, held_out), formation_energy, predicted; database: id, formula, volume_per_atom, n_atoms.
+    Args:
+        parities: How crystals were held out (random, prototype) -> table of the predictions of a constraint trained
+            without them: id, split (train, held_out), formation_energy, predicted.
+        database: Crystals: id, formula, volume_per_atom, n_atoms.
+        elements: Elements of the system.
+        seed: Seed of the gradient boosting.
+
+    Returns:
+        Table with held_out_by, split, method (METHODS), n, r2 and mae (eV/atom).
     """
     known = database.set_index("id")[["formula", "volume_per_atom", "n_atoms"]]
     rows = []
     for mode, parity in parities.items():
         table = parity.join(known, on="id", validate="one_to_one")
         train = table[table["split"] == "train"]
-        guesses = {
+        predictions = {
             "constraint": table["predicted"].to_numpy(dtype=float),
             "training mean": np.full(len(table), train["formation_energy"].mean()),
             "composition mean": composition_mean(train, table),
@@ -69,40 +114,7 @@ def compare_with_baselines(
         true = table["formation_energy"].to_numpy(dtype=float)
         for split in columns.SPLITS:
             part = (table["split"] == split).to_numpy()
-            rows += [
-                {"held_out_by": mode, "split": split, "method": method} | _errors(true[part], guesses[method][part])
-                for method in METHODS
-            ]
-    return pd.DataFrame(rows)
-
-
-def _errors(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return n, R2 (NaN for fewer than two different energies) and MAE."""
-    if not len(true):
-        return {"n": 0, "r2": np.nan, "mae": np.nan}
-    total = float(((true - true.mean()) ** 2).sum())
-    r2 = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
-    return {"n": len(true), "r2": r2, "mae": float(np.abs(predicted - true).mean())}
-
-
-def parity_metrics(parity: pd.DataFrame) -> pd.DataFrame:
-    """Return how well the constraint predicts each split: split, n, r2, mae, baseline_mae (eV/atom).
-
-    parity: id, split, formation_energy, predicted; rows with a missing number are left out. ``baseline_mae``
-    is that of answering the training energies' mean. R2 is NaN for fewer than two different energies.
-    """
-    names = ["formation_energy", "predicted"]
-    parity = columns.complete(parity, "split", *names).dropna(subset=names)
-    pairs = {split: parity.loc[parity["split"] == split, names].to_numpy(dtype=float).T for split in columns.SPLITS}
-    training = pairs["train"][0]
-    guess = training.mean() if len(training) else np.nan
-    rows = []
-    for split, (true, predicted) in pairs.items():
-        row = {"split": split, "n": len(true), "r2": np.nan, "mae": np.nan, "baseline_mae": np.nan}
-        if len(true):
-            total = float(((true - true.mean()) ** 2).sum())
-            row["r2"] = 1 - float(((predicted - true) ** 2).sum()) / total if total > 0 else np.nan
-            row["mae"] = float(np.abs(predicted - true).mean())
-            row["baseline_mae"] = float(np.abs(true - guess).mean())
-        rows.append(row)
+            for method in METHODS:
+                row = {"held_out_by": mode, "split": split, "method": method}
+                rows.append(row | errors(true[part], predictions[method][part]))
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""How far candidates are from what is known, and from what was generated: known structures of the sources, RMSD."""
+"""Novelty of candidates: repeats of the database and of one another, and structures that the sources know."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,13 +7,13 @@ from ccdcgan.crystals.uniqueness import Uniqueness
 
 
 def known_structures(prototypes: Sequence[Crystal], elements: Collection[str]) -> list[Crystal]:
-    """Return the prototypes that consist of the system's elements: structures that its sources know as they are."""
-    found = [(crystal, {site.specie.symbol for site in crystal.structure}) for crystal in prototypes]
-    return [crystal for crystal, symbols in found if len(symbols) > 1 and symbols <= set(elements)]
+    """Return the prototypes that consist of the elements of the system: its structures that the sources know."""
+    symbols = [{site.specie.symbol for site in crystal.structure} for crystal in prototypes]
+    return [crystal for crystal, own in zip(prototypes, symbols, strict=True) if len(own) > 1 and own <= set(elements)]
 
 
 def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniqueness: Uniqueness) -> list[str]:
-    """Return for each candidate the id of the known structure that it is, "" for none or if it was not relaxed."""
+    """Return for each candidate the id of the known structure that it matches, "" if none or if it did not relax."""
     relaxed = [i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"]
     verdicts = uniqueness.first_of_kind(
         [candidates[i].structure for i in relaxed], [crystal.structure for crystal in known]
@@ -28,10 +28,19 @@ def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniquene
 def find_repeats(
     candidates: Sequence[Crystal], database: Sequence[Crystal], uniqueness: Uniqueness
 ) -> tuple[list[str], list[bool]]:
-    """Say for each candidate which crystal it repeats (id, "" for none), and whether it is new to the database.
+    """Find the crystals that candidates repeat.
 
-    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, lowest energy first, so the
-    result does not depend on their order; the others get "" and False.
+    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, the lowest energy first, so that the
+    result does not depend on their order.
+
+    Args:
+        candidates: Relaxed candidates, failed ones included.
+        database: Relaxed crystals of the database.
+        uniqueness: Compares crystals.
+
+    Returns:
+        For each candidate the id of the crystal that it repeats ("" if none), and whether it is not in the database;
+        "" and False for failed ones.
     """
     relaxed = sorted(
         (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),

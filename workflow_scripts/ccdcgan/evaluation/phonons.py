@@ -1,8 +1,7 @@
 """Dynamical stability: phonons from symmetric finite displacements, with phonopy.
 
-Frequencies in THz; an imaginary one is given as a negative number, as phonopy does. A crystal whose lowest
-frequency is below zero by more than a tolerance is a saddle point: displaced along that mode it falls to
-something lower.
+Frequencies are in THz. Imaginary frequencies are negative numbers, as in phonopy. A crystal whose lowest frequency is
+below zero by more than a tolerance is a saddle point: displaced along that mode, its energy falls.
 """
 
 from dataclasses import dataclass, replace
@@ -22,24 +21,36 @@ from ccdcgan.relaxation.ase_relaxation import StagedRelaxMaker
 from ccdcgan.utils.progress import track
 
 SYMPREC = 0.01
-"""Distance (angstrom) within which sites count as symmetric: fewer displacements do."""
+"""Tolerance (angstrom) of the symmetry search; symmetry reduces the number of displacements."""
 
 COLUMNS = (
-    *("id", "formula", "scheme", "e_above_hull", "engine", "status", "reason"),
-    *("lowest_frequency", "dynamically_stable", "supercell", "n_displacements"),
+    "id",
+    "formula",
+    "scheme",
+    "e_above_hull",
+    "engine",
+    "status",
+    "reason",
+    "lowest_frequency",
+    "dynamically_stable",
+    "supercell",
+    "n_displacements",
 )
 """Columns of the table of phonons."""
 BAND_POINTS = 41
-"""Points on each segment of the band path."""
+"""Number of points on each segment of the band path."""
 
 
 @dataclass(frozen=True)
 class Phonons:
-    """Frequencies of one crystal.
+    """Phonons of one crystal.
 
-    lowest: THz, over the mesh and the band path; supercell: repetitions of the conventional cell's edges;
-    n_displacements: force calculations; bands: one row per point of the band path with its segment, distance
-    (1/angstrom), label ("" off the special points), and frequencies band_0, band_1, ... (THz), lowest first.
+    Attributes:
+        lowest: Lowest frequency over the mesh and the band path, THz.
+        supercell: Repetitions of the edges of the conventional cell.
+        n_displacements: Number of force calculations.
+        bands: One row per point of the band path: segment, distance (1/angstrom), label ("" except at special points),
+            and frequencies band_0, band_1, ... (THz), the lowest first.
     """
 
     lowest: float
@@ -49,9 +60,12 @@ class Phonons:
 
 
 def supercell_of(structure: Structure, length: float, max_atoms: int) -> tuple[int, int, int]:
-    """Return how often each edge is repeated to reach ``length`` (angstrom) with at most ``max_atoms`` atoms.
+    """Return the repetitions of each edge.
 
-    What is too large loses a repetition of its longest edge at a time; one cell is always allowed.
+    Args:
+        structure: The conventional cell.
+        length: Minimum length of each edge of the supercell, angstrom.
+        max_atoms: Maximum number of atoms, which takes precedence over ``length``; a single cell is always allowed.
     """
     edges = np.array(structure.lattice.abc)
     repeats = np.maximum(1, np.ceil(length / edges - 1e-6)).astype(int)
@@ -69,11 +83,18 @@ def compute_phonons(
     mesh: float = 30.0,
     label: str = "phonons",
 ) -> Phonons:
-    """Return the phonons of a relaxed crystal.
+    """Compute the phonons of a relaxed crystal.
 
-    The supercell repeats the conventional cell, which shows the whole symmetry: few displacements do.
-    length, max_atoms: see :func:`supercell_of`; displacement: angstrom; mesh: density of the mesh on which the
-    lowest frequency is sought, N_i about mesh |b_i| (angstrom).
+    The supercell repeats the conventional cell, which has the full symmetry, so that few displacements are needed.
+
+    Args:
+        structure: The crystal.
+        calculator: Calculator of the forces.
+        length: As for :func:`supercell_of`.
+        max_atoms: As for :func:`supercell_of`.
+        displacement: Length of the displacements, angstrom.
+        mesh: Density of the mesh for the lowest frequency, N_i about mesh |b_i|, angstrom.
+        label: Label of the progress line.
     """
     cell = SpacegroupAnalyzer(structure, symprec=SYMPREC).get_refined_structure()
     repeats = supercell_of(cell, length, max_atoms)
@@ -101,9 +122,9 @@ def _forces(supercell: PhonopyAtoms, calculator: Calculator) -> np.ndarray:
 
 
 def _bands(phonon: Phonopy) -> pd.DataFrame:
-    """Return the bands along seekpath's path for the crystal's symmetry, in the crystal's own cell."""
-    found = seekpath.get_path_orig_cell(phonon.primitive.totuple(), symprec=SYMPREC)
-    path, coords = found["path"], {name: np.array(point) for name, point in found["point_coords"].items()}
+    """Return the bands along the path of seekpath for the symmetry of the crystal, in its own cell."""
+    special = seekpath.get_path_orig_cell(phonon.primitive.totuple(), symprec=SYMPREC)
+    path, coords = special["path"], {name: np.array(point) for name, point in special["point_coords"].items()}
     connections = [end == start for (_, end), (start, _) in zip(path, path[1:], strict=False)] + [False]
     phonon.run_band_structure(
         [np.linspace(coords[start], coords[end], BAND_POINTS) for start, end in path], path_connections=connections
@@ -119,11 +140,16 @@ def _bands(phonon: Phonopy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def judge(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame]:
-    """Return a row and the bands of one candidate: relaxed tightly, made symmetric, displaced.
+def dynamical_stability(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame]:
+    """Test whether a candidate is a minimum of the energy: relax it tightly, symmetrise it, compute its phonons.
 
-    maker: the engine; settings: the section ``phonons``. A crystal that does not relax has a status and reason,
-    and no bands.
+    Args:
+        crystal: The candidate.
+        maker: The engine.
+        settings: Section ``phonons`` of the configuration.
+
+    Returns:
+        A row with COLUMNS, and the bands. A crystal that does not relax has a status, a reason and no bands.
     """
     row = {"id": crystal.id, "formula": crystal.formula, "scheme": crystal.info.get("scheme", "")}
     row |= {"e_above_hull": crystal.info.get("e_above_hull")}
@@ -134,8 +160,14 @@ def judge(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[di
         return row, pd.DataFrame()
     structure = symmetrised(relaxation.structure, SYMPREC)
     calculator = maker.stages(structure)[-1].calculator
-    keys = ("length", "max_atoms", "displacement")
-    phonons = compute_phonons(structure, calculator, **{key: settings[key] for key in keys}, label=crystal.id)
+    phonons = compute_phonons(
+        structure,
+        calculator,
+        settings["length"],
+        settings["max_atoms"],
+        settings["displacement"],
+        label=crystal.id,
+    )
     row |= {
         "lowest_frequency": phonons.lowest,
         "dynamically_stable": phonons.lowest > -settings["tolerance"],

@@ -1,4 +1,4 @@
-"""How far the results of one configuration scatter from seed to seed."""
+"""Statistics of the results of one configuration over runs with different seeds."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,17 @@ COLUMNS = ("scheme", "quantity", "n_runs", "mean", "standard_deviation", "lowest
 
 
 def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return how far every row of the paper's table scatters over runs that differ in their seed.
+    """Return mean and standard deviation of every row of the summary over runs.
 
-    summaries: run -> its ``summary.csv``, the first of which says which schemes and quantities there are. Returned:
-    ``COLUMNS``, one row for each scheme and quantity; ``standard_deviation`` is that of a single run (divisor n - 1,
-    NaN for one), and ``n_runs`` counts those that have a value. Raises InputError if a run lacks a scheme, or made
-    another number of crystal graphs with it.
+    Args:
+        summaries: Run -> its summary. The first one determines the schemes and quantities.
+
+    Returns:
+        Table with COLUMNS, one row for each scheme and quantity. standard_deviation: of a single run (divisor n - 1,
+        NaN for one run); n_runs: number of runs with a value.
+
+    Raises:
+        InputError: A run lacks a scheme, or generated another number of crystal graphs with it.
     """
     first, *others = summaries
     for run in others:
@@ -30,7 +35,7 @@ def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _check_same_amount(first: str, one: pd.DataFrame, run: str, other: pd.DataFrame) -> None:
-    """Raise InputError if two runs did not make the same number of crystal graphs with every scheme of the first."""
+    """Raise InputError unless both runs have the same number of crystal graphs for every scheme of the first."""
     images, found = (
         table[table["quantity"] == columns.IMAGES].set_index("scheme")["denominator"].to_dict()
         for table in (one, other)

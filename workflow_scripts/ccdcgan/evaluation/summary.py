@@ -1,4 +1,4 @@
-"""The paper's table (Long et al., Results): every ratio with its numerator and its denominator."""
+"""The summary of a run, the table of Long et al. (Results): every ratio with numerator and denominator."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,14 +14,17 @@ from ccdcgan.schemes import screening
 def summarise(
     candidates: pd.DataFrame, n_images: int, n_candidates: int, n_images_relaxed: int, sun: float
 ) -> list[dict[str, Any]]:
-    """Return the paper's rows for one scheme.
+    """Return the rows of the summary for one scheme.
 
-    candidates: the candidates that were sent to relaxation, with status, formula, formation_energy, e_above_hull,
-    distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
-    n_images: crystal graphs generated; n_candidates: those that became candidates; n_images_relaxed: the images behind
-    the relaxed candidates (fewer than n_images where a limit on the number of relaxations applies), the denominator of
-    everything per image; sun: the hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique,
-    novel), whatever its formation energy.
+    Args:
+        candidates: Candidates selected for relaxation: status, formula, formation_energy, e_above_hull, distinct,
+            stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
+        n_images: Number of generated crystal graphs ("images" in Long et al.).
+        n_candidates: Number of candidates among them.
+        n_images_relaxed: Number of crystal graphs that the relaxed candidates represent, the denominator of all ratios
+            per image; smaller than ``n_images`` if only the first candidates were relaxed.
+        sun: Hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel), whatever its
+            formation energy.
     """
     n_sent = len(candidates)
     relaxed = candidates[candidates["status"] == "ok"]
@@ -60,7 +63,7 @@ def summarise(
 
 
 def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
-    """Return one row of the table that counts ``numerator`` crystals out of ``denominator``."""
+    """Return a row that counts ``numerator`` crystals out of ``denominator``."""
     return {
         "quantity": quantity,
         "numerator": int(numerator),
@@ -71,7 +74,7 @@ def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
 
 
 def _average(quantity: str, value: float, denominator: int, unit: str) -> dict[str, Any]:
-    """Return one row of the table that gives an average over ``denominator`` crystals, NaN of none."""
+    """Return a row with an average over ``denominator`` crystals, NaN if there are none."""
     value = float(value) if denominator else np.nan
     return {"quantity": quantity, "numerator": np.nan, "denominator": denominator, "value": value, "unit": unit}
 
@@ -85,12 +88,21 @@ def evaluate_scheme(
     thresholds: Mapping[str, float],
     compositions: Collection[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return candidates and table rows of one scheme, and of the scheme that screens it.
+    """Evaluate one scheme, and the scheme that screens its candidates.
 
-    placed: candidates sent to relaxation; predicted: id, formula and what was predicted of all candidates, the columns
-    of ``columns.GUESSES`` (eV/atom) among it; losses: counts of ``selection.select``; screen: highest predicted
-    formation energy that the screening scheme keeps (eV/atom; 0.3 in the paper); compositions: reduced formulas that
-    alone were sent to relaxation, None: any; with them the rows say how many candidates are of these.
+    Args:
+        scheme: Name of the scheme.
+        placed: Table of the candidates selected for relaxation.
+        predicted: Table of all candidates: id, formula, and predictions, among them the columns of ``columns.GUESSES``
+            (eV/atom).
+        losses: Counts from :func:`ccdcgan.candidates.selection.select`.
+        screen: Maximum predicted formation energy of the screening scheme, eV/atom; 0.3 in Long et al.
+        thresholds: Hull distances, eV/atom, of ``stable`` and ``meta_stable`` crystals.
+        compositions: Reduced formulas to which the relaxation was restricted; None: any. With them a row counts the
+            candidates of these compositions.
+
+    Returns:
+        The table of the candidates and the rows of the summary.
     """
     placed = placed.merge(predicted.drop(columns="formula"), on="id", how="left", validate="one_to_one")
     n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())

@@ -1,7 +1,7 @@
-"""Verification: the best candidates, what they compete with and the elements again, with a second engine.
+"""Verification of the best candidates with a second engine, together with competing phases and elements.
 
-A hull distance needs all of these from one engine: the candidate, the phases of the hull it would decompose
-into, and the elements that set the zero of the formation energy.
+A hull distance needs all of these from one engine: the candidate, the phases of the hull into which it would decompose,
+and the elements that are the references of the formation energy.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from ccdcgan.database.energy_correction import DFT, RELAXED
 from ccdcgan.database.thermodynamics import formation_energy, lowest_references
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
-"""Why a crystal is verified: its ``role``."""
+"""Roles of a verified crystal."""
 
 FIRST = ("formation_energy", "e_above_hull", "energy_per_atom", "engine", "space_group")
-"""What is kept of the first engine's results, under these names; the second's begin with ``verified_``."""
+"""Results of the first engine in the table; those of the second engine start with ``verified_``."""
 
 
 def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], elements: Sequence[str]) -> list[Crystal]:
-    """Return the database's crystals that the chosen ones would decompose into, by formula; no elements."""
+    """Return the crystals of the database into which the chosen ones would decompose, by formula, without elements."""
     hull = hull_of(database, elements)
     formulas = {
         entry.composition.reduced_formula
@@ -39,7 +39,7 @@ def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], ele
 
 
 def to_verify(chosen: Sequence[Crystal], competing: Sequence[Crystal], references: Sequence[Crystal]) -> list[Crystal]:
-    """Return what the second engine relaxes, elements first; results of the first engine stay under ``first_``."""
+    """Return the crystals for the second engine, elements first; results of the first engine are under ``first_``."""
     roles = [(ELEMENT, references), (COMPETING, competing), (CANDIDATE, chosen)]
     result = []
     for role, crystals in roles:
@@ -47,20 +47,30 @@ def to_verify(chosen: Sequence[Crystal], competing: Sequence[Crystal], reference
             known = {f"first_{name}": crystal.info[name] for name in FIRST if name in crystal.info}
             if role == ELEMENT:
                 known |= {"first_formation_energy": 0.0, "first_e_above_hull": 0.0}
-            kept = {name: crystal.info[name] for name in ("prototype", "scheme") if name in crystal.info}
-            result.append(Crystal(crystal.id, crystal.structure, {"role": role, "status": "ok", **kept, **known}))
+            origin = {name: crystal.info[name] for name in ("prototype", "scheme") if name in crystal.info}
+            info = {"role": role, "status": "ok"} | origin | known
+            result.append(Crystal(crystal.id, crystal.structure, info))
     return result
 
 
-def compare(
+def compare_engines(
     starts: Sequence[Crystal], relaxed: Sequence[Crystal], elements: Sequence[str], uniqueness: Uniqueness
 ) -> tuple[list[Crystal], pd.DataFrame]:
-    """Return the verified crystals and the table of both engines side by side, candidates first.
+    """Compare the results of both engines.
 
-    starts: what :func:`to_verify` returned; relaxed: the same, in order, by the second engine. Energies in
-    eV/atom; ``difference`` is the second engine's formation energy minus the first's; ``volume_change`` a
-    fraction; ``same_structure`` whether the crystal is still of its kind; both empty if it
-    took no step. Raises InputError if an element could not be relaxed, for then nothing has a formation energy.
+    Args:
+        starts: Crystals from :func:`to_verify`.
+        relaxed: The same crystals, in order, relaxed by the second engine.
+        elements: Elements of the system.
+        uniqueness: Compares crystals.
+
+    Returns:
+        The verified crystals, and the table of both engines, candidates first. Energies in eV/atom; difference:
+        formation energy of the second engine minus that of the first; volume_change: as a fraction; same_structure:
+        whether the crystal is of the same kind as before. The last two are empty if there was no relaxation step.
+
+    Raises:
+        InputError: An element did not relax, so that there are no formation energies.
     """
     zeros = lowest_references([crystal for crystal in relaxed if crystal.info["role"] == ELEMENT], elements)
     references = zeros.set_index("element")["energy_per_atom"].to_dict()
@@ -90,11 +100,16 @@ def compare(
 
 
 def correction_points(starts: Sequence[Crystal], verified: Sequence[Crystal]) -> list[Crystal]:
-    """Return what a correction of the first engine is learned from (``energy_corrections.read_points``).
+    """Return DFT points for a correction of the first engine (:mod:`ccdcgan.database.energy_correction`).
 
-    starts: what :func:`to_verify` returned; verified: what :func:`compare` did. A crystal that the second engine could
-    not compute is left out. The others are where the first engine left them, with formation energies in eV/atom: the
-    first engine's, uncorrected, under its last model's name, and the second's, at the same place or relaxed from there.
+    Args:
+        starts: Crystals from :func:`to_verify`.
+        verified: Crystals from :func:`compare_engines`.
+
+    Returns:
+        The crystals that the second engine could compute, in the geometry of the first engine, with formation energies
+        in eV/atom: the uncorrected one of the first engine under the name of its last model, and that of the second
+        engine in the same geometry or relaxed from there.
     """
     pairs = [(start, one) for start, one in zip(starts, verified, strict=True) if one.info["status"] == "ok"]
     elements = [start for start, _ in pairs if start.info["role"] == ELEMENT]

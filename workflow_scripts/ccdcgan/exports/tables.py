@@ -1,22 +1,22 @@
-"""All candidates as one table, one row per crystal, with its columns' units and meanings inside the file."""
+"""The candidates as one table, one row per crystal, with units and meanings of the columns inside the file."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from ccdcgan.columns import COLUMNS, in_order, is_true
+from ccdcgan.columns import COLUMNS, in_order
 from ccdcgan.utils.files import atomic_path, write_csv
+from ccdcgan.utils.tables import is_true
 
-_COUNTS = ("n_atoms", "n_steps")
-_YES_OR_NO = ("distinct", "novel")
 _FIRST = ("id", "scheme", "kept_by")
 
 
 def export_table(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per crystal, in order of first appearance: the candidates sent to relaxation, failed ones too.
+    """Return one row per candidate, in order of first appearance, failed ones included.
 
-    candidates: the evaluated candidates of all schemes, where one that another scheme takes over has a row for
-    each. The row of the scheme that generated it is kept, and ``kept_by`` names the others.
+    Args:
+        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate. The row of the
+            scheme that generated it is used, and ``kept_by`` names the others.
     """
     frame = candidates.copy()
     rank = {scheme: place for place, scheme in enumerate(in_order(frame["scheme"]))}
@@ -24,17 +24,17 @@ def export_table(candidates: pd.DataFrame) -> pd.DataFrame:
     others = by_scheme.groupby("id")["scheme"].agg(lambda schemes: " ".join(schemes.iloc[1:]))
     rows = by_scheme.drop_duplicates("id").sort_index().drop(columns="rank")
     rows["kept_by"] = rows["id"].map(others).astype(str)
-    for name in _COUNTS:
-        if name in rows:
+    for name in rows:
+        kind = COLUMNS[name].kind if name in COLUMNS else ""
+        if kind == "count":
             rows[name] = pd.to_numeric(rows[name]).astype("Int64")
-    for name in _YES_OR_NO:
-        if name in rows:
+        elif kind == "flag":
             rows[name] = is_true(rows[name])
     return rows[[*_FIRST, *(name for name in rows if name not in _FIRST)]].reset_index(drop=True)
 
 
 def write_tables(table: pd.DataFrame, csv: str | Path, parquet: str | Path) -> None:
-    """Write the table as CSV and as parquet; ``pandas.read_parquet(...).attrs`` holds units and meanings."""
+    """Write the table as CSV and as Parquet; ``pandas.read_parquet(...).attrs`` has units and meanings."""
     write_csv(csv, table)
     described = [COLUMNS[name] for name in table if name in COLUMNS]
     table = table.copy()

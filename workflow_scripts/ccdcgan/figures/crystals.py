@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ccdcgan.columns import complete
 from ccdcgan.crystals.structures import Crystal, to_atoms
 from ccdcgan.figures.style import (
     DARK_GREY,
@@ -24,6 +23,7 @@ from ccdcgan.figures.style import (
     signed,
     styled,
 )
+from ccdcgan.utils.tables import complete
 
 MOST = 4
 """Crystals in the figure."""

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan.columns import complete, scheme_label, title
+from ccdcgan.columns import scheme_label, title
 from ccdcgan.database.thermodynamics import hull_vertices, with_energy
-from ccdcgan.evaluation.best import best_of
+from ccdcgan.evaluation.best import THRESHOLDS, best_of
 from ccdcgan.figures.style import (
     BLACK,
     DARK_GREY,
@@ -26,9 +26,8 @@ from ccdcgan.figures.style import (
     styled,
 )
 from ccdcgan.schemes import PAPER
+from ccdcgan.utils.tables import complete
 
-THRESHOLDS: Mapping[str, float] = {"stable": 0.100, "meta_stable": 0.150}
-"""Hull distances (eV/atom) of Long et al. below which a crystal is stable, meta-stable."""
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ccdcgan.columns import SPLITS, complete, scheme_label, title
+from ccdcgan.columns import SPLITS, scheme_label, title
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.figures.style import (
     BLACK,
@@ -26,6 +26,7 @@ from ccdcgan.figures.style import (
     signed,
     styled,
 )
+from ccdcgan.utils.tables import complete
 
 
 def _numbers(frame: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:

@@ -12,7 +12,7 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.exports.structure_files import cif_text, poscar_text
 from ccdcgan.report.formatting import formula_html, group_html, number, text
-from ccdcgan.report.sentences import UNCERTAINTY
+from ccdcgan.report.reliability import UNCERTAINTY
 from ccdcgan.report.structure_view import view
 
 MOST_ROWS = 1500

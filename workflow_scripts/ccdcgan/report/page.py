@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that holds everything it shows, and asks no network for anything.
+"""The report of a run: one HTML page that contains everything it shows and needs no network.
 
 plotly.js draws the plots and 3Dmol.js (BSD-3-Clause, see templates/vendor) the crystals; both are inside the page.
 """
@@ -10,26 +10,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from ase.data import atomic_numbers, covalent_radii
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.graph_objects import Figure
 from plotly.offline import get_plotlyjs
 
-from ccdcgan.columns import COLUMNS, complete, scheme_label
-from ccdcgan.evaluation.attrition import Stage, funnels, stage_counts
-from ccdcgan.evaluation.best import best_candidates
+from ccdcgan.columns import COLUMNS, scheme_label
+from ccdcgan.evaluation.attrition import Stage, funnels
 from ccdcgan.figures.crystals import element_colours
-from ccdcgan.figures.energies import THRESHOLDS
 from ccdcgan.report.candidates import candidate_rows
+from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
 from ccdcgan.report.formatting import relative, words
 from ccdcgan.report.pictures import picture
 from ccdcgan.report.plots import hull_plot
-from ccdcgan.report.sentences import cautions, findings, map_in_words, next_steps, trust, why_none
+from ccdcgan.report.reliability import trust
+from ccdcgan.report.sentences import cautions, describe_map, findings, next_steps, why_none
 from ccdcgan.report.tables import (
     Table,
+    constraint_metrics_table,
     constraint_table,
     database_table,
     hull_table,
@@ -43,152 +42,120 @@ from ccdcgan.report.tables import (
     summary_table,
     verified_table,
 )
-from ccdcgan.schemes import PAPER
 
 log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGEST_PAGE = 15_000_000
-"""Characters above which a warning is logged."""
+"""Number of characters above which a warning is logged."""
 
 
-def render_report(
-    *,
-    system: str,
-    elements: Sequence[str],
-    engine: str,
-    choice: str,
-    database: pd.DataFrame,
-    references: pd.DataFrame,
-    candidates: pd.DataFrame,
-    summary: pd.DataFrame,
-    losses: pd.DataFrame,
-    reconstruction: pd.DataFrame,
-    latents: pd.DataFrame,
-    latent_tests: pd.DataFrame,
-    parity: pd.DataFrame,
-    figures: Mapping[str, str | Path | bytes],
-    provenance: Mapping[str, Any],
-    crystals: Sequence[Mapping[str, Any]] = (),
-    latent: Figure | None = None,
-    times: Table | None = None,
-    machines: Table | None = None,
-    verified: pd.DataFrame | None = None,
-    phonons: pd.DataFrame | None = None,
-    scatter: pd.DataFrame | None = None,
-    cif_paths: Mapping[str, str] | None = None,
-    thresholds: Mapping[str, float] = THRESHOLDS,
-    schemes: Sequence[str] = PAPER,
-) -> str:
+def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
     """Return the report as one HTML page.
 
-    system: as the user named it, e.g. "Bi-Se"; engine: where the energies come from, in words; choice: which
-    candidates were relaxed, in words; tables: with
-    the columns of the run's CSV files, any may be empty; figures: name in ``report_figures.ALTERNATIVES`` -> PNG,
-    a path or its bytes, absent ones are left out; provenance: name -> value, mappings and lists are shown folded, as
-    YAML; crystals: what ``report_candidates.views`` returns; latent: of ``report_plots.latent_plot``; times, machines:
-    tables of ``report_provenance``; verified, phonons: results of these stages, None if they were not run; scatter: of
-    ``scatter.scatter``, None without runs with other seeds;
-    cif_paths: candidate's id -> path of its CIF relative to the page; thresholds: hull distances
-    (eV/atom) ``stable`` and ``meta_stable``. Raises KeyError for a figure that has no caption,
-    InputError for one that is no PNG.
+    Args:
+        info: The run.
+        data: Its tables.
+        media: Figures, crystals, plots and files.
+
+    Raises:
+        KeyError: A figure has no caption.
+        InputError: A figure is not a PNG.
     """
-    database = complete(database, "id", "formula", "fraction", "formation_energy", "e_above_hull", "status", "reason")
-    summary = complete(summary, "scheme", "quantity", "numerator", "denominator", "value", "unit")
-    losses = complete(losses, "scheme", "reason", "count")
-    reconstruction = complete(reconstruction, "id", "split", "matched", "reason")
-    counts = stage_counts(summary)
-    best = best_candidates(candidates)
-    paper = set(elements) == {"Bi", "Se"}
-    scalars = {k: v for k, v in provenance.items() if not isinstance(v, Mapping | list | tuple)}
-    documents = {k: _yaml(v) for k, v in provenance.items() if k not in scalars}
-    shown = [crystal["id"] for crystal in crystals]
-    heads, rows, n_candidates = candidate_rows(candidates, shown, verified, phonons)
-    plots = {"hull": hull_plot(database, candidates, elements, schemes, thresholds["meta_stable"]), "latent": latent}
+    schemes, engine, best = data.shown_schemes(info.schemes), info.engine, data.best
+    meta_stable = info.thresholds["meta_stable"]
+    paper = set(info.elements) == {"Bi", "Se"}
+    scalars = {k: v for k, v in info.provenance.items() if not isinstance(v, Mapping | list | tuple)}
+    documents = {k: _yaml(v) for k, v in info.provenance.items() if k not in scalars}
+    viewed = [crystal["id"] for crystal in media.crystals]
+    heads, rows, n_candidates = candidate_rows(data.candidates, viewed, data.verified, data.phonons)
+    hull = hull_plot(data.database, data.candidates, info.elements, schemes, meta_stable)
+    plots = {"hull": hull, "latent": media.latent}
     plots = {name: json.loads(plot.to_json()) for name, plot in plots.items() if plot is not None}
-    looks = {name: {"colour": colour, "radius": _radius(name)} for name, colour in element_colours(elements).items()}
-    stages = funnels(summary, losses, candidates, thresholds["meta_stable"])
-    page = _environment().get_template("report.html.j2").render(
-        title=f"Crystals designed for {system}",
-        engine=engine,
-        choice=choice,
-        sentences=findings(system, database, counts, best, schemes),
-        notes=cautions(engine, best),
-        latent_note=map_in_words(latent.layout.meta if latent else None),
-        trust=trust(
-            best=best,
-            counts=counts[counts["scheme"].isin(schemes)],
-            database=database,
-            reconstruction=reconstruction,
-            parity=parity,
-            verified=verified,
-            phonons=phonons,
-            scatter=scatter,
-            meta_stable=thresholds["meta_stable"],
-        ),
-        next_steps=next_steps(engine, best, verified, phonons),
-        thresholds=thresholds,
-        paper=paper,
-        rows=rows,
-        row_heads=heads,
-        row_schemes=list(dict.fromkeys(scheme for row in rows for scheme in row.schemes)),
-        row_stabilities=list(dict.fromkeys(row.stability for row in rows)),
-        anything_best=not best.empty,
-        n_candidates=n_candidates,
-        n_best=len(best),
-        cif_links={name: relative(path) for name, path in (cif_paths or {}).items()},
-        crystals=crystals,
-        elements=looks,
-        why_none=why_none(counts),
-        why_none_best="no candidate is both distinct and meta-stable." if len(candidates) else why_none(counts),
-        funnels={scheme_label(scheme): _with_widths(stages[scheme]) for scheme in stages if scheme in schemes},
-        plots=plots,
-        tables={
-            "summary": summary_table(summary, schemes, paper),
-            "scatter": scatter_table(scatter, schemes),
-            "losses": losses_table(losses, schemes),
-            "database": database_table(database, thresholds),
-            "hull": hull_table(database, elements),
-            "references": references_table(references),
-            "database_losses": reasons_table("Crystals of the database that were lost", database),
-            "reconstruction": reconstruction_table(reconstruction),
-            "reconstruction_losses": reasons_table("Crystals that were not rebuilt", reconstruction),
-            "latents": latents_table(latents),
-            "latent_tests": latent_tests_table(latent_tests),
-            "constraint": constraint_table(parity),
-            "provenance": Table("Run", ("what", "value"), [(words(k), str(v)) for k, v in scalars.items()]),
-            "times": times or Table("What the jobs took", (), [], empty="not measured."),
-            "machines": machines or Table("Hardware", (), [], empty="not recorded."),
-            "verified": verified_table(verified),
-            "columns": Table(
-                "Columns",
-                ("column", "unit", "meaning"),
-                [(column.name, column.unit, column.meaning) for column in COLUMNS.values()],
-            ),
-        },
-        pictures={name: picture(name, image) for name, image in figures.items()},
-        documents={words(name): text for name, text in documents.items()},
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        data=_embedded({"plots": plots, "crystals": list(crystals), "elements": looks}),
-        scripts=_scripts(bool(plots), bool(crystals)),
-    )  # fmt: skip
+    elements = element_colours(info.elements).items()
+    styles = {name: {"colour": colour, "radius": _radius(name)} for name, colour in elements}
+    stages = funnels(data.summary, data.losses, data.candidates, meta_stable)
+    nothing = why_none(data.counts)
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=f"Crystals designed for {info.system}",
+            engine=engine,
+            choice=info.choice,
+            sentences=[*findings(info.system, data, schemes), *data.screen_notes(info.schemes)],
+            notes=cautions(engine, best),
+            latent_note=describe_map(media.latent.layout.meta if media.latent else None),
+            trust=trust(data, schemes, meta_stable),
+            next_steps=next_steps(engine, data),
+            thresholds=info.thresholds,
+            paper=paper,
+            rows=rows,
+            row_heads=heads,
+            row_schemes=list(dict.fromkeys(scheme for row in rows for scheme in row.schemes)),
+            row_stabilities=list(dict.fromkeys(row.stability for row in rows)),
+            anything_best=not best.empty,
+            n_candidates=n_candidates,
+            n_best=len(best),
+            cif_links={name: relative(path) for name, path in media.cif_paths.items()},
+            crystals=media.crystals,
+            elements=styles,
+            why_none=nothing,
+            why_none_best="no candidate is both distinct and meta-stable." if len(data.candidates) else nothing,
+            funnels={scheme_label(scheme): _with_widths(stages[scheme]) for scheme in stages if scheme in schemes},
+            plots=plots,
+            tables=_tables(info, data, media, schemes, paper)
+            | {"provenance": Table("Run", ("what", "value"), [(words(k), str(v)) for k, v in scalars.items()])},
+            pictures={name: picture(name, image) for name, image in media.figures.items()},
+            documents={words(name): text for name, text in documents.items()},
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            data=_embedded({"plots": plots, "crystals": list(media.crystals), "elements": styles}),
+            scripts=_scripts(bool(plots), bool(media.crystals)),
+        )
+    )
     if len(page) > LARGEST_PAGE:
-        log.warning("the report has %.0f MB; smaller figures would make it easier to open", len(page) / 1e6)
+        log.warning("the report has %.0f MB; it would open faster with smaller figures", len(page) / 1e6)
     return page
 
 
+def _tables(
+    info: RunInfo, data: ReportData, media: ReportMedia, schemes: Sequence[str], paper: bool
+) -> dict[str, Table]:
+    """Return the tables of the page by their names in the template."""
+    columns = [(column.name, column.unit, column.meaning) for column in COLUMNS.values()]
+    return {
+        "summary": summary_table(data.summary, schemes, paper),
+        "scatter": scatter_table(data.scatter, schemes),
+        "losses": losses_table(data.losses, schemes),
+        "database": database_table(data.database, info.thresholds),
+        "hull": hull_table(data.database, info.elements),
+        "references": references_table(data.references),
+        "database_losses": reasons_table("Crystals of the database that failed", data.database),
+        "reconstruction": reconstruction_table(data.reconstruction),
+        "reconstruction_losses": reasons_table("Crystals that were not reconstructed", data.reconstruction),
+        "latents": latents_table(data.latents),
+        "latent_tests": latent_tests_table(data.latent_tests),
+        "constraint": constraint_table(data.parity),
+        "constraint_metrics": constraint_metrics_table(data.constraint_metrics),
+        "times": media.times or Table("Times of the jobs", (), [], empty="not measured."),
+        "machines": media.machines or Table("Hardware", (), [], empty="not recorded."),
+        "verified": verified_table(data.verified),
+        "columns": Table("Columns", ("column", "unit", "meaning"), columns),
+    }
+
+
 def _radius(element: str) -> float:
-    """Return the radius (angstrom) of an atom as it is drawn."""
+    """Return the radius (angstrom) with which an atom is drawn."""
     return round(0.42 * float(covalent_radii[atomic_numbers[element]]), 3) if element in atomic_numbers else 0.5
 
 
 def _embedded(data: Mapping[str, Any]) -> Markup:
-    """Return data as JSON that cannot end the script element it stands in."""
+    """Return data as JSON that cannot close the script element that contains it."""
     return Markup(json.dumps(data, allow_nan=False).replace("<", "\\u003c"))
 
 
 def _scripts(plots: bool, crystals: bool) -> list[Markup]:
-    """Return the scripts of the page in the order they run: only the libraries it needs, then its own."""
+    """Return the scripts of the page in order: the libraries that it needs, then its own."""
     vendor = [get_plotlyjs()] if plots else []
     vendor += [(TEMPLATES / "vendor/3Dmol-min.js").read_text(encoding="utf-8")] if crystals else []
     texts = [*vendor, (TEMPLATES / "report.js").read_text(encoding="utf-8")]
@@ -196,7 +163,7 @@ def _scripts(plots: bool, crystals: bool) -> list[Markup]:
 
 
 def _with_widths(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Return the stages of a funnel with the width of their bars, percent of the widest, on a log scale."""
+    """Return the stages with the widths of their bars, percent of the widest, on a log scale."""
     largest = math.log1p(max(stage.left for stage in stages)) or 1.0
     return [
         {

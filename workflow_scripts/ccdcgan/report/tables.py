@@ -1,4 +1,4 @@
-"""The tables of the report: what is in them and how their cells are written."""
+"""Tables of the report, and the results of Long et al. for comparison."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from ccdcgan import columns
-from ccdcgan.columns import is_true, reason_label, scheme_label, title
+from ccdcgan.columns import reason_label, scheme_label, title
 from ccdcgan.database.thermodynamics import hull_vertices
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.report.formatting import NO_BREAK, formula_html, number, percent, ratio, words
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
+from ccdcgan.utils.tables import is_true
 
 _RATIOS = (
     (columns.IMAGES, (2397, 13000), (1998, 13000), (3106, 13000)),
@@ -38,8 +39,15 @@ PAPER_MEANS: Mapping[str, float] = {"dcgan": -0.0788, "dcgan+constraint": -0.086
 
 @dataclass(frozen=True)
 class Table:
-    """caption; heads: one a column; rows of cells, text or Markup; numeric: columns set flush right; empty:
-    what is said in place of a table without rows."""
+    """One table.
+
+    Attributes:
+        caption: Caption.
+        heads: Heads of the columns.
+        rows: Rows of cells, text or Markup.
+        numeric: Indices of right-aligned columns.
+        empty: Text in place of a table without rows.
+    """
 
     caption: str
     heads: Sequence[str]
@@ -49,7 +57,7 @@ class Table:
 
 
 def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) -> Table:
-    """Return the paper's table, one column a scheme; ``paper``: with the values of Long et al. below."""
+    """Return the summary, one column for each scheme; ``paper``: with the values of Long et al."""
     entries = {(row.quantity, row.scheme): row for row in summary.itertuples()}
     rows = []
     for quantity in dict.fromkeys(summary["quantity"]):
@@ -71,11 +79,11 @@ def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) ->
         rows.append([words(quantity), *cells])
     heads = ("quantity", *map(scheme_label, schemes))
     numeric = frozenset(range(1, len(heads)))
-    return Table("What each scheme achieved", heads, rows, numeric, "no scheme was evaluated.")
+    return Table("Results of each scheme", heads, rows, numeric, "no scheme was evaluated.")
 
 
 def scatter_table(scatter: pd.DataFrame | None, schemes: Sequence[str]) -> Table:
-    """Return mean and standard deviation of every quantity over runs with other seeds, one column a scheme."""
+    """Return mean and standard deviation of every quantity over runs with other seeds, one column for each scheme."""
     rows = pd.DataFrame() if scatter is None else scatter
     n_runs = int(rows["n_runs"].max()) if len(rows) else 0
     entries = {(row.quantity, row.scheme): row for row in rows.itertuples()}
@@ -83,13 +91,13 @@ def scatter_table(scatter: pd.DataFrame | None, schemes: Sequence[str]) -> Table
     cells = [
         [words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)] for name in quantities
     ]
-    caption = f"Mean and standard deviation of {n_runs} runs, each with another seed (lowest to highest)"
+    caption = f"Mean and standard deviation of {n_runs} runs with different seeds (lowest to highest)"
     heads = ("quantity", *map(scheme_label, schemes))
-    return Table(caption, heads, cells, frozenset(range(1, len(heads))), "no runs with other seeds were named.")
+    return Table(caption, heads, cells, frozenset(range(1, len(heads))), "no runs with other seeds were given.")
 
 
 def _scattered(row: Any, n_runs: int) -> str:
-    """Return mean, standard deviation and range; a share in percent. Fewer runs than all are said."""
+    """Return mean, standard deviation and range, fractions in percent, and the number of runs if below ``n_runs``."""
     if row is None or not row.n_runs:
         return "–"
     has_unit = isinstance(row.unit, str) and row.unit
@@ -106,7 +114,7 @@ def _with_paper(cell: str, value: str) -> Markup:
 
 
 def losses_table(losses: pd.DataFrame, schemes: Sequence[str]) -> Table:
-    """Return how many crystals each scheme lost for each reason, the commonest first."""
+    """Return the number of rejected crystals of each scheme by reason, the most frequent first."""
     lost = losses[losses["scheme"].isin(schemes) & (losses["reason"] != "")]
     table = lost.pivot_table(index="reason", columns="scheme", values="count", aggfunc="sum", fill_value=0)
     table = table.reindex(columns=list(schemes), fill_value=0)
@@ -118,26 +126,23 @@ def losses_table(losses: pd.DataFrame, schemes: Sequence[str]) -> Table:
     if rows:
         rows.append(("all", *(f"{int(n):,}" for n in table.sum())))
     heads = ("reason", *map(scheme_label, schemes))
-    return Table("Lost, by reason", heads, rows, frozenset(range(1, len(heads))), "nothing was lost.")
+    return Table("Rejected or failed, by reason", heads, rows, frozenset(range(1, len(heads))), "nothing was rejected.")
 
 
 def database_table(database: pd.DataFrame, thresholds: Mapping[str, float]) -> Table:
-    """Return how many crystals of the database relaxed and how many of those are stable."""
+    """Return the numbers of relaxed and of stable crystals of the database."""
     relaxed = database[database["status"] == "ok"]
     negative = relaxed["formation_energy"] < 0
-    n, counts = (
-        len(relaxed),
-        [("relaxed", len(relaxed), len(database)), ("formation energy < 0", negative.sum(), len(relaxed))],
-    )
+    counts = [("relaxed", len(relaxed), len(database)), ("formation energy < 0", negative.sum(), len(relaxed))]
     for name, key in (("meta-stable", "meta_stable"), ("stable", "stable")):
-        counts.append((name, (negative & (relaxed["e_above_hull"] < thresholds[key])).sum(), n))
+        counts.append((name, (negative & (relaxed["e_above_hull"] < thresholds[key])).sum(), len(relaxed)))
     rows = [(name, ratio(numerator, denominator)) for name, numerator, denominator in counts]
     rows = rows if len(database) else []
     return Table("Crystals of the database", ("crystals", "number"), rows, frozenset({1}), "it is empty.")
 
 
 def hull_table(database: pd.DataFrame, elements: Sequence[str]) -> Table:
-    """Return the compounds on the database's hull."""
+    """Return the compounds on the hull of the database."""
     heads = ("formula", f"atomic fraction of {elements[-1]}", title("formation_energy"), "id")
     rows = [
         (formula_html(row.formula), number(row.fraction), number(row.formation_energy), str(row.id))
@@ -170,7 +175,7 @@ def reasons_table(caption: str, frame: pd.DataFrame) -> Table:
 
 
 def reconstruction_table(reconstruction: pd.DataFrame) -> Table:
-    """Return how many crystals of each split survive the way to a crystal graph and back."""
+    """Return the numbers of reconstructed crystals of each split."""
     rows = []
     for split, name in (*columns.SPLITS.items(), (None, "all")):
         part = reconstruction if split is None else reconstruction[reconstruction["split"] == split]
@@ -184,42 +189,49 @@ def reconstruction_table(reconstruction: pd.DataFrame) -> Table:
         beside = "–" if pd.isna(error) else percent(error)
         rows.append((name, ratio(is_true(part["matched"]).sum(), len(part)), through, number(rms), beside))
     heads = (
-        *("split", "rebuilt from crystal graphs", "rebuilt from voxels alone", "median rms (no unit)"),
-        "error of the sites voxels, of that of empty ones",
+        "split",
+        "reconstructed from crystal graphs",
+        "reconstructed from voxels alone",
+        "median rms (no unit)",
+        "error of the sites voxels relative to that of empty ones",
     )
     rows = rows if len(reconstruction) else []
-    return Table("Crystals rebuilt", heads, rows, frozenset({1, 2, 3, 4}), "no crystal was encoded.")
+    return Table("Reconstructed crystals", heads, rows, frozenset({1, 2, 3, 4}), "no crystal was encoded.")
 
 
 def latents_table(latents: pd.DataFrame) -> Table:
-    """Return the range of the latents."""
+    """Return the value ranges of the latents."""
     rows = [
         (
             row.latent if row.latent == "lattice" else f"atoms of {row.latent}",
-            *(f"{row.n:,}", number(row.least), number(row.largest), number(row.spread)),
-            *(f"{100 * row.saturated_share:.2f} %", ratio(row.idle, row.components)),
+            f"{row.n:,}",
+            number(row.least),
+            number(row.largest),
+            number(row.spread),
+            f"{100 * row.saturated_share:.2f} %",
+            ratio(row.idle, row.components),
         )
         for row in latents.itertuples()
     ]
     heads = ("latent", "crystals", "least", "largest", "mean spread", "saturated values", "idle components")
-    return Table("Latents: range, and what of it carries nothing", heads, rows, frozenset(range(1, 7)), "not measured.")
+    return Table("Value ranges of the latents", heads, rows, frozenset(range(1, 7)), "not measured.")
 
 
 def latent_tests_table(tests: pd.DataFrame) -> Table:
-    """Return what decodes near the latents of crystals, and between them."""
+    """Return the numbers of crystals decoded from latents with noise and from interpolated latents."""
     rows = []
     for row in tests.itertuples():
         noise = row.test == "noise"
         point = f"noise of {100 * row.level:g} %" if noise else f"{100 * row.level:g} % of the way to another crystal"
         counts = [ratio(part, row.n) for part in (row.n_decoded, row.n_valid, row.n_matched)]
         rows.append((point, *counts, number(row.mean_rms)))
-    heads = ("point", "decode to a crystal", "keep the distance rule", "are the crystal", "mean rms (no unit)")
+    heads = ("latents", "decode to a crystal", "satisfy the distance rule", "equal the original", "mean rms (no unit)")
     caption = "Latents with noise, in standard deviations over the crystals, and between two crystals"
     return Table(caption, heads, rows, frozenset({1, 2, 3, 4}), "not measured.")
 
 
 def constraint_table(parity: pd.DataFrame) -> Table:
-    """Return the constraint's errors on each split."""
+    """Return the errors of the constraint on each split."""
     rows = [
         (
             columns.SPLITS[row.split],
@@ -233,7 +245,7 @@ def constraint_table(parity: pd.DataFrame) -> Table:
     heads = ("split", "crystals", "R²", "MAE (eV/atom)", "MAE of the training mean (eV/atom)")
     rows = rows if len(parity) else []
     return Table(
-        "How well the constraint predicts formation energies",
+        "Accuracy of the constraint",
         heads,
         rows,
         frozenset({1, 2, 3, 4}),
@@ -241,22 +253,40 @@ def constraint_table(parity: pd.DataFrame) -> Table:
     )
 
 
+def constraint_metrics_table(metrics: pd.DataFrame | None) -> Table:
+    """Return the errors of the constraint and of its baselines on held-out crystals, by how these were held out."""
+    rows = pd.DataFrame() if metrics is None else metrics[metrics["split"] == "held_out"]
+    cells = [
+        (row.method, row.held_out_by, f"{int(row.n):,}", number(row.r2), number(row.mae, 4))
+        for row in rows.itertuples()
+    ]
+    heads = ("method", "held out by", "crystals", "R²", "MAE (eV/atom)")
+    return Table("Constraint and baselines", heads, cells, frozenset({2, 3, 4}), "not measured; run snakemake models.")
+
+
 def verified_table(verified: pd.DataFrame | None) -> Table:
-    """Return both engines side by side for every crystal that the second one was given."""
-    caption = "Both engines: candidates, the phases they compete with, and the elements"
+    """Return the results of both engines for every verified crystal."""
+    caption = "Both engines: candidates, competing phases and elements"
     if verified is None or verified.empty:
-        return Table(caption, (), [], empty="no second engine was asked.")
+        return Table(caption, (), [], empty="not verified with a second engine.")
     heads = (
-        *("formula", "role", "formation energy (eV/atom)", "verified", "hull distance (eV/atom)", "verified"),
-        *("same structure", "change of volume", "id"),
+        "formula",
+        "role",
+        "formation energy (eV/atom)",
+        "verified",
+        "hull distance (eV/atom)",
+        "verified",
+        "same structure",
+        "change of volume",
+        "id",
     )
     rows = []
     for row in verified.to_dict("records"):
         ok = row["status"] == "ok"
         energies = ("formation_energy", "verified_formation_energy", "e_above_hull", "verified_e_above_hull")
-        kept = {"True": "yes", "False": "no"}.get(str(row.get("same_structure")), "–")
-        kept = kept if ok else reason_label(row["reason"])
+        same = {"True": "yes", "False": "no"}.get(str(row.get("same_structure")), "–")
+        same = same if ok else reason_label(row["reason"])
         change = "–" if pd.isna(row.get("volume_change")) else f"{number(100 * row['volume_change'], 1)} %"
         cells = (formula_html(row["formula"]), row["role"], *(number(row[name]) for name in energies))
-        rows.append((*cells, kept, change, str(row["id"])))
+        rows.append((*cells, same, change, str(row["id"])))
     return Table(caption, heads, rows, frozenset({2, 3, 4, 5, 7}))

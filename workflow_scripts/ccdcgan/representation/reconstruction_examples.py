@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ccdcgan.columns import is_true
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.utils.files import read_arrays, write_arrays
+from ccdcgan.utils.tables import is_true
 
 
 @dataclass(frozen=True)
