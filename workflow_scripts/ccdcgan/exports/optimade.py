@@ -1,7 +1,7 @@
-"""All candidates as OPTIMADE JSON lines, which ``optimake serve`` and optimade-python-tools turn into a server.
+"""The candidates as OPTIMADE JSON lines, which ``optimake serve`` and optimade-python-tools can serve.
 
-First a header, then what the entry type ``structures`` has, then one structure a line. What OPTIMADE has no name for
-is prefixed ``_ccdcgan_``, with its unit as the Unified Code for Units of Measure writes it.
+A header is followed by the description of the entry type ``structures`` and by one structure per line. Properties that
+OPTIMADE does not define have the prefix ``_ccdcgan_`` and units in the Unified Code for Units of Measure (UCUM).
 Source: OPTIMADE specification 1.2, and https://github.com/Materials-Consortia/OPTIMADE/issues/471.
 """
 
@@ -22,12 +22,12 @@ from ccdcgan.utils.files import atomic_path
 
 PREFIX = "_ccdcgan_"
 UNITS = {"": None, "eV/atom": "eV/{atom}", "eV/angstrom": "eV/Ao", "angstrom": "Ao", "angstrom^3/atom": "Ao3/{atom}"}
-"""Unit of a column -> its UCUM code; a unit not listed is written as it stands."""
+"""Unit of a column -> its UCUM code; other units are written unchanged."""
 _STANDARD = ("id", "formula", "n_atoms")
 
 
 def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Crystal]) -> None:
-    """Write the crystals, in the order of the rows of ``table`` with what those rows say."""
+    """Write the crystals in the order of the rows of ``table``, with the entries of these rows."""
     own = [name for name in table if name not in _STANDARD]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
         for line in (
@@ -39,7 +39,7 @@ def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Cry
 
 
 def _description(table: pd.DataFrame, own: Sequence[str]) -> dict[str, Any]:
-    """Return the properties of the entry type ``structures``: OPTIMADE's and ours."""
+    """Return the description of the entry type ``structures``: the properties of OPTIMADE and our own."""
     properties = dict(retrieve_queryable_properties(ENTRY_INFO_SCHEMAS["structures"], {"id", "type", "attributes"}))
     for name in own:
         column = COLUMNS.get(name)

@@ -1,7 +1,7 @@
-"""All candidates' structures for other programs: extended XYZ, an archive of CIF files, an ASE database.
+"""Structures of the candidates for other programs: extended XYZ, an archive of CIF files, an ASE database.
 
-Each holds the crystals in the order of the table (:func:`ccdcgan.exports.tables.export_table`), failed ones too:
-those as they stood when the relaxation ended, without energies.
+Each contains the crystals in the order of the table (:func:`ccdcgan.exports.tables.export_table`). Failed ones are
+included in their last geometry, without energies.
 """
 
 import hashlib
@@ -24,24 +24,26 @@ from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
 
 CIF_SYMPREC = 0.1
-"""Distance (angstrom) within which a relaxed candidate's symmetry is written to its CIF file."""
-
-
+"""Tolerance (angstrom) of the symmetry in the CIF file of a best candidate."""
 ASE_NAMES: Mapping[str, str] = {"id": "name", "fmax": "largest_force"}
-"""Column -> key in the ASE database, which keeps some names for itself."""
+"""Column -> key in the ASE database, which reserves some names."""
 _ASE_HAS = ("formula", "n_atoms")
 _FREE_TEXT = ("detail",)
 
 
 def in_table_order(table: pd.DataFrame, crystals: Iterable[Crystal]) -> list[Crystal]:
-    """Return the crystals of the table's rows, in order, each with what its row says and nothing else.
+    """Return the crystals in the order of the table, each with the entries of its row as info.
 
-    Raises InputError if the structure of a row is missing.
+    Raises:
+        InputError: The structure of a row is missing.
     """
     structures = {crystal.id: crystal.structure for crystal in crystals}
     missing = [name for name in table["id"] if name not in structures]
     if missing:
-        raise InputError(f"{missing[0]} stands in candidates.csv but in no placed.extxyz; delete both and run again.")
+        raise InputError(
+            f"candidate {missing[0]} is in the table but has no structure; delete candidates.csv and placed.extxyz and "
+            "run again."
+        )
     return [
         Crystal(row["id"], structures[row["id"]], {key: value for key, value in row.items() if key != "id"})
         for row in (present(row) for row in table.to_dict("records"))
@@ -49,7 +51,7 @@ def in_table_order(table: pd.DataFrame, crystals: Iterable[Crystal]) -> list[Cry
 
 
 def present(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the entries of a table's row that are neither missing nor empty."""
+    """Return the entries of a row that are neither missing nor empty."""
     return {str(key): value for key, value in row.items() if not pd.isna(value) and value != ""}
 
 
@@ -59,36 +61,36 @@ def write_extxyz(path: str | Path, crystals: Sequence[Crystal]) -> None:
 
 
 def cif_name(place: int, crystal: Crystal) -> str:
-    """Return the name of a crystal's CIF file; ``place`` is its row in the table, from 1."""
+    """Return the name of the CIF file of a crystal; ``place`` is its row in the table, from 1."""
     return f"{place:05d}-{crystal.formula}-{crystal.id}.cif"
 
 
 def write_cif_archive(path: str | Path, crystals: Sequence[Crystal]) -> None:
-    """Write one CIF file per crystal into a ZIP archive, atoms as they stand (P1); the bytes do not vary."""
+    """Write one CIF file per crystal, in P1, into a ZIP archive; the bytes are reproducible."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for place, crystal in enumerate(crystals, start=1):
-            entry = zipfile.ZipInfo(cif_name(place, crystal))  # dated 1980, whenever it is written
+            entry = zipfile.ZipInfo(cif_name(place, crystal))  # with the fixed date 1980
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, str(CifWriter(crystal.structure)))
 
 
 def write_ase_database(path: str | Path, crystals: Sequence[Crystal], title: str) -> None:
-    """Write an ASE database (SQLite): one row per crystal, with its energy (eV) and the table's columns as keys.
+    """Write an ASE database (SQLite): one row per crystal, with its energy (eV) and the columns of the table as keys.
 
-    Keys that ASE keeps for itself are renamed as in ASE_NAMES; units stand in the database's metadata, where
-    ``ase db`` and its web page look for them.
+    Keys that ASE reserves are renamed as in ASE_NAMES. Units are in the metadata, where ``ase db`` and its web page
+    read them.
     """
     keys = sorted({key for crystal in crystals for key in crystal.info} | {"id"})
     described = [COLUMNS[key] for key in keys if key in COLUMNS and key not in (*_ASE_HAS, *_FREE_TEXT)]
     with atomic_path(path) as temporary:
-        temporary.unlink(missing_ok=True)  # of a killed job: rows would be added to it
+        temporary.unlink(missing_ok=True)  # of a killed job, to which rows would be added
         with connect(temporary, type="db", use_lock_file=False) as database:
             for crystal in crystals:
                 atoms = to_atoms(crystal.structure)
                 if "energy_per_atom" in crystal.info:
                     atoms.calc = SinglePointCalculator(atoms, energy=crystal.info["energy_per_atom"] * len(atoms))
-                row = AtomsRow(atoms)  # made here, since ASE would write the user's name and a random id
+                row = AtomsRow(atoms)  # otherwise ASE writes the name of the user and a random id
                 row.ctime, row.user = 0.0, ""
                 row.unique_id = hashlib.sha256(crystal.id.encode()).hexdigest()[:32]
                 values = {"name": crystal.id} | {
@@ -108,10 +110,10 @@ def write_ase_database(path: str | Path, crystals: Sequence[Crystal], title: str
 
 
 def cif_text(structure: Structure) -> str:
-    """Return a CIF file with the symmetry found within CIF_SYMPREC."""
+    """Return the text of a CIF file with the symmetry found within CIF_SYMPREC."""
     return str(CifWriter(structure, symprec=CIF_SYMPREC))
 
 
 def poscar_text(structure: Structure) -> str:
-    """Return a POSCAR file; sites of one element stand together."""
+    """Return the text of a POSCAR file, with sites grouped by element."""
     return Poscar(structure.get_sorted_structure()).get_str()
