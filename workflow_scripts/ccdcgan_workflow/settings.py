@@ -139,6 +139,12 @@ def units_of_work(config: Settings) -> list[tuple[str, str, int]]:
     return [*networks, *constraint, *generators, *samples, *relaxed]
 
 
+def optional_targets(config: Settings) -> dict[str, str]:
+    """Return the targets that the default one does not need -> their first rule; the status shows the started ones."""
+    targets = {"vasp_inputs": "write_vasp_inputs", "phonons": "compute_phonons"}
+    return targets | ({"verified": "select_for_verification"} if config["verify"]["engine"] else {})
+
+
 def describe_engine(config: Settings) -> str:
     """Return the engine of the energies in words, for the report."""
     section = config["relaxation"]

@@ -1,0 +1,83 @@
+# Input functions and the like, in the order of the rule files that use them. They are not beside their rules, since
+# snakemake --lint refuses files with both. FETCHED, RESOURCES and RANKED are set by those rule files.
+
+
+def kept_query(source):
+    """The files that hold a service's answer to the query of this configuration."""
+    folder = f"{RESOURCES}/{source}/{fingerprint(settings.source_query(config, source))}"
+    return {source: f"{folder}/crystals.jsonl.gz", f"{source}_provenance": f"{folder}/provenance.json"}
+
+
+def fetched_sources(wildcards):
+    """The fetched files of the configured sources, and their provenance."""
+    return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
+
+
+def own_files():
+    """The user's own crystals, so that a change of one is noticed."""
+    section = config["prototypes"]
+    if "files" not in section["sources"]:
+        return []
+    from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
+
+    return files_in(section["files"]["folder"])
+
+
+def earlier_candidates():
+    """The generated candidates of the earlier runs, which join the database of this run; refuse runs without any."""
+    paths = []
+    for run in EARLIER:
+        if run == RUN or not Path(f"results/{run}/candidates/candidates.csv").is_file():
+            raise WorkflowError(
+                f"config key earlier_runs names {run!r}, but there are no evaluated candidates in results/{run}; finish "
+                "that run first, and give this one another name with the key run."
+            )
+        paths += sorted(map(str, Path(f"results/{run}/candidates").glob("*/selected.extxyz")))
+    return paths
+
+
+def own_values(wildcards):
+    """The user's own file of a property's values, if there is one."""
+    file = next(target.get("file") for target in config["properties"] if target["name"] == wildcards.property)
+    return {"file": file} if file else {}
+
+
+def descriptor_network_inputs(wildcards):
+    """The crystals and autoencoders that the descriptor network is trained with, if it is the constraint."""
+    if config["constraint"]["network"] != "descriptors":
+        return {}
+    return {"crystals": f"{RESULTS}/database/database.extxyz", **AUTOENCODERS}
+
+
+def generator_constraint(wildcards):
+    """The constraint, or the objective of several properties, for constrained schemes."""
+    return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
+
+
+def skips_repeats(wildcards):
+    """Whether candidates that repeat a relaxed crystal of the database, or one another, are not relaxed."""
+    return config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)
+
+
+def database_to_compare(wildcards):
+    """The relaxed crystals that candidates must not repeat, and whose hull ranks them."""
+    return rules.collect_database.output.crystals if RANKED or skips_repeats(wildcards) else []
+
+
+def other_summaries(wildcards):
+    """The summaries of the runs with other seeds; refuse runs without one."""
+    tables = [f"results/{run}/summary.csv" for run in OTHER_SEEDS]
+    for run, table in zip(OTHER_SEEDS, tables):
+        if run == RUN or not Path(table).is_file():
+            raise WorkflowError(
+                f"config key other_seeds names {run!r}, but there is no other run with {table}; finish it first: "
+                f"snakemake --config seed=2 run={run}"
+            )
+    return tables
+
+
+def verified_files(wildcards):
+    """The table of both engines, if a second engine is configured."""
+    if config["verify"]["engine"] is None:
+        raise WorkflowError("config key verify.engine is null, so nothing is verified; set it to gpaw or vasp.")
+    return rules.compare_engines.output
