@@ -1,4 +1,4 @@
-"""Draw every figure as PNG and PDF."""
+"""Draw all figures as PNG and PDF."""
 
 from pathlib import Path
 
