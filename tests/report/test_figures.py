@@ -1,4 +1,4 @@
-"""The figures show the numbers of the tables, or a note if there are none."""
+"""The figures show the numbers of the tables, or a note for an empty table."""
 
 import re
 
