@@ -1,4 +1,4 @@
-"""Draw every figure as PNG and PDF."""
+"""Draw all figures as PNG and PDF."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ with job(snakemake):
     from ccdcgan.figures.reconstruction import reconstruction_examples
     from ccdcgan.figures.style import save_figure
     from ccdcgan.figures.training import constraint_parity, generator_curves, learning_curves
+    from ccdcgan.report.data import ReportData
     from ccdcgan.representation.reconstruction_examples import load_examples
     from ccdcgan.utils.files import read_arrays, read_csv
 
@@ -28,7 +29,7 @@ with job(snakemake):
     crystals = {crystal.id: crystal for crystal in read_set(inputs.crystals)}
     rows = {name: row for row, name in enumerate(known["ids"].tolist())}
     examples = choose_examples(database, list(rows))
-    schemes = list(dict.fromkeys(summary["scheme"]))
+    schemes = ReportData(summary=summary).shown_schemes(list(dict.fromkeys(summary["scheme"])))
     drawn = {
         "learning_curves": learning_curves(read_csv(inputs.lattice_history), read_csv(inputs.sites_history)),
         "example_crystals": example_crystals(

@@ -1,4 +1,4 @@
-"""Print what the run has cost, by rule. Like the status, it takes no lock; the table also goes to a file."""
+"""Print the cost of the run by rule and write the table to a file, without a lock."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Print what the run would cost, from what jobs took in this and other runs."""
+"""Print an estimate of the cost of the run, from the times of jobs of this and other runs."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Print where the run stands. Not a job with a log: it looks at a run and leaves nothing in it."""
+"""Print the status of the run; it writes no files and has no log."""
 
 import sys
 

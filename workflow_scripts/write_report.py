@@ -59,4 +59,5 @@ with job(snakemake):
         machines=machine_table(read_states(logs).values()),
     )
     write_text(output.page, render_report(info, data, media))
-    write_text(output.summary, short_summary(config["system"], counts, data.summary, data.candidates, output.page))
+    summary = data.summary[data.summary["scheme"].isin(data.shown_schemes(info.schemes))]
+    write_text(output.summary, short_summary(config["system"], counts, summary, data.candidates, output.page))

@@ -1,5 +1,5 @@
-"""Every plot of a run. Each function takes tables or arrays and returns a matplotlib Figure, no file.
+"""Figures of a run. Each function takes tables or arrays and returns a matplotlib Figure.
 
-Colours are those of Okabe and Ito, told apart by colour-blind readers, and every set has its own marker too.
-An empty input gives a figure that says so.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish; every set has a marker of its own as
+well. For empty input the figure contains a note.
 """

@@ -1,4 +1,4 @@
-"""What becomes of every generated crystal graph: how many are left at each stage, why others were lost."""
+"""Attrition of the generated crystal graphs: number at each stage, and rejections by reason."""
 
 from collections.abc import Sequence
 
@@ -18,9 +18,12 @@ MOST_REASONS = 12
 
 @styled
 def losses_by_reason(summary: pd.DataFrame, losses: pd.DataFrame, schemes: Sequence[str] = PAPER) -> Figure:
-    """Draw, for each scheme, the crystals left at each stage and the losses by reason, both on a log scale.
+    """Draw the number of crystals at each stage and the rejections by reason for each scheme, on a log scale.
 
-    summary: the paper's table, see :func:`stage_counts`; losses: scheme, reason, count.
+    Args:
+        summary: Table of :func:`ccdcgan.evaluation.summary.evaluate_scheme`, one row per scheme and quantity.
+        losses: Table with scheme, reason, count.
+        schemes: Schemes, one column of panels each.
     """
     stages = stage_counts(summary)
     stages = stages[stages["scheme"].isin(schemes)]
@@ -50,19 +53,19 @@ def losses_by_reason(summary: pd.DataFrame, losses: pd.DataFrame, schemes: Seque
         _bars(top, stages, names, scheme, largest, percent=True)
         _bars(bottom, lost, reasons, scheme, largest, percent=False)
         top.set_title(scheme_label(scheme))
-        bottom.set_xlabel("crystals, log scale")
+        bottom.set_xlabel("crystals (log scale)")
         if column == 0:
-            top.set_ylabel("left")
-            bottom.set_ylabel("lost")
+            top.set_ylabel("remaining")
+            bottom.set_ylabel("rejected")
         if not names:
             say_empty(top, "no crystal graphs were generated")
         if not reasons:
-            say_empty(bottom, "nothing was lost")
+            say_empty(bottom, "nothing was rejected")
     return figure
 
 
 def _bars(axes: Axes, counts: pd.DataFrame, names: list[str], scheme: str, largest: int, percent: bool) -> None:
-    """Draw one horizontal bar a name, from the top, each with its number and its share of the one above."""
+    """Draw one horizontal bar per name from the top, with its number and its percentage of the bar above."""
     table = counts[counts["scheme"] == scheme].set_index("stage")["count"].to_dict()
     values = np.array([table.get(name, 0) for name in names], float)
     axes.barh(np.arange(len(names)), values, height=0.75, color=scheme_style(scheme)[0])

@@ -1,4 +1,4 @@
-"""Example crystals beside their crystal graphs (Long et al., Fig. 1D)."""
+"""Drawings of crystals, and example crystals with their crystal graphs (Long et al., Fig. 1D)."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,9 @@ from ase.visualize.plot import plot_atoms
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from pymatgen.core import Structure
 
-from ccdcgan.crystals.structures import Crystal, to_atoms
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.figures.style import (
     DARK_GREY,
     ELEMENT_COLOURS,
@@ -26,14 +27,22 @@ from ccdcgan.figures.style import (
 from ccdcgan.utils.tables import complete
 
 MOST = 4
-"""Crystals in the figure."""
+"""Number of crystals in the figure."""
+FACE = 0.02
+"""Fractional distance from a face below which an atom is drawn on the opposite face as well."""
 
 
 def choose_examples(database: pd.DataFrame, ids: Sequence[str], most: int = MOST) -> list[str]:
-    """Return ids of crystals to show: for each composition the one nearest the hull, nearest first.
+    """Choose example crystals: for each composition the crystal nearest to the hull.
 
-    database: id, formula, e_above_hull; ids: crystals that have a crystal graph. Where there are fewer
-    compositions than ``most``, further crystals follow.
+    Args:
+        database: Table with id, formula, e_above_hull.
+        ids: Crystals that have a crystal graph.
+        most: Number of crystals.
+
+    Returns:
+        Ids of the crystals, nearest to the hull first. If there are fewer compositions than ``most``, further crystals
+        follow.
     """
     database = complete(database, "id", "formula", "e_above_hull")
     rows = database[database["id"].isin(set(ids)) & database["e_above_hull"].notna()]
@@ -46,10 +55,13 @@ def choose_examples(database: pd.DataFrame, ids: Sequence[str], most: int = MOST
 def example_crystals(
     crystals: Sequence[Crystal], graphs: np.ndarray, elements: Sequence[str], latent_sites: int | None = None
 ) -> Figure:
-    """Draw up to four crystals, each beside its crystal graph.
+    """Draw up to four crystals with their crystal graphs.
 
-    crystals: to be drawn, in the order of graphs (n, side, side, 1) with values in [-1, 1]; elements: in
-    row order; latent_sites: length of a sites latent, to mark which part of a crystal graph is whose.
+    Args:
+        crystals: Crystals.
+        graphs: Their crystal graphs, (n, side, side, 1), values in [-1, 1].
+        elements: Elements in the order of the rows of a crystal graph.
+        latent_sites: Length of a sites latent, to mark the parts of a crystal graph; None: no marks.
     """
     shown = list(zip(crystals, np.asarray(graphs), strict=True))[:MOST]
     if not shown:
@@ -81,46 +93,50 @@ def example_crystals(
 
 
 def element_colours(elements: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each element, by its place in the system."""
+    """Return the colour of each element, which depends on its position in the system."""
     return {name: ELEMENT_COLOURS[i % len(ELEMENT_COLOURS)] for i, name in enumerate(elements)}
 
 
 def draw_crystal(axes: Axes, crystal: Crystal, colours: Mapping[str, str]) -> None:
-    """Draw one cell, seen a little from above and aside, with the atoms on its faces repeated."""
-    atoms = _with_faces(to_atoms(crystal.structure))
-    symbols = atoms.get_chemical_symbols()
+    """Draw one cell in perspective, with atoms on its faces repeated on the opposite faces."""
+    symbols, coords = with_images_on_faces(crystal.structure)
+    atoms = Atoms(symbols, scaled_positions=coords, cell=crystal.structure.lattice.matrix, pbc=True)
     radii = [0.55 * covalent_radii[atomic_numbers[symbol]] for symbol in symbols]
     plot_atoms(
         atoms, axes, radii=radii, colors=[colours.get(symbol, DARK_GREY) for symbol in symbols],
         rotation="-80x,-20y,6z", show_unit_cell=2,
     )  # fmt: skip
     axes.set_axis_off()
-    axes.set_anchor("N")  # titles stand in line
+    axes.set_anchor("N")  # aligns the titles
 
 
 def crystal_title(crystal: Crystal) -> str:
-    """Return formula, space group and formation energy, what is known of them."""
+    """Return formula, space group and formation energy of a crystal, as far as known."""
     group = crystal.info.get("space_group", "")
     name = pretty_formula(crystal.formula) + (f", {pretty_group(group)}" if group else "")
     energy = crystal.info.get("formation_energy", "")
     return f"{name}\n{signed(float(energy))} eV/atom" if energy != "" and np.isfinite(float(energy)) else name
 
 
-def _with_faces(atoms: Atoms, tolerance: float = 0.02) -> Atoms:
-    """Return the cell's atoms and their images on opposite faces, edges and corners."""
-    scaled = atoms.get_scaled_positions(wrap=True)
-    scaled[scaled > 1 - tolerance] -= 1
-    symbols, positions = [], []
-    for symbol, position in zip(atoms.get_chemical_symbols(), scaled, strict=True):
-        shifts = [(0, 1) if abs(x) < tolerance else (0,) for x in position]
-        for shift in itertools.product(*shifts):
-            symbols.append(symbol)
-            positions.append(position + shift)
-    return Atoms(symbols, scaled_positions=positions, cell=atoms.cell, pbc=True)
+def with_images_on_faces(structure: Structure) -> tuple[list[str], np.ndarray]:
+    """Return the atoms of a cell with their images on opposite faces, edges and corners.
+
+    Returns:
+        Symbols and fractional coordinates, (n, 3).
+    """
+    symbols: list[str] = []
+    coords: list[np.ndarray] = []
+    for site in structure:
+        frac = np.asarray(site.frac_coords) % 1.0
+        frac[frac > 1 - FACE] -= 1
+        for shift in itertools.product(*[(0, 1) if abs(x) < FACE else (0,) for x in frac]):
+            symbols.append(site.specie.symbol)
+            coords.append(frac + shift)
+    return symbols, np.array(coords).reshape(-1, 3)
 
 
 def _mark_parts(axes: Axes, side: int, names: Sequence[str], latent_sites: int) -> None:
-    """Draw lines between the parts of a crystal graph and name them at its right edge."""
+    """Draw lines between the parts of a crystal graph and label the parts at its right edge."""
     for number, name in enumerate(names):
         start, end = number * latent_sites, (number + 1) * latent_sites
         row, column = divmod(end, side)

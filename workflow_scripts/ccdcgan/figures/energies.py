@@ -1,4 +1,4 @@
-"""Formation energies of database and candidates: against composition with the hull, and as histograms."""
+"""Formation energies of database and candidates: versus composition with the convex hull, and as histograms."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,18 +39,25 @@ def formation_energies(
     schemes: Sequence[str] = PAPER,
     thresholds: Mapping[str, float] = THRESHOLDS,
 ) -> Figure:
-    """Draw formation energies of the database and of each scheme's candidates (Long et al., Figs. 2B, 3B).
+    """Draw formation energies of the database and of the candidates of each scheme (Long et al., Figs. 2B, 3B).
 
-    database: id, formula, fraction, formation_energy, e_above_hull; candidates: also scheme, distinct,
-    stability. Two elements: against composition, with the database's hull and the meta-stable limit above it;
-    more elements: against hull distance. A few high crystals may lie above the axis; the panel says how many.
+    For two elements they are drawn versus composition, with the convex hull of the database and the limit of
+    meta-stable crystals; for more elements versus hull distance. The number of crystals above the axis is given in the
+    panel.
+
+    Args:
+        database: Table with id, formula, fraction, formation_energy, e_above_hull.
+        candidates: Table with these columns and scheme, distinct, stability.
+        elements: Elements of the system.
+        schemes: Schemes, one panel each.
+        thresholds: Hull distances of ``stable`` and ``meta_stable`` crystals, eV/atom.
     """
     binary = len(elements) == 2
     database = complete(database, *_COLUMNS)
     candidates = complete(candidates, *_COLUMNS, "scheme", "distinct", "stability")
     known, relaxed = with_energy(database), with_energy(candidates)
     if known.empty and relaxed.empty:
-        return empty_figure("nothing was relaxed, so there are no formation energies")
+        return empty_figure("nothing was relaxed, so that there are no formation energies")
     figure, panels = scheme_panels(len(schemes), 2.75, foot=0.6)
     limits = energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
     x = "fraction" if binary else "e_above_hull"
@@ -96,7 +103,7 @@ def _points(axes: Axes, rows: pd.DataFrame, x: str, **style: object) -> None:
 
 
 def energy_limits(energies: pd.Series) -> tuple[float, float]:
-    """Return limits of the energy axis: all that is low, and up to the 97th percentile of what is high."""
+    """Return limits of the energy axis, from the lowest energy to the 97th percentile of all energies (eV/atom)."""
     if energies.empty:
         return -1.0, 1.0
     low = min(float(energies.min()), 0.0)
@@ -115,7 +122,7 @@ def _say_hidden(axes: Axes, energies: pd.Series, limits: tuple[float, float]) ->
 
 
 def _draw_hull(axes: Axes, database: pd.DataFrame, thresholds: Mapping[str, float]) -> None:
-    """Draw the hull through its vertices and the elements at zero, with the meta-stable limit above it."""
+    """Draw the hull through its vertices and the elements at zero, with the limit of meta-stable crystals above it."""
     vertices = hull_vertices(database)
     x = np.concatenate([[0.0], vertices["fraction"], [1.0]])
     energy = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
@@ -138,9 +145,15 @@ def _draw_hull(axes: Axes, database: pd.DataFrame, thresholds: Mapping[str, floa
 
 @styled
 def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes: Sequence[str] = PAPER) -> Figure:
-    """Draw histograms of formation energies, database and each scheme (Long et al., Figs. S1, S2A, S2D, S2G).
+    """Draw histograms of the formation energies of database and schemes (Long et al., Figs. S1, S2A, S2D, S2G).
 
-    Bars are shares of each set, so that sets of different sizes compare; the outermost bars hold all beyond.
+    Bars are percentages of each set, so that sets of different sizes can be compared. The outermost bars include all
+    crystals beyond the axis.
+
+    Args:
+        database: Table with formation_energy, eV/atom.
+        candidates: Table with scheme and formation_energy.
+        schemes: Schemes, one panel each.
     """
     database = complete(database, "formation_energy")
     candidates = complete(candidates, "scheme", "formation_energy")
@@ -171,9 +184,9 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
             transform=axes.transAxes, ha="right", va="top", fontsize=8, linespacing=1.3,
         )  # fmt: skip
         axes.set_ylim(top=1.1 * axes.get_ylim()[1])
-    figure.supylabel(f"share of the set per {width:.2f} eV/atom (%)", fontsize=9)
+    figure.supylabel(f"percentage of the set per {width:.2f} eV/atom", fontsize=9)
     panels[-1].set_xlabel(title("formation_energy"))
     hidden = int((everything > bins[-1]).sum())
     if hidden:
-        panels[-1].set_xlabel(f"{title('formation_energy')}; the last bar holds all above {bins[-1]:.2f}")
+        panels[-1].set_xlabel(f"{title('formation_energy')}; the last bar includes all above {bins[-1]:.2f}")
     return figure

@@ -1,4 +1,4 @@
-"""Where in the space of crystal graphs the database and the schemes lie (Long et al., Fig. 2C)."""
+"""Principal components of the crystal graphs of database and candidates (Long et al., Fig. 2C)."""
 
 from collections.abc import Mapping
 
@@ -19,17 +19,23 @@ from ccdcgan.figures.style import (
 
 
 def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean (side^2,), the first two principal axes (2, side^2) and their shares of the variance (2,).
+    """Return the first two principal axes of crystal graphs.
 
-    graphs: crystal graphs (n, side, side, 1). The largest entry of an axis is positive, so the result has one
-    sign everywhere. Fewer than three crystal graphs have no such axes: the first two latents are taken.
+    The largest entry of an axis is positive, which fixes the sign. For fewer than three crystal graphs the first two
+    latent values are used instead.
+
+    Args:
+        graphs: Crystal graphs, (n, side, side, 1).
+
+    Returns:
+        Mean, (side^2,); axes, (2, side^2); their fractions of the variance, (2,).
     """
     flat = np.asarray(graphs, float).reshape(len(graphs), -1)
     mean = flat.mean(axis=0)
     flat = flat - mean
     if flat.shape[0] < 3 or not flat.any():
         return mean, np.eye(2, flat.shape[1]), np.zeros(2)
-    # the smaller of the two matrices has the same eigenvalues, and only its two largest are needed
+    # both matrices have the same non-zero eigenvalues; the two largest of the smaller matrix are computed
     few = flat.shape[0] < flat.shape[1]
     matrix = flat @ flat.T if few else flat.T @ flat
     last = len(matrix) - 1
@@ -43,10 +49,12 @@ def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 @styled
 def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Figure:
-    """Draw crystal graphs in the plane of the database's first two principal components, one panel a scheme.
+    """Draw crystal graphs in the plane of the first two principal components of the database, one panel per scheme.
 
-    database: (n, side, side, 1); generated: scheme -> (m, side, side, 1). Without a database the components
-    are those of everything generated.
+    Args:
+        database: Crystal graphs of the database, (n, side, side, 1). If empty, the components of all generated crystal
+            graphs are used.
+        generated: Scheme -> generated crystal graphs, (m, side, side, 1).
     """
     filled = [np.asarray(graphs) for graphs in generated.values() if len(graphs)]
     basis, owner = (database, "database's") if len(database) else (None, "generated crystal graphs'")
@@ -64,7 +72,7 @@ def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Fig
         points = project(database) if len(database) else np.empty((0, 2))
         axes.scatter(
             *points.T, s=9, color=DARK_GREY, lw=0, alpha=0.85, label=f"database (n = {len(points):,})",
-            rasterized=len(points) > 3000, zorder=3,  # the database is the smaller set: above the cloud
+            rasterized=len(points) > 3000, zorder=3,  # above the candidates, because the database is the smaller set
         )  # fmt: skip
     for axes, (scheme, graphs) in zip(panels, generated.items(), strict=False):
         colour, marker = scheme_style(scheme)

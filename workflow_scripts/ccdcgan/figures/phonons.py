@@ -23,14 +23,16 @@ from ccdcgan.figures.style import (
 
 @styled
 def phonon_bands(table: pd.DataFrame, bands: Sequence[pd.DataFrame]) -> Figure:
-    """Draw the bands (THz) of each candidate along its path; imaginary frequencies below zero, in red.
+    """Draw the phonon bands (THz) of each candidate; imaginary frequencies are below zero, in red.
 
-    table: one row per candidate; bands: per candidate, as :class:`ccdcgan.evaluation.phonons.Phonons` describes them.
+    Args:
+        table: Table of the candidates, one row each.
+        bands: Bands of each candidate, see :class:`ccdcgan.evaluation.phonons.Phonons`.
     """
     by_id = {frame["id"].iloc[0]: frame for frame in bands if len(frame)}
     rows = [row for row in table.itertuples() if row.id in by_id]
     if not rows:
-        return empty_figure("No candidate's phonons were computed.")
+        return empty_figure("No candidate has phonons.")
     figure, panels = scheme_panels(len(rows), 3.0, shared=False)
     for axes, row in zip(panels, rows, strict=True):
         _draw(axes, by_id[row.id])
@@ -42,7 +44,7 @@ def phonon_bands(table: pd.DataFrame, bands: Sequence[pd.DataFrame]) -> Figure:
 
 
 def _draw(axes: Axes, bands: pd.DataFrame) -> None:
-    """Draw one crystal's bands, segment by segment."""
+    """Draw the bands of one crystal, segment by segment."""
     names = [name for name in bands if name.startswith("band_")]
     for _, segment in bands.groupby("segment"):
         for name in names:
@@ -59,5 +61,5 @@ def _draw(axes: Axes, bands: pd.DataFrame) -> None:
 
 
 def _point(label: str) -> str:
-    """Return the name of a special point as it is written."""
+    """Return the label of a special point in the math text of matplotlib."""
     return re.sub(r"_(\w+)", r"$_{\1}$", label.replace("GAMMA", "Γ"))

@@ -14,12 +14,14 @@ from ccdcgan.utils.tables import is_true
 
 @styled
 def reconstruction_examples(examples: Examples, table: pd.DataFrame) -> Figure:
-    """Draw each example in two rows, true above decoded: crystal, cut through the lattice voxel, sites voxels.
+    """Draw crystal, section of the lattice voxel and sites voxels of each example: true above decoded.
 
-    table: of ``reconstruction.reconstruct``.
+    Args:
+        examples: Examples with their voxels.
+        table: Table of :func:`ccdcgan.representation.reconstruction.reconstruct`.
     """
     if not len(examples.ids):
-        return empty_figure("no crystal has a crystal graph, so none was rebuilt")
+        return empty_figure("no crystal has a crystal graph")
     across = 2 if len(examples.elements) < 3 and len(examples.ids) > 1 else 1
     down, columns = -(-len(examples.ids) // across), 2 + len(examples.elements)
     figure = new_figure(3.6 * across if across > 1 else 1.05 * columns, 2.35 * down)
@@ -34,14 +36,14 @@ def reconstruction_examples(examples: Examples, table: pd.DataFrame) -> Figure:
 
 
 def _outcome(row: pd.Series) -> str:
-    """Return what became of a crystal."""
+    """Describe the result of the reconstruction of a crystal."""
     if is_true(pd.Series([row["matched"]])).item():
-        return f"came back, rms {row['rms']:.4f}"
-    return f"lost: {reason_label(row['reason'])}"
+        return f"reconstructed, rms {row['rms']:.4f}"
+    return f"not reconstructed: {reason_label(row['reason'])}"
 
 
 def _draw_side(panels: np.ndarray, examples: Examples, number: int, side: int) -> None:
-    """Draw the true (side 0) or the decoded (side 1) crystal, lattice voxel and sites voxels of one example."""
+    """Draw the true (side 0) or decoded (side 1) crystal, lattice voxel and sites voxels of one example."""
     first, second, *others = panels
     crystal = examples.crystal(examples.ids[number], ("before", "after")[side])
     if crystal is None:
@@ -58,7 +60,7 @@ def _draw_side(panels: np.ndarray, examples: Examples, number: int, side: int) -
 
 
 def _slice(axes: Axes, values: np.ndarray, edge: float, title: str) -> None:
-    """Draw one cut or projection, its first axis to the right."""
+    """Draw a section or projection, with its first axis to the right."""
     axes.imshow(values.T, origin="lower", extent=(0, edge, 0, edge), cmap="cividis", vmin=0, vmax=1)
     axes.set_title(title, fontsize=7)
     axes.set(xticks=[], yticks=[])

@@ -1,4 +1,4 @@
-"""What all figures share: colours, markers, fonts, empty panels, and how they are saved."""
+"""Style of all figures: colours, markers, fonts, panels, empty figures, and saving."""
 
 import functools
 import re
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""The palette of Okabe and Ito."""
+"""Palette of Okabe and Ito."""
 GREY = "#9A9A9A"
 DARK_GREY = "#4D4D4D"
 ELEMENT_COLOURS = (PURPLE, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION)
@@ -30,7 +30,7 @@ SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
 _STYLES = (BLUE, "^"), (ORANGE, "s"), (GREEN, "D"), (VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"), (YELLOW, "*")
 
 PANEL_WIDTH, MOST_ACROSS = 2.4, 3
-"""Width of a panel (inches), and panels in a row at most: together the width of a printed page."""
+"""Width of a panel (inches), and maximum number of panels in a row; together the width of a printed page."""
 DPI = 300
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -54,7 +54,7 @@ STYLE = {
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Run a drawing function under the project's style, whatever style the caller's program has."""
+    """Apply the style to a drawing function, independently of the style of the calling program."""
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -65,21 +65,28 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure (inches) no window system knows; it is forgotten with its last reference."""
+    """Return an empty figure (size in inches) that is not registered with pyplot or a window system."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def panels_across(n: int) -> int:
-    """Return how many of n panels stand in a row: at most three, four as two by two."""
+    """Return the number of panels in a row for n panels: at most three; four panels are two by two."""
     return 2 if n == 4 else min(max(n, 1), MOST_ACROSS)
 
 
 def scheme_panels(n: int, height: float, foot: float = 0.0, shared: bool = True) -> tuple[Figure, np.ndarray]:
-    """Return a figure no wider than a page and its panels (n,), one a scheme or a crystal.
+    """Return a figure, at most as wide as a page, and its panels.
 
-    height: of a row, foot: of what stands below all of them, inches; shared: whether all have the same scales.
+    Args:
+        n: Number of panels, one per scheme or crystal.
+        height: Height of a row, inches.
+        foot: Height of the space below all rows, inches.
+        shared: Whether all panels have the same axes limits.
+
+    Returns:
+        The figure and its panels, (n,).
     """
     across = panels_across(n)
     down = -(-max(n, 1) // across)
@@ -93,7 +100,7 @@ def scheme_panels(n: int, height: float, foot: float = 0.0, shared: bool = True)
 
 
 def name_axes(panels: np.ndarray, x: str, y: str) -> None:
-    """Write the words of the axes at the lowest panel of each column and the first of each row."""
+    """Label the x axes of the lowest panel of each column and the y axes of the first panel of each row."""
     across = panels_across(len(panels))
     for number, axes in enumerate(panels):
         if number + across >= len(panels):
@@ -103,7 +110,7 @@ def name_axes(panels: np.ndarray, x: str, y: str) -> None:
 
 
 def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
-    """Put one legend below all panels, each entry once, in as many columns (at most) as the figure has room for."""
+    """Add one legend without duplicates below all panels, in as many columns as fit, at most ``columns``."""
     entries = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -123,35 +130,35 @@ def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
 
 
 def scheme_style(scheme: str) -> tuple[str, str]:
-    """Return colour and marker of a scheme, by its place among all schemes."""
+    """Return the colour and marker of a scheme, which depend on its position among all schemes."""
     place = list(SCHEMES).index(scheme) if scheme in SCHEMES else sum(scheme.encode())
     return _STYLES[place % len(_STYLES)]
 
 
 def pretty_formula(formula: str) -> str:
-    """Return a formula with its numbers as subscripts, in matplotlib's math text."""
+    """Return a formula with subscripts in the math text of matplotlib."""
     return re.sub(r"(\d+(?:\.\d+)?)", r"$_{\1}$", str(formula).replace("$", r"\$"))
 
 
 def pretty_group(space_group: str) -> str:
-    """Return a space group with the numbers of its screw axes as subscripts, in matplotlib's math text."""
+    """Return a space group with the subscripts of its screw axes in the math text of matplotlib."""
     return re.sub(r"_(\d)", r"$_{\1}$", str(space_group))
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a number with a true minus sign."""
+    """Return a number with a typographic minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
 def count_ticks(axis: Axis, log: bool = False) -> None:
-    """Write the ticks of an axis of counts as 1,000, few enough not to touch."""
+    """Format the ticks of an axis of counts with a thousands separator, and limit their number."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     if not log:
         axis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def empty_figure(text: str) -> Figure:
-    """Return a figure that only says why nothing is drawn."""
+    """Return a figure with a note only: the reason why nothing is drawn."""
     figure = new_figure(5.0, 1.2)
     axes = figure.subplots()
     axes.set_axis_off()
@@ -165,7 +172,7 @@ def say_empty(axes: Axes, text: str) -> None:
 
 
 def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Write ``stem``.png and ``stem``.pdf and return their paths; the same figure gives the same bytes."""
+    """Write ``stem``.png and ``stem``.pdf, which are reproducible, and return their paths."""
     stem = Path(stem)
     paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE}):

@@ -1,4 +1,4 @@
-"""How training went: learning curves of the autoencoders and the GAN, and the constraint's parity plot."""
+"""Learning curves of the autoencoders and generators, and the parity plot of the constraint."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ from ccdcgan.utils.tables import complete
 
 
 def _numbers(frame: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:
-    """Return columns as floats where all of them are finite; an absent column is all missing."""
+    """Return columns as floats, restricted to rows in which all are finite; empty if a column is absent."""
     columns = [pd.to_numeric(frame[name], errors="coerce") if name in frame else None for name in names]
     if any(column is None for column in columns):
         return tuple(np.empty(0) for _ in names)
@@ -40,9 +40,12 @@ def _numbers(frame: pd.DataFrame, *names: str) -> tuple[np.ndarray, ...]:
 
 @styled
 def learning_curves(lattice: pd.DataFrame, sites: pd.DataFrame) -> Figure:
-    """Draw the learning curves of both autoencoders beside the all-zero output (Long et al., Fig. 1B and C).
+    """Draw the learning curves of both autoencoders and the loss of an all-zero output (Long et al., Fig. 1B and C).
 
-    Both tables: step, loss, loss_all_zero, held_out_loss, held_out_all_zero, as written while training.
+    Args:
+        lattice: Training history of the lattice autoencoder: step, loss, loss_all_zero, held_out_loss,
+            held_out_all_zero.
+        sites: Training history of the sites autoencoder.
     """
     figure = new_figure(7.2, 3.0)
     for axes, (name, history) in zip(
@@ -83,14 +86,15 @@ def _learning_curve(axes: Axes, history: pd.DataFrame) -> None:
 def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str = "mean") -> Figure:
     """Draw losses, discriminator accuracy, constraint term and probes of each scheme (Long et al., Fig. 2D).
 
-    histories: scheme -> step and what its family records: d_loss_real, d_loss_fake, g_loss, d_accuracy and
-    constraint_term of a GAN, loss and divergence of the others; success_rate of all. constraint_term: ``mean``
-    (eV/atom) or ``exp`` (no unit).
+    Args:
+        histories: Scheme -> training history: step and success_rate; for a GAN d_loss_real, d_loss_fake, g_loss,
+            d_accuracy and constraint_term; for other families loss and divergence.
+        constraint_term: ``mean`` (eV/atom) or ``exp`` (no unit).
     """
     if not histories:
         return empty_figure("no scheme was trained")
     unit = "(eV/atom)" if constraint_term == "mean" else "(no unit)"
-    heads = ("loss", "discriminator\naccuracy (%)", f"constraint term\n{unit}", "crystals in\na probe (%)")
+    heads = ("loss", "discriminator\naccuracy (%)", f"constraint term\n{unit}", "decoded\nin a probe (%)")
     figure = new_figure(7.2, 1.6 * len(histories) + 0.6)
     panels = figure.subplots(len(histories), 4, squeeze=False, width_ratios=(1.6, 1, 1, 1))
     losses = {
@@ -142,13 +146,13 @@ def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str
 
 
 def _leave_out(axes: Axes, why: str) -> None:
-    """Say in a panel why it is empty, without scales that mean nothing."""
+    """Write the reason into an empty panel, and remove its ticks."""
     say_empty(axes, why)
     axes.set(xticks=[], yticks=[])
 
 
 def _smooth_curve(axes: Axes, step: np.ndarray, value: np.ndarray, colour: str, label: str) -> None:
-    """Draw a noisy curve faintly and its running mean over a fiftieth of the steps clearly."""
+    """Draw a noisy curve in a light colour and its running mean over a fiftieth of the steps in a dark one."""
     if not len(step):
         return
     width = len(step) // 50
@@ -156,7 +160,7 @@ def _smooth_curve(axes: Axes, step: np.ndarray, value: np.ndarray, colour: str, 
         axes.plot(step, value, color=colour, label=label)
         return
     axes.plot(step, value, color=colour, lw=0.5, alpha=0.25, rasterized=len(step) > 5000)
-    # dividing by the number of values in each window keeps the ends unbiased
+    # dividing by the number of values in each window avoids a bias at the ends
     ones = np.ones(2 * (width // 2) + 1)
     mean = np.convolve(value, ones, "same") / np.convolve(np.ones(len(value)), ones, "same")
     axes.plot(step, mean, color=colour, label=label)
@@ -164,9 +168,10 @@ def _smooth_curve(axes: Axes, step: np.ndarray, value: np.ndarray, colour: str, 
 
 @styled
 def constraint_parity(parity: pd.DataFrame) -> Figure:
-    """Draw predicted against computed formation energies of both splits (Long et al., Fig. S3A).
+    """Draw predicted versus computed formation energies of both splits (Long et al., Fig. S3A).
 
-    parity: id, split (train, held_out), formation_energy, predicted (eV/atom).
+    Args:
+        parity: Table with id, split (train, held_out), formation_energy, predicted (eV/atom).
     """
     figure = new_figure(4.2, 4.0)
     axes = figure.subplots()
@@ -184,9 +189,15 @@ def constraint_parity(parity: pd.DataFrame) -> Figure:
         r2 = "undefined" if np.isnan(row["r2"]) else signed(row["r2"])
         label = f"{name} (n = {len(true):,})\nR² = {r2}, MAE = {row['mae']:.3f} eV/atom"
         axes.scatter(
-            *(true, predicted),
-            **{"marker": marker, "s": size, "alpha": alpha, "color": SPLIT_COLOURS[split], "lw": 0},
-            **{"label": label, "rasterized": len(true) > 3000},
+            true,
+            predicted,
+            marker=marker,
+            s=size,
+            alpha=alpha,
+            color=SPLIT_COLOURS[split],
+            lw=0,
+            label=label,
+            rasterized=len(true) > 3000,
         )
     if low > high:
         say_empty(axes, "no formation energy was predicted")

@@ -1,4 +1,4 @@
-"""The report's candidates: the table of all of them, and what is shown of the best."""
+"""Candidates in the report: table of all candidates, and views, facts and files of the best ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,20 @@ from ccdcgan.report.reliability import UNCERTAINTY
 from ccdcgan.report.structure_view import view
 
 MOST_ROWS = 1500
-"""Candidates in the page's table; all of them are in the tables of the run."""
+"""Maximum number of candidates in the table of the page."""
 MOST_SHOWN = 40
-"""Candidates that can be turned; each adds about 20 kB."""
+"""Maximum number of candidates with three-dimensional views; each adds about 20 kB."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """content: text or Markup; key: what the column is sorted by, a number or a text; numeric: set flush right."""
+    """A cell of the table of candidates.
+
+    Attributes:
+        content: Text or Markup.
+        key: Sort key, a number or a text.
+        numeric: Whether the cell is a number, aligned right.
+    """
 
     content: str
     key: str
@@ -32,8 +38,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class CandidateRow:
-    """id; schemes: labels of those that have it; stability: its label; best: distinct and meta-stable; shown: has a
-    view; cells."""
+    """A row of the table of candidates.
+
+    Attributes:
+        id: Id of the candidate.
+        schemes: Labels of the schemes that have it.
+        stability: Label of its stability.
+        best: Whether it is distinct and meta-stable.
+        shown: Whether it has a view.
+        cells: Cells of the row.
+    """
 
     id: str
     schemes: Sequence[str]
@@ -49,10 +63,16 @@ HEADS = ("formula", "space_group", "e_above_hull", "formation_energy", "stabilit
 def candidate_rows(
     candidates: pd.DataFrame, shown: Sequence[str], verified: pd.DataFrame | None, phonons: pd.DataFrame | None
 ) -> tuple[list[str], list[CandidateRow], int]:
-    """Return the heads and rows of the table of all candidates, once each, and how many candidates there are.
+    """Return the table of all candidates: the best first, the failed last, at most MOST_ROWS.
 
-    shown: ids that have a view; verified, phonons: results of these stages, None if they were not run. The best come
-    first, the failed last; what is beyond MOST_ROWS is left out.
+    Args:
+        candidates: Evaluated candidates.
+        shown: Ids of candidates that have a view.
+        verified: Table of the verification, None if not run.
+        phonons: Table of phonons, None if not computed.
+
+    Returns:
+        Heads, rows, and the number of candidates.
     """
     rows = once_each(candidates)
     heads = [title(name) for name in HEADS]
@@ -96,7 +116,7 @@ def _numeric(value: float | None, digits: int = 3) -> Cell:
 
 
 def _distance(row: Mapping[str, Any]) -> Cell:
-    """Return the hull distance, with its uncertainty where that is known."""
+    """Return the hull distance, with its uncertainty if known."""
     cell, uncertainty = _numeric(row["e_above_hull"]), row.get(UNCERTAINTY)
     if not cell.key or uncertainty is None or pd.isna(uncertainty):
         return cell
@@ -112,10 +132,20 @@ def views(
     verified: pd.DataFrame | None = None,
     phonons: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what the page shows of each of the best candidates, nearest to the hull first.
+    """Return views, facts and files of the best candidates, nearest to the hull first.
 
-    relaxed, generated: id -> crystal after and before relaxation; database: known crystals. Each entry has the
-    ``views`` (title, note, cell, atoms, bonds), ``facts`` (name, value), and the files ``cif`` and ``poscar``.
+    Args:
+        best: Table of :func:`ccdcgan.evaluation.best.best_candidates`.
+        relaxed: Id -> crystal after relaxation.
+        generated: Id -> crystal before relaxation.
+        database: Crystals of the database.
+        elements: Elements of the system.
+        verified: Table of the verification, None if not run.
+        phonons: Table of phonons, None if not computed.
+
+    Returns:
+        For each candidate: ``id``, ``formula``, ``label``, ``views`` (title, note, cell, atoms, bonds), ``facts``
+        (name, value), and the texts of the files, ``cif`` and ``poscar``.
     """
     second, dynamics = _by_id(verified), _by_id(phonons)
     entries = []
@@ -126,13 +156,13 @@ def views(
         crystal = relaxed[name]
         shown = []
         if name in generated:
-            shown.append(_view("generated", "as decoded from its crystal graph", generated[name]))
+            shown.append(_view("generated", "decoded from its crystal graph", generated[name]))
         shown.append(_view("relaxed", text(row.get("space_group")), crystal))
         nearest = nearest_known(crystal.structure, database, elements)
         if nearest is not None:
             known, unlike = nearest
             group = known.info.get("space_group", "") or "space group unknown"
-            note = f"{known.formula}, {group}, {known.id}; unlikeness {unlike:.3f} (0: the same, 0.5: unrelated)"
+            note = f"{known.formula}, {group}, {known.id}; fingerprint distance {unlike:.3f} (0: same, 0.5: unrelated)"
             shown.append(_view("nearest known structure", note, known))
         structure = crystal.structure
         facts = [
@@ -170,7 +200,7 @@ def _cell(parameters: Sequence[float]) -> str:
 
 
 def _verification(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return what the second engine says, or that it was not asked."""
+    """Return the result of the second engine, or that the candidate was not verified."""
     if row is None:
         return [("verification", "not done")]
     if row["status"] != "ok":
@@ -182,10 +212,12 @@ def _verification(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def _dynamics(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return what the phonons say, or that they were not computed."""
+    """Return the result of the phonons, or that they were not computed."""
     if row is None:
         return [("phonons", "not computed")]
     if row["status"] == "failed":
         return [("phonons", f"not computed: {reason_label(row['reason'])}")]
-    verdict = "dynamically stable" if str(row["dynamically_stable"]) == "True" else "unstable: a saddle point"
+    verdict = (
+        "dynamically stable" if str(row["dynamically_stable"]) == "True" else "dynamically unstable (saddle point)"
+    )
     return [("phonons", f"{verdict}, lowest frequency {number(row['lowest_frequency'], 2)} THz")]

@@ -44,6 +44,9 @@ class RunInfo:
 class ReportData:
     """The tables of a run, with the columns of its CSV files. Any may be empty.
 
+    Candidates of a screening scheme that rejected no candidate are dropped, because they repeat those of the screened
+    scheme.
+
     The last four belong to stages that not every run has; None: the stage was not run.
     """
 
@@ -70,6 +73,9 @@ class ReportData:
         }
         for name, names in columns.items():
             object.__setattr__(self, name, complete(getattr(self, name), *names))
+        idle = self.idle_screens(self.summary["scheme"].unique())
+        if idle and "scheme" in self.candidates:
+            object.__setattr__(self, "candidates", self.candidates[~self.candidates["scheme"].isin(idle)])
 
     @cached_property
     def counts(self) -> pd.DataFrame:

@@ -1,6 +1,6 @@
-"""The still pictures of the report: their captions, their texts for those who do not see them, how they are put in.
+"""Static figures of the report, with captions and alternative texts, embedded as data URIs.
 
-A caption stands in one file, ``templates/captions/{figure}.rst``, which Snakemake's own report reads too.
+The caption of a figure is in ``templates/captions/{figure}.rst``, which the report of Snakemake uses as well.
 """
 
 import base64
@@ -14,41 +14,45 @@ from ccdcgan.utils.errors import InputError
 
 CAPTIONS = Path(__file__).parent / "templates/captions"
 CSS_DPI = 112
-"""Pixels of a page for an inch of a figure."""
+"""Pixels on the page per inch of a figure."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 ALTERNATIVES: Mapping[str, str] = {
     "formation_energies": (
-        "Scatter plots, one a scheme: formation energy of database and candidates, with the convex hull."
+        "Scatter plots, one per scheme: formation energies of database and candidates, with the convex hull."
     ),
-    "energy_histograms": (
-        "Histograms of formation energies, one for the database and one for each scheme, with their means."
-    ),
+    "energy_histograms": ("Histograms of formation energies of the database and of each scheme, with their means."),
     "losses_by_reason": (
-        "Bars: number of crystals left at each stage, and number lost for each reason, for each scheme."
+        "Bar charts, one per scheme: number of crystals at each stage, and number rejected for each reason."
     ),
-    "learning_curves": (
-        "Curves of reconstruction loss against training step for the lattice and the sites autoencoder."
-    ),
-    "example_crystals": "Drawings of up to four crystals, each beside a square picture of its latent values.",
+    "learning_curves": ("Reconstruction loss versus training step of the lattice and the sites autoencoder."),
+    "example_crystals": "Up to four crystals, each with an image of its latent values.",
     "reconstruction_examples": (
-        "Drawings of up to four crystals and pictures of their voxels, each above what came back from its graph."
+        "Up to four crystals and their voxels, each above the crystal and voxels decoded from its crystal graph."
     ),
-    "latent_map": "Scatter plots, one a scheme: first two principal components of database and candidates.",
+    "latent_map": "Scatter plots, one per scheme: first two principal components of the crystal graphs.",
     "constraint_parity": (
-        "Scatter plot of predicted against computed formation energy for training and held-out crystals."
+        "Scatter plot: predicted versus computed formation energies of training and held-out crystals."
     ),
     "generator_curves": (
-        "Curves against training step for each scheme: losses, discriminator accuracy, constraint term, probes."
+        "Curves versus training step for each scheme: losses, discriminator accuracy, constraint term, probes."
     ),
-    "phonon_bands": "Curves of phonon frequencies along a path through the Brillouin zone, one panel a candidate.",
+    "phonon_bands": "Phonon frequencies along a path through the Brillouin zone, one panel per candidate.",
 }
-"""Figure, named as the function that draws it -> its text for those who do not see it."""
+"""Figure, named as the function that draws it -> alternative text."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """source: a data URI; width, height on a page (pixel); alt: text for those who do not see it; caption."""
+    """A figure as it is embedded in the page.
+
+    Attributes:
+        source: Data URI.
+        width: Width on the page, pixel.
+        height: Height on the page, pixel.
+        alt: Alternative text.
+        caption: Caption.
+    """
 
     source: str
     width: int
@@ -63,15 +67,21 @@ def caption(name: str) -> str:
 
 
 def picture(name: str, image: str | Path | bytes) -> Picture:
-    """Return a figure, a PNG's path or its bytes, as it is put into the page.
+    """Return a figure as it is embedded in the page.
 
-    Raises KeyError for a figure that is not listed here, InputError for one that is no PNG.
+    Args:
+        name: Name of the figure, a key of ALTERNATIVES.
+        image: PNG image, as a path or its bytes.
+
+    Raises:
+        KeyError: If the figure is not in ALTERNATIVES.
+        InputError: If the image is not a PNG.
     """
     alt = ALTERNATIVES[name]
     content = image if isinstance(image, bytes) else Path(image).read_bytes()
     if content[:8] != _PNG_START:
-        raise InputError(f"figure {name} is no PNG image; draw it again.")
-    # all figures are shown at one scale, so that their letters have one size
+        raise InputError(f"figure {name} is not a PNG image; draw it again.")
+    # all figures have the same scale, so that their fonts have the same size
     width, height = (round(n * CSS_DPI / DPI) for n in struct.unpack(">II", content[16:24]))
     source = "data:image/png;base64," + base64.b64encode(content).decode()
     return Picture(source, width, height, alt, caption(name))

@@ -1,7 +1,7 @@
-"""The report's plots that answer to the pointer, for plotly: the hull, and the map of the latent space.
+"""Interactive plots of the report, with plotly: formation energies with the hull, and the map of the latent space.
 
-Nothing here is black or white: the page gives lines marked ``meta: ink`` and all text the colour of its scheme.
-A point's ``customdata`` begins with the crystal's id, by which a click shows the crystal.
+The page sets the colour of text and of lines marked ``meta: ink``, so that the plots work in light and dark mode. The
+first entry of the ``customdata`` of a point is the id of the crystal, which is shown when the point is clicked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,13 +39,13 @@ NEIGHBOURS = 5
 
 
 SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
-"""matplotlib's markers -> plotly's."""
+"""Marker of matplotlib -> symbol of plotly."""
 MOST_POINTS = 6000
-"""Database crystals drawn at most, those nearest the hull: more of them make a browser slow."""
+"""Maximum number of database crystals in the hull plot, those nearest to the hull; more would be slow."""
 MOST_MAPPED = 3000
-"""Database crystals on the latent map at most, those nearest the hull."""
+"""Maximum number of database crystals on the latent map, those nearest to the hull."""
 MOST_OTHERS = 200
-"""Candidates of each scheme that were not relaxed, on the latent map."""
+"""Maximum number of unrelaxed candidates of each scheme on the latent map."""
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull", "space_group")
 _INK = {"ink": True}
 
@@ -57,10 +57,20 @@ def hull_plot(
     schemes: Sequence[str],
     meta_stable: float,
 ) -> Figure | None:
-    """Return formation energies of database and candidates with the hull; None if nothing was relaxed.
+    """Plot the formation energies of database and candidates with the hull.
 
-    Two elements: against composition; three: the triangle of compositions, coloured by hull distance; more:
-    against hull distance. Tables: with the columns of the run's CSV files; meta_stable: eV/atom.
+    Two elements: versus composition. Three: in the triangle of compositions, coloured by hull distance. More: versus
+    hull distance.
+
+    Args:
+        database: Table of the database.
+        candidates: Evaluated candidates.
+        elements: Elements of the system.
+        schemes: Schemes to plot.
+        meta_stable: Hull distance of meta-stable crystals, eV/atom.
+
+    Returns:
+        The figure, None if nothing was relaxed.
     """
     known = with_energy(complete(database, *_COLUMNS))
     made = with_energy(once_each(complete(candidates, *_COLUMNS)))
@@ -83,7 +93,7 @@ def hull_plot(
 
 
 def _hover(rows: pd.DataFrame) -> dict:
-    """Return what is said of each point: formula, energies, space group, id, and which schemes have it."""
+    """Return the hover text of the points: formula, energies, space group, id and schemes."""
     data = rows.reindex(columns=["id", "formula", "formation_energy", "e_above_hull", "space_group"]).astype(object)
     name = "%{fullData.name}"
     if "schemes" in rows:
@@ -166,7 +176,7 @@ def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Fi
             )
         )
     for number, (name, rows, _, symbol, size) in enumerate(sets):
-        rows = rows.sort_values("e_above_hull", ascending=False)  # the lowest of a composition lies on top
+        rows = rows.sort_values("e_above_hull", ascending=False)  # draws the lowest crystal of a composition on top
         bar = {"title": {"text": "hull distance<br>(eV/atom)"}, "thickness": 12, "len": 0.7}
         marker = {"color": rows["e_above_hull"].tolist(), "colorscale": "Cividis", "cmin": 0, "cmax": 0.3}
         marker |= {"symbol": symbol.removesuffix("-open"), "size": size + 2, "line": {"width": 0.6, "color": GREY}}
@@ -178,11 +188,11 @@ def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Fi
         )
     axes = {f"{key}axis": {"title": {"text": element}, "min": 0} for key, element in corners.items()}
     figure.update_layout(ternary={**axes, "bgcolor": "rgba(0,0,0,0)"}, height=560)
-    return _laid_out(figure).update_layout(margin_t=60)  # the upper corner's name stands above the triangle
+    return _laid_out(figure).update_layout(margin_t=60)  # the label of the upper corner is above the triangle
 
 
 def _edges(elements: Sequence[str], vertices: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the lines between phases that coexist on the hull."""
+    """Return the tie lines of the hull as pairs of reduced formulas."""
     entries = [PDEntry(element, 0.0) for element in elements]
     for row in vertices.itertuples():
         composition = Composition(row.formula)
@@ -196,7 +206,7 @@ def _edges(elements: Sequence[str], vertices: pd.DataFrame) -> list[tuple[str, s
 def generated_graphs(
     shards: Iterable[tuple[str, Mapping[str, np.ndarray]]],
 ) -> dict[str, tuple[list[str], np.ndarray]]:
-    """Return the candidates' ids and crystal graphs of each scheme from those of its shards."""
+    """Return scheme -> ids and crystal graphs of its candidates, joined from its shards."""
     parts: dict[str, list[Mapping[str, np.ndarray]]] = {}
     for scheme, arrays in shards:
         parts.setdefault(scheme, []).append(arrays)
@@ -215,12 +225,20 @@ def latent_plot(
     database: pd.DataFrame,
     candidates: pd.DataFrame,
 ) -> Figure | None:
-    """Return a map of the crystal graphs of database and candidates, see ``neighbour_map``.
+    """Plot a map of the crystal graphs of database and candidates, see :func:`neighbour_map`.
 
-    known: ``ids`` and ``graphs`` (n, side, side, 1); generated: scheme -> ids and graphs of its candidates. Relaxed
-    crystals are coloured by formation energy; of the other candidates some are grey. A candidate that several schemes
-    have is drawn for the one that made it. None if the database has fewer than three crystal graphs. ``layout.meta``
-    has the trustworthiness of the map and of the plane of the two main components.
+    Relaxed crystals are coloured by formation energy; some of the unrelaxed candidates are shown in grey. A candidate
+    of several schemes is drawn once, for the scheme that generated it.
+
+    Args:
+        known: ``ids`` and ``graphs`` (n, side, side, 1) of the database.
+        generated: Scheme -> ids and crystal graphs of its candidates.
+        database: Table of the database.
+        candidates: Evaluated candidates.
+
+    Returns:
+        The figure; ``layout.meta`` has the trustworthiness of the map and of the plane of the first two principal
+        components. None if the database has fewer than three crystal graphs.
     """
     if len(known["graphs"]) < 3:
         return None
@@ -257,7 +275,7 @@ def latent_plot(
         front.append(
             Scatter(x=list(at["x"]), y=list(at["y"]), mode="markers", name=label, marker=marker, **_hover(rows))
         )
-    figure.add_traces(front[::-1])  # the database on top: it is the smaller set
+    figure.add_traces(front[::-1])  # the database on top, because it is the smaller set
     figure.update_xaxes(title="map coordinate 1 (no unit)", showticklabels=False)
     figure.update_yaxes(title="map coordinate 2 (no unit)", showticklabels=False)
     figure.update_layout(meta=dict(zip(("map", "plane"), trusted, strict=True)))
@@ -267,7 +285,7 @@ def latent_plot(
 def _to_map(
     ids: Sequence[str], graphs: np.ndarray, table: pd.DataFrame, most: int, others: int
 ) -> tuple[list[str], np.ndarray]:
-    """Return ids and graphs of at most ``most`` crystals of the table, nearest to the hull, and ``others`` besides."""
+    """Return ids and graphs of ``most`` crystals of the table, nearest to the hull, and of ``others`` others."""
     row = {str(name): number for number, name in enumerate(ids)}
     wanted = table.sort_values("e_above_hull", kind="stable")["id"].drop_duplicates()
     chosen = [name for name in wanted if name in row][:most]
@@ -276,7 +294,7 @@ def _to_map(
 
 
 def _laid_out(figure: Figure) -> Figure:
-    """Give a figure what all share: no background, the legend below, room for a phone."""
+    """Set the layout that all plots share: no background, legend below, narrow margins."""
     figure.update_layout(
         template=go.layout.Template(),
         paper_bgcolor="rgba(0,0,0,0)",

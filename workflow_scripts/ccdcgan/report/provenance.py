@@ -1,4 +1,4 @@
-"""What a run was computed on and what it took, from the state files of its jobs."""
+"""Tables of the hardware and the cost of a run, from the state files of its jobs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,14 +10,21 @@ from ccdcgan.report.tables import Table
 
 
 def cost_table(costs: pd.DataFrame) -> Table:
-    """Return what each rule took, the dearest first, and their sum.
+    """Return the table of the cost of each rule; values that were not measured are shown as a dash.
 
-    costs: rule, jobs, hours, longest_hours, core_hours, cpu_hours, gpu_hours (h) and memory (MB), a row a rule and
-    the total last; what was not measured is a dash.
+    Args:
+        costs: Table with rule, jobs, hours, longest_hours, core_hours, cpu_hours, gpu_hours (h) and memory (MB); one
+            row per rule, the most expensive first, and the total last.
     """
     heads = (
-        *("rule", "jobs", "wall time, summed (min)", "longest job (min)", "processor time (min)"),
-        *("core-hours asked for", "GPU-hours asked for", "largest memory (MB)"),
+        "rule",
+        "jobs",
+        "wall time, total (min)",
+        "longest job (min)",
+        "CPU time (min)",
+        "core-hours requested",
+        "GPU-hours requested",
+        "largest memory (MB)",
     )
     rows = [
         (
@@ -30,14 +37,15 @@ def cost_table(costs: pd.DataFrame) -> Table:
         for row in costs.itertuples()
     ]
     numeric = frozenset(range(1, len(heads)))
-    return Table("What the jobs took", heads, rows if len(costs) > 1 else [], numeric, "no job was measured.")
+    return Table("Cost of the jobs", heads, rows if len(costs) > 1 else [], numeric, "no job was measured.")
 
 
 def machine_table(states: Iterable[Mapping[str, Any]]) -> Table:
-    """Return the kinds of machine that the jobs ran on, those of most jobs first; no machine is named.
+    """Return the table of the types of machine of the jobs, the most frequent first, without names of machines.
 
-    states: of jobs, as their state files have them, with the machine of ``provenance.describe_machine``; older ones
-    without it are left out.
+    Args:
+        states: States of the jobs, with ``machine`` as of ``ccdcgan_workflow.provenance.describe_machine``. States of
+            earlier versions, which lack it, are ignored.
     """
     jobs = {(state["rule"], *state["wildcards"].values()): state.get("machine") for state in states}
     known = [machine for machine in jobs.values() if machine]

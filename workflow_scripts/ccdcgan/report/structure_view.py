@@ -1,4 +1,4 @@
-"""What the report's three-dimensional views show of a crystal, and the files it offers for download."""
+"""Atoms, bonds and cell of a crystal for the three-dimensional views of the report."""
 
 import itertools
 from typing import Any
@@ -7,30 +7,25 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Structure
 
-FACE = 0.02
-"""Fractional distance from a face within which an atom is shown on the opposite face too."""
+from ccdcgan.figures.crystals import with_images_on_faces
+
 BOND = 1.2
-"""Two atoms are joined if nearer than this times the sum of their covalent radii."""
+"""Two atoms are bonded if their distance is below this factor times the sum of their covalent radii."""
 SAME = 0.1
-"""Distance (angstrom) below which two images are one atom."""
+"""Distance (angstrom) below which two images are the same atom."""
 
 
 def view(structure: Structure) -> dict[str, Any]:
-    """Return one cell as it is drawn: atoms with those on faces repeated, bonds between them, the cell.
+    """Return the atoms, bonds and cell of a structure as they are drawn.
 
-    ``cell``: (3, 3), rows a, b, c; ``atoms``: [symbol, x, y, z] each; ``bonds``: pairs of indices of atoms;
-    ``stubs``: [index of an atom, x, y, z of the middle] of each bond to an atom that is not drawn; lengths in angstrom,
-    rounded to a thousandth.
+    Returns:
+        ``cell``: (3, 3), rows a, b, c; ``atoms``: [symbol, x, y, z] of each atom, with the images of atoms on faces;
+        ``bonds``: pairs of indices of atoms; ``stubs``: [index of the atom, x, y, z of the middle of the bond] of each
+        bond to an atom that is not drawn. Lengths in angstrom, rounded to three digits.
     """
     matrix = structure.lattice.matrix
-    symbols, coords = [], []
-    for site in structure:
-        frac = np.asarray(site.frac_coords) % 1.0
-        frac[frac > 1 - FACE] -= 1
-        for shift in itertools.product(*[(0, 1) if abs(x) < FACE else (0,) for x in frac]):
-            symbols.append(site.specie.symbol)
-            coords.append((frac + shift) @ matrix)
-    positions = np.array(coords).reshape(-1, 3)
+    symbols, coords = with_images_on_faces(structure)
+    positions = coords @ matrix
     radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in symbols])
     distances = np.linalg.norm(positions[:, None] - positions, axis=-1)
     joined = np.argwhere(np.triu(distances < BOND * (radii[:, None] + radii), k=1))
@@ -40,14 +35,19 @@ def view(structure: Structure) -> dict[str, Any]:
 
 
 def _stubs(positions: np.ndarray, radii: np.ndarray, matrix: np.ndarray) -> list[list[float]]:
-    """Return the first halves of the bonds that lead to atoms of the cells around which are not drawn.
+    """Return the first halves of the bonds to atoms of neighbouring cells that are not drawn.
 
-    positions (n, 3), angstrom: of the atoms drawn, of which some are images of one another.
+    Args:
+        positions: Positions of the atoms drawn, (n, 3), angstrom; some are images of one another.
+        radii: Covalent radii of these atoms, (n,), angstrom.
+        matrix: Cell, (3, 3), rows a, b, c, angstrom.
     """
     around = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ matrix
     images = (positions[None] + around[:, None]).reshape(-1, 3)
     reach = BOND * (radii[:, None] + np.tile(radii, len(around)))
-    _, first = np.unique(np.round(images, 2), axis=0, return_index=True)  # an atom drawn twice has images twice
+    _, first = np.unique(
+        np.round(images, 2), axis=0, return_index=True
+    )  # images of an atom drawn twice are listed twice
     images, reach = images[first], reach[:, first]
     hidden = np.linalg.norm(images[:, None] - positions, axis=-1).min(axis=1) > SAME
     distances = np.linalg.norm(positions[:, None] - images, axis=-1)

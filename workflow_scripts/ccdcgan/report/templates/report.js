@@ -1,5 +1,5 @@
 "use strict";
-// What makes the report answer: plots, the table's order and filters, crystals that turn. Asks no network for anything.
+// Interactive parts of the report: plots, sorting and filtering of the table, rotatable crystals. Uses no network.
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -18,14 +18,14 @@ function themed(layout, traces) {
   themed.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") };
   if (innerWidth < 640) {
     themed.margin = { ...layout.margin, l: 48, r: 8 };
-    themed.height = 380 + 21 * traces; // the legend is a column below
+    themed.height = 380 + 21 * traces; // the legend is a column below the plot
     themed.legend = { ...layout.legend, y: -60 / 320 };
   }
   return themed;
 }
 
 function inked(trace) {
-  if (innerWidth < 640 && trace.marker && trace.marker.colorbar) { // beside the plot it would take half of a phone
+  if (innerWidth < 640 && trace.marker && trace.marker.colorbar) { // beside the plot it would use half of the width of a phone
     const above = { orientation: "h", y: 1.02, yanchor: "bottom", len: 1, thickness: 10, x: 0.5 };
     const colorbar = { ...trace.marker.colorbar, ...above, title: { ...trace.marker.colorbar.title, side: "top" } };
     return { ...trace, marker: { ...trace.marker, colorbar } };
@@ -63,7 +63,7 @@ function turnable(box, crystal) {
   const model = viewer.addModel();
   const joined = crystal.atoms.map(() => []);
   for (const [first, second] of crystal.bonds) { joined[first].push(second); joined[second].push(first); }
-  // an atom of chain "next" is no atom but the middle of a bond that leaves the cell
+  // an atom of chain "next" is the middle of a bond to a neighbouring cell, not an atom
   const atoms = crystal.atoms.map(([elem, x, y, z]) => ({ elem, x, y, z, chain: "cell" }));
   for (const [from, x, y, z] of crystal.stubs) {
     const end = atoms.push({ elem: crystal.atoms[from][0], x, y, z, chain: "next" }) - 1;
@@ -116,7 +116,7 @@ function show(id, scroll) {
   const crystal = page.crystals.find((entry) => entry.id === id);
   const views = document.getElementById("views");
   document.getElementById("crystal-choice").value = id;
-  // a browser keeps few drawing contexts: give back those of the crystals shown before
+  // browsers limit the number of WebGL contexts: release those of the crystals shown before
   for (const viewer of viewers.splice(0)) {
     const context = viewer.getCanvas().getContext("webgl2") || viewer.getCanvas().getContext("webgl");
     const loss = context && context.getExtension("WEBGL_lose_context");
@@ -126,7 +126,7 @@ function show(id, scroll) {
   for (const entry of crystal.views) {
     const figure = element("figure", "", { class: "view" });
     const stage = element("div", "", { class: "stage", tabindex: "0", role: "img",
-      "aria-label": `${entry.title}: ${crystal.formula}, ${entry.atoms.length} atoms drawn; arrow keys turn it` });
+      "aria-label": `${entry.title}: ${crystal.formula}, ${entry.atoms.length} atoms drawn; arrow keys rotate it` });
     const caption = element("figcaption", "");
     caption.append(element("b", entry.title), `: ${entry.note}`);
     figure.append(stage, caption);
@@ -134,7 +134,7 @@ function show(id, scroll) {
     try {
       viewers.push(turnable(stage, entry));
     } catch (error) {
-      stage.replaceChildren(element("p", "This browser cannot draw in three dimensions (WebGL is off); the files below hold the crystal."));
+      stage.replaceChildren(element("p", "Three-dimensional views are not available because WebGL is disabled; the files below contain the crystal."));
     }
   }
   const facts = document.getElementById("facts");
@@ -165,7 +165,7 @@ function sort(table, column, button) {
   const numeric = head.classList.contains("number");
   const compare = (first, second) => {
     const [a, b] = [key(first), key(second)];
-    if (!a || !b) return (a ? 0 : 1) - (b ? 0 : 1); // what is missing comes last, either way
+    if (!a || !b) return (a ? 0 : 1) - (b ? 0 : 1); // missing values are last in both orders
     const order = numeric ? Number(a) - Number(b) : a.localeCompare(b, "en", { numeric: true });
     return descending ? -order : order;
   };
@@ -194,7 +194,7 @@ if (table) {
     const button = head.querySelector("button");
     if (button) button.addEventListener("click", () => sort(table, column, button));
   });
-  const order = form.elements.order; // on a phone the heads are not shown
+  const order = form.elements.order; // the heads are hidden on a phone
   order.addEventListener("change", () => sort(table, Number(order.value), table.tHead.rows[0].cells[order.value].querySelector("button")));
   form.addEventListener("input", () => filter(table, form));
   form.addEventListener("submit", (event) => event.preventDefault());
@@ -211,7 +211,7 @@ if (page.crystals.length) {
   show(page.crystals[0].id, false);
 }
 draw();
-matchMedia("print").addEventListener("change", draw); // on paper, ink is black whatever the screen is
+matchMedia("print").addEventListener("change", draw); // printed lines are black in both colour schemes
 dark.addEventListener("change", () => {
   draw();
   for (const viewer of viewers) { viewer.setBackgroundColor(background()); viewer.render(); }
