@@ -1,4 +1,4 @@
-"""Compute the phonons of the distinct candidate of one rank, counted from the nearest to the hull."""
+"""Compute the phonons of one distinct candidate, given by its rank in hull distance."""
 
 import logging
 

@@ -28,7 +28,7 @@ with job(snakemake):
         Uniqueness(params.matcher),
     )
     n_relaxed = (table["status"] == "ok").sum()
-    log.info("%d of %d relaxed, %d of them not in the database", n_relaxed, len(table), table["novel"].sum())
+    log.info("%d of %d candidates relaxed, %d of them not in the database", n_relaxed, len(table), table["novel"].sum())
     for formula, (n_of_formula, n_found) in count_rediscovered(table, params.holdout).items():
         log.info(
             "%s, held out of training: %d relaxed, %d crystals of the database found", formula, n_of_formula, n_found

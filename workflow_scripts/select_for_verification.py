@@ -1,4 +1,4 @@
-"""Select the best distinct candidates, the competing phases and the elements for a second engine."""
+"""Select the best distinct candidates, their competing phases and the elements for a second engine."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The distinct meta-stable candidates as files, and a few lines of text about them."""
+"""Structure files of the distinct meta-stable candidates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +14,16 @@ from ccdcgan.utils.files import write_text
 def write_best(
     candidates: pd.DataFrame, crystals: Sequence[Crystal], cif_folder: str | Path, extxyz: str | Path
 ) -> dict[str, str]:
-    """Write the distinct meta-stable candidates, nearest to the hull first; return id -> name of the CIF file.
+    """Write the distinct meta-stable candidates, sorted by hull distance.
 
-    candidates: the evaluated candidates of all schemes; crystals: their relaxed structures. One CIF file per
-    candidate, with the symmetry found within CIF_SYMPREC, and one extended XYZ with all of them.
+    Args:
+        candidates: Evaluated candidates of all schemes.
+        crystals: Relaxed candidates.
+        cif_folder: Folder for one CIF file per candidate, with the symmetry found within CIF_SYMPREC.
+        extxyz: Extended XYZ file for all candidates.
+
+    Returns:
+        Id -> name of the CIF file.
     """
     by_id = {crystal.id: crystal for crystal in crystals}
     best, names = [], {}
