@@ -1,4 +1,4 @@
-"""Collect the phonons of all ranks in one table and one figure."""
+"""Collect the phonons of all ranks in a table and a figure."""
 
 from pathlib import Path
 

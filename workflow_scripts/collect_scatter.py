@@ -1,4 +1,4 @@
-"""Compute mean and standard deviation of the summary over this run and those with other seeds."""
+"""Compute mean and standard deviation of the summary over this run and runs with other seeds."""
 
 from ccdcgan_workflow.jobs import job
 
@@ -6,5 +6,6 @@ with job(snakemake):
     from ccdcgan.evaluation.seed_statistics import scatter
     from ccdcgan.utils.files import read_csv, write_csv
 
-    runs = zip(snakemake.params.runs, map(read_csv, [snakemake.input.summary, *snakemake.input.others]), strict=True)
-    write_csv(snakemake.output[0], scatter(dict(runs)))
+    paths = [snakemake.input.summary, *snakemake.input.others]
+    summaries = {run: read_csv(path) for run, path in zip(snakemake.params.runs, paths, strict=True)}
+    write_csv(snakemake.output[0], scatter(summaries))

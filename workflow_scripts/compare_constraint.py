@@ -1,4 +1,4 @@
-"""Compare the errors of the constraint with those of baselines that do not use the positions of the atoms."""
+"""Compare the accuracy of the constraint with baselines that do not use the positions of the atoms."""
 
 import logging
 
@@ -16,6 +16,12 @@ with job(snakemake):
     seed = derive_seed(params.seed, "baselines")
     metrics = compare_with_baselines(parities, read_csv(inputs.database), params.elements, seed)
     for row in metrics[metrics["split"] == "held_out"].itertuples():
-        text = "held out by %s, %s: R2 %.2f, MAE %.3f eV/atom (%d crystals)"
-        log.info(text, row.held_out_by, row.method, row.r2, row.mae, row.n)
+        log.info(
+            "held out by %s, %s: R2 %.2f, MAE %.3f eV/atom (%d crystals)",
+            row.held_out_by,
+            row.method,
+            row.r2,
+            row.mae,
+            row.n,
+        )
     write_csv(snakemake.output[0], metrics)

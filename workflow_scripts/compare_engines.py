@@ -1,4 +1,4 @@
-"""Compare formation energies and hull distances of both engines."""
+"""Compare the formation energies and hull distances of both engines."""
 
 import logging
 
@@ -19,7 +19,8 @@ with job(snakemake):
     verified, table = compare_engines(starts, relaxed, params.elements, Uniqueness(params.matcher))
     difference = table["difference"][table["role"] != "element"].dropna()
     log.info(
-        "%d of %d relaxed; formation energies differ by %.3f eV/atom on average (absolute %.3f, %d compounds)",
+        "%d of %d crystals relaxed; difference of formation energies: mean %.3f, mean absolute %.3f eV/atom "
+        "(%d compounds)",
         (table["status"] == "ok").sum(),
         len(table),
         difference.mean(),

@@ -1,4 +1,4 @@
-"""Compute the phonons of the distinct candidate of one rank, counted from the nearest to the hull."""
+"""Compute the phonons of one distinct candidate, given by its rank in hull distance."""
 
 import logging
 
@@ -11,7 +11,7 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.evaluation.best import best_distinct, with_distinct
+    from ccdcgan.evaluation.best import best_distinct
     from ccdcgan.evaluation.phonons import COLUMNS, dynamical_stability
     from ccdcgan.relaxation.engines import make_engine
     from ccdcgan.utils.files import read_csv, write_csv
@@ -19,7 +19,7 @@ with job(snakemake):
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
     tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
-    best = best_distinct(with_distinct(tables), placed, params.rank + 1, Uniqueness(params.matcher))
+    best = best_distinct(tables, placed, params.rank + 1, Uniqueness(params.matcher))
     rows, bands = [], pd.DataFrame()
     for crystal in best[params.rank :]:
         row, bands = dynamical_stability(crystal, make_engine(params.engine), params.settings)

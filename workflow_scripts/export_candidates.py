@@ -1,4 +1,4 @@
-"""Write the candidates for other programs: tables, structure files, an ASE database, OPTIMADE JSON lines."""
+"""Export the candidates: tables, structure files, an ASE database, and OPTIMADE JSON lines."""
 
 import logging
 
@@ -21,4 +21,4 @@ with job(snakemake):
     write_cif_archive(output.cif, crystals)
     write_ase_database(output.ase, crystals, f"Candidates for {snakemake.params.system}")
     write_optimade(output.optimade, table, crystals)
-    log.info("%d candidates in six formats", len(table))
+    log.info("%d candidates written in six formats", len(table))

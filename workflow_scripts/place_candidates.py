@@ -1,4 +1,4 @@
-"""Place relaxed candidates on the hull of the database and find those that are new."""
+"""Compute the hull distances of relaxed candidates and find those that are not in the database."""
 
 import logging
 
@@ -11,7 +11,7 @@ with job(snakemake):
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.energies import with_formation_energies
     from ccdcgan.database.energy_correction import correction_of
-    from ccdcgan.evaluation.placement import place
+    from ccdcgan.evaluation.placement import count_rediscovered, place_candidates
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import read_csv, write_csv
 
@@ -19,7 +19,7 @@ with job(snakemake):
     references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
     relaxed = gather([read_set(path) for path in inputs.batches])
     correction = correction_of(params.engine, params.elements, params.correction)
-    candidates, table = place(
+    candidates, table = place_candidates(
         with_formation_energies(relaxed, references, correction),
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
         [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"],
@@ -28,10 +28,10 @@ with job(snakemake):
         Uniqueness(params.matcher),
     )
     n_relaxed = (table["status"] == "ok").sum()
-    log.info("%d of %d relaxed, %d of them not in the database", n_relaxed, len(table), table["novel"].sum())
-    for formula in params.holdout:
-        own = (table["formula"] == formula) & (table["status"] == "ok")
-        found = table.loc[own & ~table["novel"], "repeats"].nunique()
-        log.info("held out of training, %s: %d relaxed, %d crystals of the database found", formula, own.sum(), found)
+    log.info("%d of %d candidates relaxed, %d of them not in the database", n_relaxed, len(table), table["novel"].sum())
+    for formula, (n_of_formula, n_found) in count_rediscovered(table, params.holdout).items():
+        log.info(
+            "%s, held out of training: %d relaxed, %d crystals of the database found", formula, n_of_formula, n_found
+        )
     write_set(snakemake.output.crystals, candidates)
     write_csv(snakemake.output.table, table)

@@ -1,4 +1,4 @@
-"""Select the best distinct candidates, the competing phases and the elements for a second engine."""
+"""Select the best distinct candidates, their competing phases and the elements for a second engine."""
 
 import logging
 
@@ -9,14 +9,14 @@ log = logging.getLogger("ccdcgan.verification")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.evaluation.best import best_distinct, with_distinct
+    from ccdcgan.evaluation.best import best_distinct
     from ccdcgan.evaluation.verification import competing_phases, to_verify
     from ccdcgan.utils.files import read_csv
 
     inputs, params = snakemake.input, snakemake.params
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
     tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
-    chosen = best_distinct(with_distinct(tables), placed, params.top, Uniqueness(params.matcher), params.max_atoms)
+    chosen = best_distinct(tables, placed, params.top, Uniqueness(params.matcher), params.max_atoms)
     competing = competing_phases(chosen, read_set(inputs.database), params.elements)
     lowest = set(read_csv(inputs.references)["id"])
     references = [crystal for crystal in read_set(inputs.reference_crystals) if crystal.id in lowest]

@@ -1,4 +1,4 @@
-"""Summarise every scheme: the table of Long et al."""
+"""Summarise the results of every scheme, as in the table of Long et al."""
 
 import logging
 
@@ -15,8 +15,18 @@ with job(snakemake):
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     evaluated = [
-        evaluate_scheme(scheme, *map(read_csv, tables), params.screen, params.thresholds, params.compositions)
-        for scheme, *tables in zip(params.schemes, inputs.placed, inputs.predicted, inputs.losses, strict=True)
+        evaluate_scheme(
+            scheme,
+            placed=read_csv(placed),
+            predicted=read_csv(predicted),
+            losses=read_csv(losses),
+            screen=params.screen,
+            thresholds=params.thresholds,
+            compositions=params.compositions,
+        )
+        for scheme, placed, predicted, losses in zip(
+            params.schemes, inputs.placed, inputs.predicted, inputs.losses, strict=True
+        )
     ]
     candidates = pd.concat([table for table, _ in evaluated], ignore_index=True)
     summary = pd.concat([rows for _, rows in evaluated], ignore_index=True)
@@ -24,5 +34,7 @@ with job(snakemake):
         log.info("%s, %s: %.4g %s", row.scheme, row.quantity, row.value, row.unit)
     write_csv(output.summary, summary[["scheme", "quantity", "numerator", "denominator", "value", "unit"]])
     write_csv(output.candidates, candidates)
-    tables = [read_csv(path) for path in (inputs.prototypes, inputs.substituted, inputs.database)]
-    write_csv(output.database, database_counts(*tables, params.thresholds))
+    counts = database_counts(
+        read_csv(inputs.prototypes), read_csv(inputs.substituted), read_csv(inputs.database), params.thresholds
+    )
+    write_csv(output.database, counts)

@@ -1,13 +1,14 @@
 """What the sources know already, and how far relaxation moves atoms."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.evaluation.novelty import find_known, known_structures
-from ccdcgan.evaluation.placement import displacement
+from ccdcgan.evaluation.placement import count_rediscovered, displacement
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
@@ -36,3 +37,16 @@ def test_displacements_forget_drift_images_and_the_cell():
     moved = Structure(Lattice.cubic(10), ["Bi", "Se"], [[0.98, 0.5, 0.5], [0.5, 0.5, 0.98]])
     assert displacement(generated, moved) == pytest.approx(0.1)  # 0.2 angstrom apart, 0.1 each from their middle
     assert np.isnan(displacement(generated, Structure(Lattice.cubic(6), ["Bi"], [[0, 0, 0]])))
+
+
+def test_crystals_held_out_of_training_that_candidates_reproduce_are_counted_once():
+    rows = [
+        ("BiSe", "ok", "a", False),
+        ("BiSe", "ok", "a", False),
+        ("BiSe", "ok", "", True),
+        ("BiSe", "failed", "", False),
+    ]
+    rows += [("Bi2Se3", "ok", "b", False)]
+    table = pd.DataFrame(rows, columns=["formula", "status", "repeats", "novel"])
+    assert count_rediscovered(table, ["BiSe", "BiSe2"]) == {"BiSe": (3, 1), "BiSe2": (0, 0)}
+    assert count_rediscovered(table[:0], ["BiSe"]) == {"BiSe": (0, 0)}

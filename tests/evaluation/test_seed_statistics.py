@@ -58,11 +58,11 @@ def test_schemes_of_other_runs_only_are_passed_over():
 
 @pytest.mark.parametrize(
     "other, found",
-    [(table(("flow", 0.5, 0), images=2000), "made 2000"), (table(("vae", 0.5, 0)), "made no")],
+    [(table(("flow", 0.5, 0), images=2000), "generated 2000"), (table(("vae", 0.5, 0)), "generated no")],
 )
 def test_runs_of_other_configurations_are_refused(other: pd.DataFrame, found: str):
     with pytest.raises(
-        InputError, match=f"other_seeds names 'b', which {found} crystal graphs with flow, but 'a' made"
+        InputError, match=f"other_seeds names 'b', which {found} crystal graphs with flow; 'a' generated"
     ):
         scatter({"a": table(("flow", 0.5, 0)), "b": other})
 

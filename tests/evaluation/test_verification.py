@@ -54,11 +54,14 @@ def test_the_best_distinct_candidates_are_taken_once_whatever_their_scheme() -> 
     crystals = {name: crystal(name, structure, -0.1) for name, structure in structures.items()}
     rows = [("a", "dcgan", 0.02, True), ("a", "dcgan+constraint", 0.02, True), ("b", "ccdcgan", 0.01, True)]
     rows += [("c", "ccdcgan", 0.05, True), ("d", "dcgan", 0.0, False)]
-    candidates = pd.DataFrame(rows, columns=["id", "scheme", "e_above_hull", "distinct"]).assign(status="ok")
+    table = pd.DataFrame(rows, columns=["id", "scheme", "e_above_hull", "novel"])
+    table = table.assign(status="ok", repeats="", formation_energy=-0.1)
+    candidates = dict(list(table.groupby("scheme")))
     assert [c.id for c in best_distinct(candidates, crystals, 5, SAME)] == ["b", "c"]
     assert [c.id for c in best_distinct(candidates, crystals, 1, SAME)] == ["b"]
     assert len(copper_gold(3.9)) < len(cu3au())
     assert [c.id for c in best_distinct(candidates, crystals, 5, SAME, len(copper_gold(3.9)))] == ["b"]
+    assert best_distinct({"dcgan": table[:0]}, crystals, 5, SAME, 10) == []
 
 
 def test_competing_phases_are_what_a_candidate_would_decompose_into() -> None:

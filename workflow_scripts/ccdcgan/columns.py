@@ -1,4 +1,4 @@
-"""Columns of all tables of a run: name, label, unit, meaning, kind; labels of schemes, splits and reasons.
+"""Columns of all tables of a run: name, label, unit, meaning and kind; labels of schemes, splits and reasons.
 
 Figures and the report use these labels, so that a quantity has the same name everywhere.
 """
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ccdcgan import schemes
 
 SAME_AS = "same as "
-"""Text in ``detail`` before the id of the crystal of which this one is a duplicate."""
+"""Text in ``detail`` before the id of the crystal that a duplicate repeats."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Column:
         name: Name in the CSV file.
         label: Label of an axis or of a table.
         unit: Unit, "" if there is none.
-        meaning: One sentence.
+        meaning: Description for users.
         kind: text, number, count (an integer) or flag (true or false).
     """
 
@@ -38,30 +38,26 @@ class Column:
 
 
 def _by_name(columns: Iterable[Column]) -> Mapping[str, Column]:
+    """Return the columns by name."""
     return MappingProxyType({column.name: column for column in columns})
 
 
 COLUMNS = _by_name(
     (
-        Column("id", "id", "", "Name of the crystal, unique in its set.", "text"),
-        Column("scheme", "scheme", "", "How the candidate was generated.", "text"),
-        Column("kept_by", "also of", "", "Schemes that took this candidate over, separated by spaces.", "text"),
+        Column("id", "id", "", "Identifier of the crystal, unique in its set.", "text"),
+        Column("scheme", "scheme", "", "Scheme of candidate generation.", "text"),
+        Column("kept_by", "also of", "", "Other schemes that include the candidate, separated by spaces.", "text"),
         Column("element", "element", "", "Chemical element.", "text"),
         Column("formula", "formula", "", "Reduced formula.", "text"),
-        Column("prototype", "prototype", "", "Known crystal whose sites the elements of the system occupy.", "text"),
+        Column("prototype", "prototype", "", "Known crystal on whose sites the elements were substituted.", "text"),
         Column("n_atoms", "atoms", "", "Number of atoms in the standard cell.", "count"),
-        Column(
-            "fraction",
-            "fraction of the last element",
-            "",
-            "Atomic fraction of the last element of the system.",
-        ),
-        Column("energy_per_atom", "energy", "eV/atom", "Total energy, from the engine."),
+        Column("fraction", "fraction of the last element", "", "Atomic fraction of the last element of the system."),
+        Column("energy_per_atom", "energy", "eV/atom", "Total energy computed by the engine."),
         Column(
             "formation_energy",
             "formation energy",
             "eV/atom",
-            "Energy relative to the most stable crystals of the pure elements, all from the same engine.",
+            "Energy relative to the most stable crystals of the pure elements, computed with the same engine.",
         ),
         Column(
             "predicted_formation_energy",
@@ -79,7 +75,7 @@ COLUMNS = _by_name(
             "expected_uncertainty",
             "uncertainty of the expected formation energy",
             "eV/atom",
-            "Standard deviation of this prediction; small if the database has similar crystals.",
+            "Standard deviation of the expected formation energy. It is small if the database has similar crystals.",
         ),
         Column(
             "predicted",
@@ -91,78 +87,76 @@ COLUMNS = _by_name(
             "e_above_hull",
             "hull distance",
             "eV/atom",
-            "Formation energy above the convex hull of the database; negative below that hull.",
+            "Formation energy relative to the convex hull of the database; negative if below the hull.",
         ),
         Column(
             "uncorrected_formation_energy",
             "uncorrected formation energy",
             "eV/atom",
-            "Formation energy from the engine without correction; the same if relaxation.correction is null.",
+            "Formation energy from the engine without correction. "
+            "It equals formation_energy if relaxation.correction is null.",
         ),
         Column(
             "e_above_hull_uncertainty",
             "uncertainty",
             "eV/atom",
-            "Standard deviation of the error of the formation energy against DFT, from DFT points of the system; "
-            "empty: there are none.",
+            "Standard deviation of the error of the formation energy relative to DFT, from DFT points of the system; "
+            "empty if there are no points.",
         ),
         Column("status", "status", "", "ok or failed.", "text"),
-        Column("reason", "reason", "", "Reason of a failure or rejection; empty if there was none.", "text"),
+        Column("reason", "reason", "", "Reason of a failure or rejection; empty for other crystals.", "text"),
         Column(
-            "distinct", "distinct", "", "Whether the relaxed crystal is neither in the database nor a repeat.", "flag"
+            "distinct",
+            "distinct",
+            "",
+            "Whether the relaxed crystal is not in the database and has the lowest energy of its kind.",
+            "flag",
         ),
         Column(
             "stability",
             "stability",
             "",
-            "stable or meta-stable: formation energy below zero and hull distance below the threshold.",
+            "stable or meta-stable: negative formation energy and hull distance below the threshold; else unstable.",
             "text",
         ),
         Column(
             "known",
             "known as",
             "",
-            "Known structure of this system, from a prototype source, that the candidate matches.",
+            "Known structure of the system, from a prototype source, that the candidate matches.",
             "text",
         ),
-        Column("repaired", "repaired", "", "Repairs of the decoded crystal before it became a candidate.", "text"),
+        Column("repaired", "repaired", "", "Repairs applied to the decoded crystal; empty if there were none.", "text"),
         Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
         Column("space_group", "space group", "", "Space group of the relaxed crystal.", "text"),
         Column("split", "split", "", "train or held_out (not trained on).", "text"),
         Column("matched", "rebuilt", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
-        Column(
-            "volume_per_atom",
-            "volume",
-            "angstrom^3/atom",
-            "Volume of the cell divided by its number of atoms.",
-        ),
-        Column(
-            "fmax", "largest force", "eV/angstrom", "Largest force on an atom at the end of the relaxation.", "number"
-        ),
+        Column("volume_per_atom", "volume", "angstrom^3/atom", "Volume of the cell divided by its number of atoms."),
+        Column("fmax", "largest force", "eV/angstrom", "Largest force on an atom at the end of the relaxation."),
         Column("n_steps", "steps", "", "Number of optimiser steps, all models together.", "count"),
         Column("detail", "detail", "", "Details of a failure or rejection.", "text"),
         Column(
             "repeats",
             "repeats",
             "",
-            "Crystal of the database, or candidate, that this one repeats; empty if there is none.",
+            "Crystal of the database, or candidate, that the crystal repeats; empty if it repeats none.",
             "text",
         ),
         Column(
             "novel",
             "new",
             "",
-            "Whether the relaxed crystal is not in the database; it may repeat another candidate.",
+            "Whether the relaxed crystal is not in the database. It may repeat another candidate.",
             "flag",
         ),
         Column("quantity", "quantity", "", "Quantity that is counted or averaged.", "text"),
         Column("numerator", "numerator", "", "Number of crystals counted; empty for a mean.", "count"),
-        Column("denominator", "denominator", "", "Number of crystals among which they are counted.", "count"),
-        Column("value", "value", "", "Numerator divided by denominator, or a mean in the unit of the row."),
-        Column("unit", "unit", "", "Unit of the value; empty if it has none.", "text"),
         Column(
-            "n_runs", "runs", "", "Number of runs, this one and those with other seeds, that have a value.", "count"
+            "denominator", "denominator", "", "Number of crystals in total, or over which the mean is taken.", "count"
         ),
+        Column("value", "value", "", "Numerator divided by denominator, or a mean in the unit of the row."),
+        Column("unit", "unit", "", "Unit of the value; empty for a ratio.", "text"),
+        Column("n_runs", "runs", "", "Number of runs with a value: this run and runs with other seeds.", "count"),
         Column("mean", "mean", "", "Mean over the runs, in the unit of the row."),
         Column(
             "standard_deviation",
@@ -170,23 +164,21 @@ COLUMNS = _by_name(
             "",
             "Standard deviation of a single run (divisor n - 1); empty for one run.",
         ),
-        Column("lowest", "lowest", "", "Lowest value of a run."),
-        Column("highest", "highest", "", "Highest value of a run."),
+        Column("lowest", "lowest", "", "Lowest value over the runs."),
+        Column("highest", "highest", "", "Highest value over the runs."),
         Column("count", "number", "", "Number of crystals or samples.", "count"),
-        Column("n_relaxed", "relaxed", "", "Number of crystals of the element that relaxed.", "count"),
+        Column("n_relaxed", "relaxed", "", "Number of relaxed crystals of the element.", "count"),
         Column("n_atoms_decoded", "atoms decoded", "", "Number of atoms decoded from the crystal graph.", "count"),
         Column("length_error", "error of lengths", "angstrom", "Largest error of a decoded cell length."),
         Column("angle_error", "error of angles", "degree", "Largest error of a decoded cell angle."),
-        Column("latent", "latent", "", "lattice, or the element of the sites latent.", "text"),
+        Column("latent", "latent", "", "lattice, or the element of a sites latent.", "text"),
         Column("n", "crystals", "", "Number of crystals.", "count"),
         Column("components", "components", "", "Length of the latent.", "count"),
         Column("least", "least", "", "Smallest value of any component."),
         Column("largest", "largest", "", "Largest value of any component."),
         Column("spread", "spread", "", "Standard deviation over the crystals, averaged over the components."),
-        Column(
-            "saturated_share", "saturated", "", "Fraction of values beyond 0.99, where the tanh is saturated.", "number"
-        ),
-        Column("idle", "idle", "", "Number of components that hardly vary between crystals.", "count"),
+        Column("saturated_share", "saturated", "", "Fraction of values beyond 0.99, where the tanh is saturated."),
+        Column("idle", "idle", "", "Number of components that are nearly constant over the crystals.", "count"),
         Column(
             "test",
             "test",
@@ -195,23 +187,13 @@ COLUMNS = _by_name(
             "text",
         ),
         Column(
-            "level",
-            "level",
-            "",
-            "Noise in standard deviations over the crystals, or fraction of the interpolation.",
+            "level", "level", "", "Noise in standard deviations over the crystals, or fraction of the interpolation."
         ),
         Column("n_decoded", "decoded", "", "Number of latents that decode to a crystal.", "count"),
         Column("n_valid", "valid", "", "Number of decoded crystals that satisfy the distance rule.", "count"),
-        Column(
-            "n_matched", "rebuilt", "", "Number of decoded crystals that equal the crystal of the latents.", "count"
-        ),
-        Column("mean_rms", "mean rms", "", "Mean rms of the matched crystals."),
-        Column(
-            "rms",
-            "rms",
-            "",
-            "Root mean square displacement in units of the cube root of the volume per atom.",
-        ),
+        Column("n_matched", "rebuilt", "", "Number of decoded crystals that match the original crystal.", "count"),
+        Column("mean_rms", "mean rms", "", "Mean of rms over the matched crystals."),
+        Column("rms", "rms", "", "Root mean square displacement in units of the cube root of the volume per atom."),
         Column(
             "voxels_matched",
             "rebuilt from voxels",
@@ -220,41 +202,33 @@ COLUMNS = _by_name(
             "flag",
         ),
         Column(
-            "voxels_reason", "reason (voxels)", "", "Reason if it was not reconstructed from its voxels alone.", "text"
+            "voxels_reason", "reason (voxels)", "", "Reason why it was not reconstructed from its voxels alone.", "text"
         ),
-        Column(
-            "sites_error",
-            "error of sites voxels",
-            "",
-            "Mean squared error of the reconstructed sites voxels.",
-        ),
+        Column("sites_error", "error of sites voxels", "", "Mean squared error of the reconstructed sites voxels."),
         Column(
             "sites_all_zero",
             "error of an empty output",
             "",
-            "Mean squared error of an output of zeros for the sites voxels.",
+            "Mean squared error of the sites voxels for an output of zeros.",
         ),
         Column(
-            "lattice_error",
-            "error of the lattice voxel",
-            "",
-            "Mean squared error of the reconstructed lattice voxel.",
+            "lattice_error", "error of the lattice voxel", "", "Mean squared error of the reconstructed lattice voxel."
         ),
         Column(
             "lattice_all_zero",
             "error of an empty output",
             "",
-            "Mean squared error of an output of zeros for the lattice voxel.",
+            "Mean squared error of the lattice voxel for an output of zeros.",
         ),
         Column("step", "training step", "", "Number of updates of the weights.", "count"),
     )
 )
 
 SCHEMES = MappingProxyType({name: scheme.label for name, scheme in schemes.SCHEMES.items()})
-"""Scheme -> its label in figures and tables; the schemes of Long et al. come first, in the order of their table."""
+"""Scheme -> label in figures and tables; the schemes of Long et al. come first, in the order of their table."""
 
 SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
-"""Split -> its label."""
+"""Split -> label."""
 
 REPEAT = "repeat"
 """Reason: the candidate was not relaxed because it repeats another one or a crystal of the database."""
@@ -265,34 +239,34 @@ OTHER_COMPOSITION = "other_composition"
 REASONS = MappingProxyType(
     {
         "too_close": "two atoms too close",
-        "bad_lattice": "no valid cell",
+        "bad_lattice": "invalid cell",
         "missing_element": "an element is missing",
         "too_many_atoms": "too many atoms",
         "no_atoms": "no atoms",
-        "outside_box": "does not fit the box",
+        "outside_box": "larger than the box",
         "cell_out_of_range": "cell too short, too long or too flat",
         "unresolved": "atoms of one element too close to be resolved",
         "not_matched": "decoded to another crystal",
         "not_converged": "relaxation did not converge",
         "wall_clock": "relaxation took too long",
-        "not_finite": "engine gave no finite number",
+        "not_finite": "engine returned a non-finite number",
         "too_dense": "cell too small for its atoms",
         "too_sparse": "cell too large for its atoms",
         "flat_cell": "cell nearly flat",
         "no_standard_cell": "no standard cell",
         "isolated_atom": "an atom without neighbours",
-        "no_charge_balance": "charges cannot balance",
+        "no_charge_balance": "charges do not balance",
         "unknown_ions": "ions without substitution data",
-        "improbable": "ions that rarely substitute one another",
+        "improbable": "improbable substitution",
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "no_symmetric_crystal": "no random crystal of this composition",
         REPEAT: "in the database, or a repeat, before relaxation",
         "screened": "predicted formation energy too high",
-        OTHER_COMPOSITION: "not of a requested composition",
+        OTHER_COMPOSITION: "not a requested composition",
     }
 )
-"""Reason -> its label, if it is not the name with spaces in place of underscores."""
+"""Reason -> label, where the label is not the name with spaces in place of underscores."""
 
 IMAGES = "candidates per image (success rate)"
 ASKED = "of the compositions asked for per candidate"
@@ -320,11 +294,11 @@ GUESSES = MappingProxyType(
         "mean absolute error of what similar crystals let expect": "expected_formation_energy",
     }
 )
-"""Further quantities of the summary: mean absolute errors of predictions before relaxation -> the predicted column."""
+"""Further quantities of the summary: mean absolute error of a prediction before relaxation -> column predicted."""
 
 
 def title(name: str) -> str:
-    """Return label and unit of a column; for a column that is not listed here, its name."""
+    """Return label and unit of a column; for an unlisted column its name, with spaces in place of underscores."""
     return COLUMNS[name].title if name in COLUMNS else name.replace("_", " ")
 
 
@@ -339,11 +313,11 @@ def reason_label(reason: str) -> str:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return the schemes once each, those of Long et al. first and in the order of their table."""
+    """Return the schemes without duplicates, in the order of SCHEMES; unknown ones come last."""
     present = list(dict.fromkeys(names))
     return [name for name in SCHEMES if name in present] + [name for name in present if name not in SCHEMES]
 
 
 def scheme_labels(schemes: Sequence[str]) -> str:
-    """Return the labels of all schemes that have a candidate."""
+    """Return the labels of several schemes, separated by commas."""
     return ", ".join(map(scheme_label, schemes))

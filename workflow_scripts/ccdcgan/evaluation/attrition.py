@@ -1,4 +1,4 @@
-"""Attrition from samples to distinct meta-stable crystals: the number at each stage, and the reasons of rejection."""
+"""Attrition from samples to distinct meta-stable crystals: the count at each stage, and the reasons of rejection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ STAGES = {
     "meta-stable": (columns.META_STABLE, "numerator"),
     "distinct meta-stable": (columns.DISTINCT_META_STABLE, "numerator"),
 }
-"""Stage -> quantity of the summary, and the part of it, that counts it."""
+"""Stage -> quantity of the summary, and the column of the summary, with its count."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Stage:
     Attributes:
         name: Name of the stage.
         left: Number of crystals that reached it.
-        lost: (reason, count) of the rejections since the stage before, the most frequent first.
+        lost: (reason, count) of the rejections since the previous stage, sorted by count.
     """
 
     name: str
@@ -43,13 +43,16 @@ class Stage:
 def funnels(
     summary: pd.DataFrame, losses: pd.DataFrame, candidates: pd.DataFrame, meta_stable: float
 ) -> dict[str, list[Stage]]:
-    """Return the stages of every scheme, in the order of all tables.
+    """Return the stages of every scheme.
 
     Args:
-        summary: The summary, ``summary.csv``.
-        losses: Rejections of generation and relaxation: scheme, reason, count.
-        candidates: Evaluated candidates, which distinguish failures of relaxation from rejections of generation.
-        meta_stable: Hull distance of meta-stable crystals, eV/atom.
+        summary: The summary: scheme, quantity, numerator, denominator.
+        losses: Rejections during generation and failures of relaxation: scheme, reason, count.
+        candidates: Evaluated candidates: scheme, status, reason. They separate failures of relaxation from rejections.
+        meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
+
+    Returns:
+        Scheme -> its stages; the schemes are in the order of all tables.
     """
     counts = stage_counts(summary)
     losses = complete(losses, "scheme", "reason", "count")
@@ -86,10 +89,12 @@ def funnels(
 
 
 def _missing(left: dict[str, int], before: str, after: str) -> int:
+    """Return the difference of the counts of two stages."""
     return left.get(before, 0) - left.get(after, 0)
 
 
 def _sorted(reasons: dict[str, float]) -> tuple[tuple[str, int], ...]:
+    """Return the labels and counts of the reasons that occur, the most frequent first."""
     named = [(reason_label(reason), int(count)) for reason, count in reasons.items() if count > 0]
     return tuple(sorted(named, key=lambda item: (-item[1], item[0])))
 
@@ -98,10 +103,10 @@ def stage_counts(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the number of crystals of each scheme at each stage.
 
     Args:
-        summary: Table with scheme, quantity, numerator, denominator.
+        summary: The summary: scheme, quantity, numerator, denominator.
 
     Returns:
-        Table with scheme, stage and count, in order. A quantity that is absent has no row.
+        Table with scheme, stage and count, in the order of STAGES. A quantity that is absent has no row.
     """
     rows = []
     summary = complete(summary, "scheme", "quantity", "numerator", "denominator")
@@ -119,7 +124,17 @@ def database_counts(
     database: pd.DataFrame,
     thresholds: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Return stage, outcome and count of the steps that lead to the database, with the reasons of rejection."""
+    """Count the crystals at each step from the prototypes to the database.
+
+    Args:
+        prototypes: Table of the prototypes: status, reason.
+        substituted: Table of the substituted crystals: status, reason.
+        database: Table of the database: status, reason, formation_energy and e_above_hull (eV/atom).
+        thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
+
+    Returns:
+        Table with stage, outcome (found, kept, a reason of rejection, or a kind of stability) and count.
+    """
     rows: list[dict[str, Any]] = []
     for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
         kept = int((table["status"] == "ok").sum())
@@ -145,8 +160,8 @@ def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], s
     Args:
         candidates: Evaluated candidates of all schemes.
         counts: Scheme -> table of :func:`ccdcgan.candidates.selection.select`.
-        summary: The summary, which counts the candidates that passed the screen and those of the requested
-            compositions.
+        summary: The summary, with the numbers of candidates that passed the screen and that have a requested
+            composition.
 
     Returns:
         Table with scheme, reason and count.

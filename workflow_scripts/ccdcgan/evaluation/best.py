@@ -1,4 +1,4 @@
-"""Stable, distinct and best candidates: one row per candidate, the best first."""
+"""Selection of candidates: stability, distinct candidates, and one row per candidate, the best first."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,14 +16,18 @@ THRESHOLDS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
 
 
 def classify(formation_energies: pd.Series, hull_distances: pd.Series, thresholds: Mapping[str, float]) -> pd.Series:
-    """Label each crystal as stable, meta-stable or unstable; "" if it has no energy.
+    """Label each crystal as stable, meta-stable or unstable.
 
-    When crystals are counted, stable ones count as meta-stable, too, as in Long et al.
+    Counts of meta-stable crystals include the stable ones, as in Long et al.
 
     Args:
-        formation_energies: Formation energies, eV/atom.
-        hull_distances: Hull distances, eV/atom.
-        thresholds: Hull distances, eV/atom, below which a crystal with E_f < 0 is ``stable`` or ``meta_stable``.
+        formation_energies: Formation energies, (n,), eV/atom.
+        hull_distances: Hull distances, (n,), eV/atom.
+        thresholds: Hull distances (eV/atom) below which a crystal with a negative formation energy is ``stable`` or
+            ``meta_stable``.
+
+    Returns:
+        The labels, (n,); "" for a crystal without an energy.
     """
     labels = np.where(
         (formation_energies < 0) & (hull_distances < thresholds["stable"]),
@@ -34,11 +38,14 @@ def classify(formation_energies: pd.Series, hull_distances: pd.Series, threshold
 
 
 def distinct_among(candidates: pd.DataFrame) -> pd.Series:
-    """Mark distinct candidates: of every kind that is not in the database, the one with the lowest energy.
+    """Mark distinct candidates: the lowest-energy candidate of each kind that is not in the database.
 
     Args:
-        candidates: Any selection of placed candidates: id, status, formation_energy, repeats, novel. Candidates of one
-            kind have the same ``repeats``, so that a selection can be marked by itself.
+        candidates: Placed candidates, or a selection of them: id, status, formation_energy (eV/atom), repeats, novel.
+            Candidates of one kind have the same ``repeats``, so that a selection is marked independently of the rest.
+
+    Returns:
+        Whether each candidate is distinct, (n,), with the index of ``candidates``.
     """
     kinds = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"])
     new = (candidates["status"] == "ok") & candidates["novel"]
@@ -47,14 +54,8 @@ def distinct_among(candidates: pd.DataFrame) -> pd.Series:
     return pd.Series(candidates.index.isin(chosen), index=candidates.index)
 
 
-def with_distinct(placed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the placed candidates of all schemes in one table, with ``scheme`` and ``distinct``."""
-    tables = [table.assign(scheme=scheme, distinct=distinct_among(table)) for scheme, table in placed.items()]
-    return pd.concat(tables, ignore_index=True)
-
-
 def best_distinct(
-    candidates: pd.DataFrame,
+    placed: Mapping[str, pd.DataFrame],
     crystals: Mapping[str, Crystal],
     top: int,
     uniqueness: Uniqueness,
@@ -63,15 +64,19 @@ def best_distinct(
     """Return the distinct candidates nearest to the hull, one of each kind over all schemes.
 
     Args:
-        candidates: Table of :func:`with_distinct`.
+        placed: Scheme -> table of its placed candidates, as for :func:`distinct_among`, with e_above_hull (eV/atom).
         crystals: Relaxed candidates by id.
-        top: Number of candidates.
+        top: Largest number of candidates to return.
         uniqueness: Compares crystals.
-        max_atoms: Maximum number of atoms in the cell; None: any.
+        max_atoms: Largest number of atoms in the cell; None: no limit.
+
+    Returns:
+        At most ``top`` crystals, sorted by hull distance, each with its scheme.
     """
-    rows = candidates[is_true(candidates["distinct"]) & (candidates["status"] == "ok")]
+    rows = pd.concat([table[distinct_among(table)].assign(scheme=scheme) for scheme, table in placed.items()])
     if max_atoms is not None:
-        rows = rows[[len(crystals[name].structure) <= max_atoms for name in rows["id"]]]
+        small = [len(crystals[name].structure) <= max_atoms for name in rows["id"]]
+        rows = rows[np.array(small, dtype=bool)]
     rows = rows.sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
     ordered = [crystals[row.id].updated(scheme=row.scheme) for row in rows.itertuples()]
     kinds = uniqueness.first_of_kind([crystal.structure for crystal in ordered])
@@ -79,7 +84,11 @@ def best_distinct(
 
 
 def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of distinct candidates that are stable or meta-stable."""
+    """Return the rows of the distinct candidates that are stable or meta-stable.
+
+    Args:
+        candidates: Evaluated candidates: distinct, stability.
+    """
     chosen = is_true(candidates["distinct"]) & candidates["stability"].isin(["stable", "meta-stable"])
     return candidates[chosen]
 
@@ -87,15 +96,15 @@ def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
 def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each candidate, the best first.
 
-    A candidate of DCGAN is one of DCGAN + constraint, too, if it passed the screen.
+    A candidate belongs to several schemes if it passed the screen of a second scheme.
 
     Args:
         candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate.
 
     Returns:
-        Table with ``scheme`` (that generated it), ``schemes`` (a tuple of all), ``distinct`` and ``best`` (distinct and
-        at least meta-stable), true if they are for any scheme. The best come first, ordered by hull distance; failed
-        candidates come last.
+        Table with ``scheme`` (the one that generated the candidate), ``schemes`` (a tuple of all its schemes),
+        ``distinct``, and ``best`` (distinct, and stable or meta-stable). ``distinct`` and ``best`` are true if they
+        are true for any scheme. The best candidates come first, sorted by hull distance. Failed candidates come last.
     """
     names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy", "status", "reason")
     rows = complete(candidates, *names).reset_index(drop=True)
@@ -113,7 +122,15 @@ def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the best candidates, one row each, nearest to the hull first; ``scheme`` has the labels of all schemes."""
+    """Return one row for each distinct candidate that is stable or meta-stable.
+
+    Args:
+        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate.
+
+    Returns:
+        Table as from :func:`once_each`, sorted by hull distance. ``scheme`` has the labels of all schemes of the
+        candidate.
+    """
     rows = once_each(candidates)
     rows = rows[rows["best"]]
     return rows.assign(scheme=[scheme_labels(schemes) for schemes in rows["schemes"]]).reset_index(drop=True)

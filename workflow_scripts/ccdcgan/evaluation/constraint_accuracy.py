@@ -1,9 +1,9 @@
-"""Accuracy of the constraint, beside baselines that do not use the positions of the atoms.
+"""Accuracy of the constraint, compared with baselines that do not use the positions of the atoms.
 
 The baselines are the mean energy of the composition, and gradient boosting on composition, volume per atom and number
-of atoms, on the same split as the constraint. With crystals held out at random, relatives of every held-out crystal are
-in the training set and such baselines are accurate. With prototypes held out, the comparison shows what a network has
-learned about structures.
+of atoms. They use the same split as the constraint. If crystals are held out at random, the training set contains
+similar crystals, and such baselines are accurate. If prototypes are held out, the comparison shows whether the network
+uses the structure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,15 @@ METHODS = ("constraint", "training mean", "composition mean", "gradient boosting
 
 
 def errors(true: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return n, r2 (NaN for fewer than two different values) and mae of predictions (n,)."""
+    """Return the accuracy of predictions.
+
+    Args:
+        true: True values, (n,).
+        predicted: Predicted values, (n,), in the same unit.
+
+    Returns:
+        n, r2 (coefficient of determination; NaN for fewer than two different values) and mae (mean absolute error).
+    """
     if not len(true):
         return {"n": 0, "r2": np.nan, "mae": np.nan}
     total = float(((true - true.mean()) ** 2).sum())
@@ -32,11 +40,11 @@ def parity_metrics(parity: pd.DataFrame, quantity: str = "formation_energy") -> 
     """Return the accuracy of a constraint on each split.
 
     Args:
-        parity: Table with split, predicted and the true values; rows with a missing number are left out.
+        parity: Table with split, predicted and the true values; rows with a missing number are ignored.
         quantity: Column of the true values.
 
     Returns:
-        Table with split, n, r2, mae and baseline_mae, the mean absolute error of the mean of the training values.
+        Table with split, n, r2, mae and baseline_mae (mean absolute error of the mean of the training values).
     """
     names = [quantity, "predicted"]
     parity = complete(parity, "split", *names).dropna(subset=names)
@@ -51,22 +59,28 @@ def parity_metrics(parity: pd.DataFrame, quantity: str = "formation_energy") -> 
 
 
 def composition_mean(train: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
-    """Return the mean formation energy of each crystal's formula among the training crystals, (n,), eV/atom.
+    """Predict formation energies by the mean of the training crystals with the same formula.
 
     Args:
-        train: Training crystals: formula, formation_energy.
-        table: Crystals to predict: formula. A formula that is not in ``train`` gets the mean of all.
+        train: Training crystals: formula, formation_energy (eV/atom).
+        table: Crystals to predict: formula.
+
+    Returns:
+        Formation energies, (n,), eV/atom. A formula that is not in ``train`` has the mean of all training crystals.
     """
     means = train.groupby("formula")["formation_energy"].mean()
     return table["formula"].map(means).fillna(train["formation_energy"].mean()).to_numpy(dtype=float)
 
 
 def features(table: pd.DataFrame, elements: Sequence[str]) -> np.ndarray:
-    """Return atomic fractions, volume per atom (angstrom^3) and number of atoms in the cell, (n, n_elements + 2).
+    """Return the features of the gradient boosting.
 
     Args:
-        table: Crystals: formula, volume_per_atom, n_atoms.
+        table: Crystals: formula, volume_per_atom (angstrom^3), n_atoms.
         elements: Elements of the system.
+
+    Returns:
+        Atomic fractions, volume per atom (angstrom^3) and number of atoms in the cell, (n, n_elements + 2).
     """
     compositions = [Composition(formula) for formula in table["formula"]]
     fractions = [[composition.get_atomic_fraction(element) for element in elements] for composition in compositions]
@@ -75,8 +89,18 @@ def features(table: pd.DataFrame, elements: Sequence[str]) -> np.ndarray:
 
 
 def gradient_boosting(train: pd.DataFrame, table: pd.DataFrame, elements: Sequence[str], seed: int) -> np.ndarray:
-    """Return formation energies (n,), eV/atom, predicted by gradient-boosted trees on :func:`features`."""
-    from sklearn.ensemble import GradientBoostingRegressor  # here, since most uses of this module do without it
+    """Predict formation energies with gradient-boosted trees.
+
+    Args:
+        train: Training crystals: the columns of :func:`features`, and formation_energy (eV/atom).
+        table: Crystals to predict: the columns of :func:`features`.
+        elements: Elements of the system.
+        seed: Seed of the subsampling.
+
+    Returns:
+        Formation energies, (n,), eV/atom.
+    """
+    from sklearn.ensemble import GradientBoostingRegressor  # imported here: most uses of this module do not need it
 
     model = GradientBoostingRegressor(
         n_estimators=200, max_depth=3, learning_rate=0.05, subsample=0.8, random_state=seed
@@ -91,9 +115,9 @@ def compare_with_baselines(
     """Compare the constraint with the baselines.
 
     Args:
-        parities: How crystals were held out (random, prototype) -> table of the predictions of a constraint trained
-            without them: id, split (train, held_out), formation_energy, predicted.
-        database: Crystals: id, formula, volume_per_atom, n_atoms.
+        parities: Method of holding out (random, prototype) -> predictions of the constraint trained with that split:
+            id, split (train, held_out), formation_energy and predicted (eV/atom).
+        database: Crystals: id, formula, volume_per_atom (angstrom^3), n_atoms.
         elements: Elements of the system.
         seed: Seed of the gradient boosting.
 

@@ -1,4 +1,4 @@
-"""Novelty of candidates: repeats of the database and of one another, and structures that the sources know."""
+"""Novelty of candidates: repeats of the database or of other candidates, and known structures from the sources."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,13 +7,27 @@ from ccdcgan.crystals.uniqueness import Uniqueness
 
 
 def known_structures(prototypes: Sequence[Crystal], elements: Collection[str]) -> list[Crystal]:
-    """Return the prototypes that consist of the elements of the system: its structures that the sources know."""
+    """Return the prototypes that are compounds of the elements of the system.
+
+    Args:
+        prototypes: Crystals from the prototype sources.
+        elements: Elements of the system.
+    """
     symbols = [{site.specie.symbol for site in crystal.structure} for crystal in prototypes]
     return [crystal for crystal, own in zip(prototypes, symbols, strict=True) if len(own) > 1 and own <= set(elements)]
 
 
 def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniqueness: Uniqueness) -> list[str]:
-    """Return for each candidate the id of the known structure that it matches, "" if none or if it did not relax."""
+    """Find the known structures that candidates match.
+
+    Args:
+        candidates: Relaxed candidates, failed ones included.
+        known: Structures from :func:`known_structures`.
+        uniqueness: Compares crystals.
+
+    Returns:
+        For each candidate, in order, the id of the known structure; "" if there is no match or the candidate failed.
+    """
     relaxed = [i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"]
     verdicts = uniqueness.first_of_kind(
         [candidates[i].structure for i in relaxed], [crystal.structure for crystal in known]
@@ -30,8 +44,8 @@ def find_repeats(
 ) -> tuple[list[str], list[bool]]:
     """Find the crystals that candidates repeat.
 
-    Only relaxed candidates (status "ok", with ``formation_energy``) are compared, the lowest energy first, so that the
-    result does not depend on their order.
+    Only relaxed candidates (status "ok", with ``formation_energy`` in eV/atom) are compared. They are sorted by energy,
+    so that the result does not depend on the order of the input.
 
     Args:
         candidates: Relaxed candidates, failed ones included.
@@ -39,8 +53,8 @@ def find_repeats(
         uniqueness: Compares crystals.
 
     Returns:
-        For each candidate the id of the crystal that it repeats ("" if none), and whether it is not in the database;
-        "" and False for failed ones.
+        For each candidate, in order, the id of the crystal that it repeats ("" if it repeats no crystal), and whether
+        it is not in the database. Failed candidates have "" and False.
     """
     relaxed = sorted(
         (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),

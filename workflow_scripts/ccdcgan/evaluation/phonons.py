@@ -1,7 +1,7 @@
 """Dynamical stability: phonons from symmetric finite displacements, with phonopy.
 
-Frequencies are in THz. Imaginary frequencies are negative numbers, as in phonopy. A crystal whose lowest frequency is
-below zero by more than a tolerance is a saddle point: displaced along that mode, its energy falls.
+Frequencies are in THz. Imaginary frequencies are negative numbers, as in phonopy. A crystal with an imaginary frequency
+beyond the tolerance is a saddle point: a displacement along that mode lowers its energy.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class Phonons:
         supercell: Repetitions of the edges of the conventional cell.
         n_displacements: Number of force calculations.
         bands: One row per point of the band path: segment, distance (1/angstrom), label ("" except at special points),
-            and frequencies band_0, band_1, ... (THz), the lowest first.
+            and frequencies band_0, band_1, ... (THz), sorted.
     """
 
     lowest: float
@@ -60,12 +60,12 @@ class Phonons:
 
 
 def supercell_of(structure: Structure, length: float, max_atoms: int) -> tuple[int, int, int]:
-    """Return the repetitions of each edge.
+    """Return the number of repetitions of each edge of the cell.
 
     Args:
         structure: The conventional cell.
         length: Minimum length of each edge of the supercell, angstrom.
-        max_atoms: Maximum number of atoms, which takes precedence over ``length``; a single cell is always allowed.
+        max_atoms: Maximum number of atoms. It takes precedence over ``length``, but a single cell is always allowed.
     """
     edges = np.array(structure.lattice.abc)
     repeats = np.maximum(1, np.ceil(length / edges - 1e-6)).astype(int)
@@ -85,15 +85,16 @@ def compute_phonons(
 ) -> Phonons:
     """Compute the phonons of a relaxed crystal.
 
-    The supercell repeats the conventional cell, which has the full symmetry, so that few displacements are needed.
+    The supercell repeats the conventional cell. This cell has the full symmetry, which reduces the number of
+    displacements.
 
     Args:
         structure: The crystal.
         calculator: Calculator of the forces.
-        length: As for :func:`supercell_of`.
-        max_atoms: As for :func:`supercell_of`.
+        length: Minimum length of each edge of the supercell, angstrom.
+        max_atoms: Maximum number of atoms of the supercell.
         displacement: Length of the displacements, angstrom.
-        mesh: Density of the mesh for the lowest frequency, N_i about mesh |b_i|, angstrom.
+        mesh: Density of the mesh for the lowest frequency, angstrom: about mesh |b_i| points along each axis.
         label: Label of the progress line.
     """
     cell = SpacegroupAnalyzer(structure, symprec=SYMPREC).get_refined_structure()
@@ -115,14 +116,14 @@ def compute_phonons(
 
 
 def _forces(supercell: PhonopyAtoms, calculator: Calculator) -> np.ndarray:
-    """Return the forces (n_atoms, 3), eV/angstrom, on a displaced supercell."""
+    """Return the forces on a displaced supercell, (n_atoms, 3), eV/angstrom."""
     atoms = Atoms(supercell.symbols, cell=supercell.cell, scaled_positions=supercell.scaled_positions, pbc=True)
     atoms.calc = calculator
     return atoms.get_forces()
 
 
 def _bands(phonon: Phonopy) -> pd.DataFrame:
-    """Return the bands along the path of seekpath for the symmetry of the crystal, in its own cell."""
+    """Return the bands along the path of seekpath for the space group of the crystal, in the cell of ``phonon``."""
     special = seekpath.get_path_orig_cell(phonon.primitive.totuple(), symprec=SYMPREC)
     path, coords = special["path"], {name: np.array(point) for name, point in special["point_coords"].items()}
     connections = [end == start for (_, end), (start, _) in zip(path, path[1:], strict=False)] + [False]
@@ -141,7 +142,9 @@ def _bands(phonon: Phonopy) -> pd.DataFrame:
 
 
 def dynamical_stability(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame]:
-    """Test whether a candidate is a minimum of the energy: relax it tightly, symmetrise it, compute its phonons.
+    """Test whether a candidate is a minimum of the energy.
+
+    The candidate is relaxed with tight tolerances and symmetrised before its phonons are computed.
 
     Args:
         crystal: The candidate.
@@ -149,7 +152,7 @@ def dynamical_stability(crystal: Crystal, maker: StagedRelaxMaker, settings: dic
         settings: Section ``phonons`` of the configuration.
 
     Returns:
-        A row with COLUMNS, and the bands. A crystal that does not relax has a status, a reason and no bands.
+        A row with COLUMNS, and the bands. A crystal that does not relax has a status and a reason, but no bands.
     """
     row = {"id": crystal.id, "formula": crystal.formula, "scheme": crystal.info.get("scheme", "")}
     row |= {"e_above_hull": crystal.info.get("e_above_hull")}

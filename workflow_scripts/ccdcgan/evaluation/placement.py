@@ -1,4 +1,4 @@
-"""Placement of relaxed candidates: hull distances, novelty, and the way from the generated to the relaxed crystal."""
+"""Placement of relaxed candidates: hull distances, novelty, and displacements during relaxation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,17 @@ from ccdcgan.evaluation.novelty import find_known, find_repeats, known_structure
 
 
 def displacement(generated: Structure, relaxed: Structure) -> float:
-    """Return the root mean square displacement (angstrom) of the atoms from a generated to its relaxed crystal.
+    """Return the root mean square displacement of the atoms during relaxation.
 
-    Both have the same atoms in the same order. Fractional displacements, without the common drift, are measured in the
-    relaxed cell, so that a change of the cell alone does not count. NaN if the atoms are not the same.
+    Fractional displacements, without the common drift, are measured in the relaxed cell. A change of the cell alone
+    therefore gives zero.
+
+    Args:
+        generated: The crystal before relaxation.
+        relaxed: The crystal after relaxation, with the same atoms in the same order.
+
+    Returns:
+        The displacement, angstrom; NaN if the two crystals do not have the same atoms.
     """
     if [site.specie for site in generated] != [site.specie for site in relaxed]:
         return float("nan")
@@ -26,7 +33,7 @@ def displacement(generated: Structure, relaxed: Structure) -> float:
     return float(np.sqrt(((moved @ relaxed.lattice.matrix) ** 2).sum(axis=1).mean()))
 
 
-def place(
+def place_candidates(
     candidates: Sequence[Crystal],
     generated: Mapping[str, Crystal],
     database: Sequence[Crystal],
@@ -34,18 +41,19 @@ def place(
     elements: Sequence[str],
     uniqueness: Uniqueness,
 ) -> tuple[list[Crystal], pd.DataFrame]:
-    """Place relaxed candidates on the hull of the database and find those that are new.
+    """Compute the hull distances of relaxed candidates and find those that are not in the database.
 
     Args:
         candidates: Relaxed candidates with formation energies, failed ones included.
-        generated: The same candidates as generated, by id.
+        generated: The same candidates before relaxation, by id.
         database: Relaxed crystals of the database.
-        prototypes: Crystals of the sources.
+        prototypes: Crystals from the prototype sources.
         elements: Elements of the system.
         uniqueness: Compares crystals.
 
     Returns:
-        The candidates with hull distances, and their table with repeats, novel, known, repaired and rmsd (angstrom).
+        The candidates with hull distances (eV/atom), and their table with the columns repeats, novel, known, repaired
+        and rmsd (angstrom).
     """
     placed = with_hull_distances(candidates, hull_of(database, elements))
     repeats, novel = find_repeats(placed, database, uniqueness)
@@ -57,3 +65,20 @@ def place(
         rmsd=[displacement(generated[crystal.id].structure, crystal.structure) for crystal in candidates],
     )
     return placed, table
+
+
+def count_rediscovered(table: pd.DataFrame, formulas: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Count the crystals of the database that candidates reproduce, for compositions held out of training.
+
+    Args:
+        table: Table from :func:`place_candidates`.
+        formulas: Reduced formulas of the compositions held out.
+
+    Returns:
+        Formula -> number of relaxed candidates, number of crystals of the database among them.
+    """
+    counts = {}
+    for formula in formulas:
+        relaxed = table[(table["formula"] == formula) & (table["status"] == "ok")]
+        counts[formula] = len(relaxed), relaxed.loc[~relaxed["novel"].astype(bool), "repeats"].nunique()
+    return counts

@@ -9,20 +9,21 @@ from ccdcgan.columns import scheme_label
 from ccdcgan.utils.errors import InputError
 
 COLUMNS = ("scheme", "quantity", "n_runs", "mean", "standard_deviation", "lowest", "highest", "unit")
+"""Columns of the table of :func:`scatter`."""
 
 
 def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return mean and standard deviation of every row of the summary over runs.
 
     Args:
-        summaries: Run -> its summary. The first one determines the schemes and quantities.
+        summaries: Run -> its summary. The first run determines the schemes and quantities.
 
     Returns:
-        Table with COLUMNS, one row for each scheme and quantity. standard_deviation: of a single run (divisor n - 1,
-        NaN for one run); n_runs: number of runs with a value.
+        Table with COLUMNS, one row for each scheme and quantity. ``standard_deviation`` is that of a single run
+        (divisor n - 1; NaN for one run). ``n_runs`` is the number of runs with a value.
 
     Raises:
-        InputError: A run lacks a scheme, or generated another number of crystal graphs with it.
+        InputError: A run lacks a scheme or generated a different number of crystal graphs.
     """
     first, *others = summaries
     for run in others:
@@ -35,15 +36,16 @@ def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _check_same_amount(first: str, one: pd.DataFrame, run: str, other: pd.DataFrame) -> None:
-    """Raise InputError unless both runs have the same number of crystal graphs for every scheme of the first."""
+    """Raise InputError unless both runs have the same number of crystal graphs for every scheme of the first run."""
     images, found = (
         table[table["quantity"] == columns.IMAGES].set_index("scheme")["denominator"].to_dict()
         for table in (one, other)
     )
     for scheme, n in images.items():
         if found.get(scheme) != n:
-            made = f"{found[scheme]:.0f}" if scheme in found else "no"
+            generated = f"{found[scheme]:.0f}" if scheme in found else "no"
             raise InputError(
-                f"config key other_seeds names {run!r}, which made {made} crystal graphs with {scheme_label(scheme)}, "
-                f"but {first!r} made {n:.0f}; name runs of the same configuration that differ in their seed alone."
+                f"config key other_seeds names {run!r}, which generated {generated} crystal graphs with "
+                f"{scheme_label(scheme)}; {first!r} generated {n:.0f}. Name runs whose configurations differ only in "
+                "the seed."
             )

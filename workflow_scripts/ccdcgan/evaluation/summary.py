@@ -1,4 +1,4 @@
-"""The summary of a run, the table of Long et al. (Results): every ratio with numerator and denominator."""
+"""Summary of a run, as the table in Results of Long et al.; every ratio has a numerator and a denominator."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -17,14 +17,17 @@ def summarise(
     """Return the rows of the summary for one scheme.
 
     Args:
-        candidates: Candidates selected for relaxation: status, formula, formation_energy, e_above_hull, distinct,
-            stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
+        candidates: Candidates selected for relaxation: status, formula, formation_energy and e_above_hull (eV/atom),
+            distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
         n_images: Number of generated crystal graphs ("images" in Long et al.).
         n_candidates: Number of candidates among them.
-        n_images_relaxed: Number of crystal graphs that the relaxed candidates represent, the denominator of all ratios
-            per image; smaller than ``n_images`` if only the first candidates were relaxed.
-        sun: Hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel), whatever its
-            formation energy.
+        n_images_relaxed: Number of crystal graphs that the relaxed candidates represent: the denominator of all ratios
+            per image. It is smaller than ``n_images`` if only the first candidates were relaxed.
+        sun: Hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel). The formation
+            energy may be positive.
+
+    Returns:
+        Rows with quantity, numerator, denominator, value and unit.
     """
     n_sent = len(candidates)
     relaxed = candidates[candidates["status"] == "ok"]
@@ -74,7 +77,7 @@ def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:
 
 
 def _average(quantity: str, value: float, denominator: int, unit: str) -> dict[str, Any]:
-    """Return a row with an average over ``denominator`` crystals, NaN if there are none."""
+    """Return a row with an average over ``denominator`` crystals; NaN for zero crystals."""
     value = float(value) if denominator else np.nan
     return {"quantity": quantity, "numerator": np.nan, "denominator": denominator, "value": value, "unit": unit}
 
@@ -95,11 +98,11 @@ def evaluate_scheme(
         placed: Table of the candidates selected for relaxation.
         predicted: Table of all candidates: id, formula, and predictions, among them the columns of ``columns.GUESSES``
             (eV/atom).
-        losses: Counts from :func:`ccdcgan.candidates.selection.select`.
+        losses: Counts from :func:`ccdcgan.candidates.selection.select`: reason, count, within_selection.
         screen: Maximum predicted formation energy of the screening scheme, eV/atom; 0.3 in Long et al.
-        thresholds: Hull distances, eV/atom, of ``stable`` and ``meta_stable`` crystals.
-        compositions: Reduced formulas to which the relaxation was restricted; None: any. With them a row counts the
-            candidates of these compositions.
+        thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
+        compositions: Reduced formulas to which the relaxation was restricted; None: no restriction. With a restriction,
+            one more row counts the candidates of these compositions.
 
     Returns:
         The table of the candidates and the rows of the summary.

@@ -1,7 +1,7 @@
 """Verification of the best candidates with a second engine, together with competing phases and elements.
 
-A hull distance needs all of these from one engine: the candidate, the phases of the hull into which it would decompose,
-and the elements that are the references of the formation energy.
+A hull distance requires three kinds of crystals from the same engine: the candidate, the phases of the hull into which
+it would decompose, and the elements, which are the references of the formation energy.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,20 @@ CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
 """Roles of a verified crystal."""
 
 FIRST = ("formation_energy", "e_above_hull", "energy_per_atom", "engine", "space_group")
-"""Results of the first engine in the table; those of the second engine start with ``verified_``."""
+"""Columns with results of the first engine. Columns of the second engine start with ``verified_``."""
 
 
 def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], elements: Sequence[str]) -> list[Crystal]:
-    """Return the crystals of the database into which the chosen ones would decompose, by formula, without elements."""
+    """Return the crystals of the database into which the chosen candidates would decompose.
+
+    Args:
+        chosen: The candidates to verify.
+        database: Crystals of the database with formation energies.
+        elements: Elements of the system.
+
+    Returns:
+        The lowest-energy crystal of each competing compound, sorted by formula, without the elements.
+    """
     hull = hull_of(database, elements)
     formulas = {
         entry.composition.reduced_formula
@@ -39,7 +48,17 @@ def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], ele
 
 
 def to_verify(chosen: Sequence[Crystal], competing: Sequence[Crystal], references: Sequence[Crystal]) -> list[Crystal]:
-    """Return the crystals for the second engine, elements first; results of the first engine are under ``first_``."""
+    """Return the crystals for the second engine.
+
+    Args:
+        chosen: The candidates to verify.
+        competing: Crystals from :func:`competing_phases`.
+        references: Lowest-energy crystal of each element.
+
+    Returns:
+        The elements, the competing phases and the candidates, each with its role. Results of the first engine have
+        names that start with ``first_``.
+    """
     roles = [(ELEMENT, references), (COMPETING, competing), (CANDIDATE, chosen)]
     result = []
     for role, crystals in roles:
@@ -60,17 +79,18 @@ def compare_engines(
 
     Args:
         starts: Crystals from :func:`to_verify`.
-        relaxed: The same crystals, in order, relaxed by the second engine.
+        relaxed: The same crystals in the same order, relaxed by the second engine.
         elements: Elements of the system.
         uniqueness: Compares crystals.
 
     Returns:
-        The verified crystals, and the table of both engines, candidates first. Energies in eV/atom; difference:
-        formation energy of the second engine minus that of the first; volume_change: as a fraction; same_structure:
-        whether the crystal is of the same kind as before. The last two are empty if there was no relaxation step.
+        The verified crystals, and the table of both engines, candidates first. Energies are in eV/atom.
+        ``difference`` is the formation energy of the second engine minus that of the first. ``volume_change`` is a
+        fraction. ``same_structure`` tells whether the crystal matches the one before. The last two are empty if the
+        second engine made no relaxation step.
 
     Raises:
-        InputError: An element did not relax, so that there are no formation energies.
+        InputError: An element did not relax, so formation energies cannot be computed.
     """
     zeros = lowest_references([crystal for crystal in relaxed if crystal.info["role"] == ELEMENT], elements)
     references = zeros.set_index("element")["energy_per_atom"].to_dict()
@@ -107,9 +127,9 @@ def correction_points(starts: Sequence[Crystal], verified: Sequence[Crystal]) ->
         verified: Crystals from :func:`compare_engines`.
 
     Returns:
-        The crystals that the second engine could compute, in the geometry of the first engine, with formation energies
-        in eV/atom: the uncorrected one of the first engine under the name of its last model, and that of the second
-        engine in the same geometry or relaxed from there.
+        The crystals computed by the second engine, in the geometry of the first engine, with two formation energies
+        (eV/atom): the uncorrected one of the first engine, under the name of its last model, and that of the second
+        engine, in the same geometry or after relaxation from it.
     """
     pairs = [(start, one) for start, one in zip(starts, verified, strict=True) if one.info["status"] == "ok"]
     elements = [start for start, _ in pairs if start.info["role"] == ELEMENT]

@@ -1,1 +1,1 @@
-"""What a user takes away from a run: the best candidates, and all candidates in the formats of other programs."""
+"""Results of a run as files: the best candidates, and all candidates in the formats of other programs."""

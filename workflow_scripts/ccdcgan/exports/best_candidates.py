@@ -1,4 +1,4 @@
-"""Structure files of the best candidates."""
+"""Structure files of the distinct meta-stable candidates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from ccdcgan.utils.files import write_text
 def write_best(
     candidates: pd.DataFrame, crystals: Sequence[Crystal], cif_folder: str | Path, extxyz: str | Path
 ) -> dict[str, str]:
-    """Write the best candidates, nearest to the hull first: one CIF file each, and one extended XYZ file.
+    """Write the distinct meta-stable candidates, sorted by hull distance.
 
     Args:
         candidates: Evaluated candidates of all schemes.
-        crystals: Their relaxed structures.
-        cif_folder: Folder of the CIF files, which have the symmetry found within CIF_SYMPREC.
-        extxyz: The extended XYZ file.
+        crystals: Relaxed candidates.
+        cif_folder: Folder for one CIF file per candidate, with the symmetry found within CIF_SYMPREC.
+        extxyz: Extended XYZ file for all candidates.
 
     Returns:
         Id -> name of the CIF file.

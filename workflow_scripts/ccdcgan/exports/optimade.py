@@ -1,8 +1,8 @@
-"""The candidates as OPTIMADE JSON lines, which ``optimake serve`` and optimade-python-tools can serve.
+"""All candidates as OPTIMADE JSON lines, the input of ``optimake serve`` and of the server of optimade-python-tools.
 
-A header is followed by the description of the entry type ``structures`` and by one structure per line. Properties that
-OPTIMADE does not define have the prefix ``_ccdcgan_`` and units in the Unified Code for Units of Measure (UCUM).
-Source: OPTIMADE specification 1.2, and https://github.com/Materials-Consortia/OPTIMADE/issues/471.
+The first line is a header. The second one describes the entry type ``structures``. Each further line is one structure.
+Properties that OPTIMADE does not define have the prefix ``_ccdcgan_`` and a unit of the Unified Code for Units of
+Measure (UCUM). Source: OPTIMADE specification 1.2, and https://github.com/Materials-Consortia/OPTIMADE/issues/471.
 """
 
 import json
@@ -22,12 +22,18 @@ from ccdcgan.utils.files import atomic_path
 
 PREFIX = "_ccdcgan_"
 UNITS = {"": None, "eV/atom": "eV/{atom}", "eV/angstrom": "eV/Ao", "angstrom": "Ao", "angstrom^3/atom": "Ao3/{atom}"}
-"""Unit of a column -> its UCUM code; other units are written unchanged."""
+"""Unit of a column -> its UCUM code; other units are written without change."""
 _STANDARD = ("id", "formula", "n_atoms")
 
 
 def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Crystal]) -> None:
-    """Write the crystals in the order of the rows of ``table``, with the entries of these rows."""
+    """Write the crystals with the columns of the table as properties.
+
+    Args:
+        path: The file.
+        table: Table from :func:`ccdcgan.exports.tables.export_table`.
+        crystals: Crystals from :func:`ccdcgan.exports.structure_files.in_table_order`.
+    """
     own = [name for name in table if name not in _STANDARD]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
         for line in (
@@ -39,7 +45,7 @@ def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Cry
 
 
 def _description(table: pd.DataFrame, own: Sequence[str]) -> dict[str, Any]:
-    """Return the description of the entry type ``structures``: the properties of OPTIMADE and our own."""
+    """Return the description of the entry type ``structures``: properties of OPTIMADE, and the columns ``own``."""
     properties = dict(retrieve_queryable_properties(ENTRY_INFO_SCHEMAS["structures"], {"id", "type", "attributes"}))
     for name in own:
         column = COLUMNS.get(name)
@@ -60,6 +66,7 @@ def _description(table: pd.DataFrame, own: Sequence[str]) -> dict[str, Any]:
 
 
 def _type(values: pd.Series) -> str:
+    """Return the OPTIMADE type of a column."""
     if pd.api.types.is_bool_dtype(values):
         return "boolean"
     if pd.api.types.is_integer_dtype(values):
@@ -68,6 +75,7 @@ def _type(values: pd.Series) -> str:
 
 
 def _entry(crystal: Crystal, own: Sequence[str]) -> dict[str, Any]:
+    """Return the line of one crystal, with the columns ``own`` as properties."""
     attributes = from_pymatgen(crystal.structure).model_dump(mode="json", exclude_unset=True)
     attributes["species"].sort(key=lambda species: species["name"])
     attributes |= {PREFIX + name: crystal.info.get(name) for name in own}

@@ -1,4 +1,4 @@
-"""The candidates as one table, one row per crystal, with units and meanings of the columns inside the file."""
+"""Table of the candidates, one row per crystal, as CSV and Parquet; Parquet includes units and meanings of columns."""
 
 from pathlib import Path
 
@@ -12,11 +12,14 @@ _FIRST = ("id", "scheme", "kept_by")
 
 
 def export_table(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per candidate, in order of first appearance, failed ones included.
+    """Return one row for each candidate, failed candidates included.
 
     Args:
-        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate. The row of the
-            scheme that generated it is used, and ``kept_by`` names the others.
+        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate.
+
+    Returns:
+        The row of the scheme that generated the candidate, in order of first appearance. ``kept_by`` names its other
+        schemes. Counts are integers (missing ones are NA), and flags are booleans.
     """
     frame = candidates.copy()
     rank = {scheme: place for place, scheme in enumerate(in_order(frame["scheme"]))}
@@ -34,7 +37,13 @@ def export_table(candidates: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(table: pd.DataFrame, csv: str | Path, parquet: str | Path) -> None:
-    """Write the table as CSV and as Parquet; ``pandas.read_parquet(...).attrs`` has units and meanings."""
+    """Write the table as CSV and as Parquet.
+
+    Args:
+        table: Table from :func:`export_table`.
+        csv: CSV file.
+        parquet: Parquet file; ``pandas.read_parquet(parquet).attrs`` has the units and meanings of the columns.
+    """
     write_csv(csv, table)
     described = [COLUMNS[name] for name in table if name in COLUMNS]
     table = table.copy()
