@@ -36,7 +36,7 @@ def training_sources(
         settings: Section of the configuration for this network.
         box: Edge of the box of the sites voxel, angstrom.
         crystals: Relaxed crystals of the database.
-        prototypes: Prototypes of the database. They are rescaled to the median volume per atom of its training crystals.
+        prototypes: Prototypes of the database, rescaled here to the median volume per atom of its training crystals.
         split: Table from ``splits.split_training``.
     """
     sides = {(row.set, row.id): row.split for row in split.itertuples()}

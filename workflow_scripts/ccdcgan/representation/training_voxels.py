@@ -1,8 +1,8 @@
 """Sources of training voxels: point sets and lattices, converted to voxels inside the training step.
 
 A sites voxel does not depend on the element. The sites autoencoder is therefore trained on the atoms of one element of
-any crystal. A source samples a batch as a function of (seed, step) only: the point sets, one of the 48 symmetries of the
-cube, and the strain. Sampling runs inside a ``tf.function``, and voxels are not stored.
+any crystal. A source samples a batch as a function of (seed, step) only: the point sets, one of the 48 symmetries of
+the cube, and the strain. Sampling runs inside a ``tf.function``, and voxels are not stored.
 """
 
 import hashlib
@@ -99,8 +99,8 @@ class Augmentation:
         strain: Standard deviation of every entry of the strain tensor.
         displacement: Standard deviation of every coordinate, angstrom.
         symmetries: Whether a random symmetry of the cube is applied to each sample.
-        subsets: Fraction of the sites voxels that contain a random subset of all atoms of a crystal instead of the atoms
-            of one element. This increases the variety of shapes.
+        subsets: Fraction of the sites voxels that contain a random subset of all atoms of a crystal instead of the
+            atoms of one element. This increases the variety of shapes.
         crowded: Exponent of the sampling weight of a point set, (number of atoms) ** crowded.
     """
 
@@ -218,7 +218,7 @@ class SitesSource:
 class LatticeSource:
     """Source of lattice voxels, shape (batch, grid, grid, grid, 1), sampled from lattices.
 
-    All samples are strained at random. For half of them the metric tensor is interpolated between those of two lattices.
+    All samples are strained at random. The metric tensor of half of them is interpolated between two lattices.
 
     Args:
         matrices: Lattice matrices, shape (n, 3, 3), rows a, b, c, angstrom.

@@ -1,7 +1,7 @@
 """Encoding of crystals as lattice voxels and sites voxels (numpy); ``voxel_decoding`` is the inverse.
 
-Sites voxel (Long et al., Eq. 2): a cube of edge ``box`` angstrom with ``grid`` voxels along each axis, whose centres are
-at (i + 1/2) box/grid - box/2. Every atom adds exp(-r^2 / 2 sigma^2), r in angstrom. There is one sites voxel per element.
+Sites voxel (Long et al., Eq. 2): a cube of edge ``box`` angstrom with ``grid`` voxels along each axis, with centres at
+(i + 1/2) box/grid - box/2. Every atom adds exp(-r^2 / 2 sigma^2), r in angstrom. Each element has its own sites voxel.
 Lattice voxel (Eq. 1): grid point (i, j, k) has the fractional coordinates (i, j, k) / grid of the cell of the crystal.
 Its value is a Gaussian of the real-space distance from (1/2, 1/2, 1/2).
 The order of the axes is x, y, z for sites voxels and a, b, c for lattice voxels.
