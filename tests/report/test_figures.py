@@ -1,4 +1,4 @@
-"""The figures draw what the tables hold, and say so where there is nothing."""
+"""Figures show the values of the tables, and a note if there are none."""
 
 import re
 
