@@ -1,4 +1,4 @@
-"""Figures show the values of the tables, and a note if there are none."""
+"""Figures show the values of the tables, and a note if the tables are empty."""
 
 import re
 

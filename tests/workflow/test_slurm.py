@@ -2,10 +2,10 @@
 
 All tests share two runs, because their jobs take minutes. The first run goes from the prototypes to a trained
 autoencoder. One job fails, the controller is restarted, a relaxation batch reaches its time limit, another is
-cancelled, and a training is warned of its time limit. The second run lacks a batch of relaxed candidates and a generator. Its
-driver is killed during the relaxation and interrupted during the training. Processes are stopped so that a fault
-happens at a defined moment. Each test examines the effect of one fault. The results equal those of the toy run on one
-machine byte for byte.
+cancelled, and a training is warned of its time limit. The second run lacks a batch of relaxed candidates and a
+generator. Its driver is killed during the relaxation and interrupted during the training. Processes are stopped so that
+a fault happens at a defined moment. Each test examines the effect of one fault. The results equal those of the toy run
+on one machine byte for byte.
 """
 
 import re
