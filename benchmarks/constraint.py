@@ -37,7 +37,14 @@ from ccdcgan.utils.files import read_csv  # noqa: E402
 
 
 def folds(names: pd.Series, count: int, by: str, seed: int) -> np.ndarray:
-    """Return the fold (n,) in which each crystal is held out; by: ``random``, or ``prototype`` with all of its name."""
+    """Return the fold in which each crystal is held out, shape (n,).
+
+    Args:
+        names: Prototype of each crystal.
+        count: Number of folds.
+        by: ``random`` or ``prototype`` (all crystals of one prototype in the same fold).
+        seed: Seed of the assignment.
+    """
     rng = np.random.default_rng(seed)
     kinds, own = np.unique(names, return_inverse=True) if by == "prototype" else (names, np.arange(len(names)))
     return (rng.permutation(len(kinds)) % count)[own]
@@ -55,7 +62,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of a finished run")
     parser.add_argument("--by", nargs="+", choices=["prototype", "random"], default=["prototype", "random"])
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--image", action="store_true", help="the paper's network S5 too")
+    parser.add_argument("--image", action="store_true", help="also train network S5 of Long et al.")
     parser.add_argument("--settings", type=yaml.safe_load, default={}, help="keys of constraint.descriptors, as YAML")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seed", type=int, default=0)

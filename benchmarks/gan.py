@@ -1,11 +1,12 @@
-"""Steps per second of the GANs' training, against the usual Keras loop with the same networks.
+"""Training speed of the GANs, compared with the usual Keras loop with the same networks.
 
     python benchmarks/gan.py [--batch 32 128] [--scheme dcgan ccdcgan] [--rounds 5] [--steps 20]
 
-The usual loop: per step ``predict_on_batch`` of the generator, ``train_on_batch`` of the discriminator on real and on
-generated crystal graphs, and ``train_on_batch`` of generator and frozen discriminator (and constraint) in one model.
-Ours: ``GanTraining.run``, many steps in one call. Both are timed in turn, after a first call that compiles; what is
-printed is the median over the rounds of steps per second of wall clock and of processor time, and the ratios.
+Each step of the usual loop calls ``predict_on_batch`` of the generator, ``train_on_batch`` of the discriminator on real
+and on generated crystal graphs, and ``train_on_batch`` of the generator with frozen discriminator (and constraint) in
+one model. The loop of this workflow is ``GanTraining.run``, which makes many steps in one call. The loops are timed
+alternately, after a first call that compiles. The script prints the medians over the rounds of steps per second of
+wall-clock time and of CPU time, and the ratios.
 """
 
 import argparse
@@ -31,7 +32,13 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 def usual_loop(graphs: np.ndarray, config: dict, constraint: keras.Model | None) -> Callable[[int], None]:
-    """Return the usual Keras loop, in float32: a function that does so many steps."""
+    """Return the usual Keras loop in float32, a function of the number of steps.
+
+    Args:
+        graphs: Crystal graphs, shape (n, side, side, 1).
+        config: Section ``gan`` of the configuration.
+        constraint: Constraint network; None: scheme dcgan.
+    """
     generator, discriminator = build_generator(SIDE, config["noise"], 0), build_discriminator(SIDE, 0)
 
     def adam() -> keras.optimizers.Optimizer:
@@ -63,19 +70,29 @@ def usual_loop(graphs: np.ndarray, config: dict, constraint: keras.Model | None)
             discriminator.trainable = False
             combined.train_on_batch(draw(), targets)
 
-    discriminator.trainable = False  # the combined model takes it as frozen when it is compiled, at its first step
+    discriminator.trainable = False  # the first step compiles the combined model, which must see it frozen
     combined.train_on_batch(draw(), targets)
     return run
 
 
 def fused_loop(graphs: np.ndarray, config: dict, constraint: keras.Model | None, policy: str) -> Callable[[int], None]:
-    """Return our loop in the precision ``policy``."""
+    """Return the loop of this workflow, a function of the number of steps; arguments as in :func:`usual_loop`.
+
+    Args:
+        policy: Precision, a dtype policy of Keras.
+    """
     training = GanTraining(graphs, config, 1, constraint, policy)
     return lambda steps: training.run(tf.constant(0), tf.constant(steps)).numpy()
 
 
 def compare(loops: dict[str, Callable[[int], None]], steps: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """Return steps per second of wall clock and of processor time of each loop, medians over rounds in turn."""
+    """Return the steps per second of wall-clock time and of CPU time of each loop, medians over the rounds.
+
+    Args:
+        loops: Name -> loop.
+        steps: Number of steps of each loop in one round.
+        rounds: Number of rounds, each with all loops.
+    """
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
     for run in loops.values():
         run(2)  # compiles
@@ -104,13 +121,15 @@ def main() -> None:
             if frozen is not None:
                 frozen.trainable = False
             loops = {"usual Keras loop, float32": usual_loop(graphs, config, frozen)}
-            loops |= {f"ours, {policy}": fused_loop(graphs, config, constraint, policy) for policy in PRECISIONS}
+            loops |= {
+                f"this workflow, {policy}": fused_loop(graphs, config, constraint, policy) for policy in PRECISIONS
+            }
             rates = compare(loops, chosen.steps, chosen.rounds)
             wall_before, processor_before = rates["usual Keras loop, float32"]
             for name, (wall, processor) in rates.items():
                 print(
                     f"{scheme}, batch {batch}, {name}: {wall:.2f} steps/s ({wall / wall_before:.2f} x), "
-                    f"{processor:.2f} steps per processor second ({processor / processor_before:.2f} x)",
+                    f"{processor:.2f} steps per CPU second ({processor / processor_before:.2f} x)",
                     flush=True,
                 )
 

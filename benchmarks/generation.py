@@ -1,9 +1,9 @@
-"""Samples per second that one process generates and decodes, and its memory.
+"""Speed of generation and decoding in one process, samples per second, and its peak memory.
 
     python benchmarks/generation.py results/Bi-Se [--scheme flow] [--samples 2000 10000]
 
-Uses the networks of a finished run. Every shard is generated in its own process, one after the other. Prints wall
-clock, processor time and peak memory of each process.
+The script uses the networks of a finished run. Every shard is generated in its own process, one after the other. For
+each process it prints the number of candidates, samples per second of wall-clock time and of CPU time, and peak memory.
 """
 
 import argparse
@@ -19,11 +19,20 @@ path.insert(0, str(ROOT / "workflow_scripts"))
 
 AUTOENCODERS = ("lattice_autoencoder.keras", "sites_autoencoder.keras")
 RULES = {"min_distance": 2.0, "max_atoms": 20, "expansion": 1.15}
-"""Rules of a candidate, as in config.yaml: angstrom, atoms, factor."""
+"""Rules of a candidate as in config.yaml: angstrom, number of atoms, factor on the cell lengths."""
 
 
 def generate(run: Path, scheme: str, samples: int) -> tuple[int, float, float, float]:
-    """Return the candidates of one shard, its seconds, its processor seconds and the peak memory, MB."""
+    """Generate one shard.
+
+    Args:
+        run: Folder of a finished run.
+        scheme: Name of the scheme.
+        samples: Number of samples.
+
+    Returns:
+        Number of candidates, wall-clock time (s), CPU time (s) and peak memory (MB).
+    """
     from ccdcgan.candidates.generation import ShardPlan, generate_shard
     from ccdcgan.models.generators.loading import load_generator
     from ccdcgan.representation.crystal_graph import CandidateRules, load_codec
@@ -48,6 +57,6 @@ if __name__ == "__main__":
             found, seconds, processor, memory = pool.submit(generate, chosen.run, chosen.scheme, number).result()
         print(
             f"{chosen.scheme}: {found} candidates of {number} samples, {number / seconds:.0f} samples/s "
-            f"({number / processor:.0f} per processor second), {memory:.0f} MB",
+            f"({number / processor:.0f} per CPU second), {memory:.0f} MB",
             flush=True,
         )

@@ -1,9 +1,9 @@
-"""Time, memory and number of jobs of Snakemake's plan for a run of the size of Long et al.
+"""Time and memory that Snakemake needs to plan a run of the size of Long et al., and its number of jobs.
 
     python benchmarks/planning.py
 
-Two dry runs in an empty folder: 10,981 structures in batches with 1,000,000 samples of each scheme, and the same with
-one job per structure, as with VASP.
+The benchmark makes two dry runs in an empty folder. The first has 10,981 structures in batches and 1,000,000 samples of
+each scheme. The second has one job per structure, as with VASP.
 """
 
 import os
@@ -37,8 +37,8 @@ PLANS = {
 def plan(settings: dict[str, dict], folder: Path) -> tuple[int, float, float, float]:
     """Return the number of jobs, wall-clock time (s), CPU time (s) and peak memory (MB) of a dry run.
 
-    The dry run is started by a separate small process, because on Linux the peak memory of a process includes that of
-    the process which started it.
+    A separate small process starts the dry run, because on Linux the peak memory of a process includes that of its
+    parent at the start.
 
     Args:
         settings: Section of the configuration -> changed keys.

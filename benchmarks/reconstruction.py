@@ -35,7 +35,7 @@ from ccdcgan.utils.seeds import derive_seed  # noqa: E402
 
 
 def reconstructed(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> pd.DataFrame:
-    """Train with one split; return its rows of the table."""
+    """Train both autoencoders with one split and return its rows of the table."""
     settings = config["representation"]
     database = read_set(run / "database" / ("substituted.extxyz" if unrelaxed else "database.extxyz"))
     crystals = [crystal for crystal in database if crystal.info["status"] == "ok"]
@@ -60,11 +60,11 @@ def reconstructed(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Pat
 def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a run whose database is there")
-    parser.add_argument("--configfile", type=Path, help="preset over config.yaml")
-    parser.add_argument("--unrelaxed", action="store_true", help="the substituted crystals in place of the relaxed")
+    parser.add_argument("run", type=Path, help="folder of a run with a finished database")
+    parser.add_argument("--configfile", type=Path, help="preset that overrides config.yaml")
+    parser.add_argument("--unrelaxed", action="store_true", help="use the substituted crystals, not the relaxed ones")
     parser.add_argument("--splits", nargs="+", default=["prototype", "random"], choices=["prototype", "random"])
-    parser.add_argument("--steps", type=float, default=1.0, help="of the configured steps of training, this share")
+    parser.add_argument("--steps", type=float, default=1.0, help="fraction of the configured training steps")
     parser.add_argument("--keep", type=Path, default=Path("results/benchmark"), help="folder of the trainings")
     arguments = parser.parse_args()
     config = yaml.safe_load((Path(__file__).resolve().parent.parent / "config.yaml").read_text())

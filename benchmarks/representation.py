@@ -1,12 +1,13 @@
-"""Encode and decode against the straightforward published way, and the autoencoders' training speed.
+"""Speed and accuracy of encoding and decoding, compared with the published method, and training speed.
 
     python benchmarks/representation.py --crystals 20
     python benchmarks/representation.py --training --grid 16
 
-Both ways take the same crystals (pymatgen's AFLOW prototypes, in their standard cell) to voxels of the paper's size
-(64^3 and 32^3) and back in one run on one core. The published way is the distance of every grid point to every atom
-by minimum image, a 19-voxel maximum filter with the voxel's own position, and the cell from the faintest voxels along
-axes and face diagonals. With ``--training``: samples a second of the sites autoencoder by precision and batch.
+Both methods encode the same crystals (AFLOW prototypes of pymatgen, in their standard cell) as voxels of the size of
+Long et al. (64^3 and 32^3) and decode them, in one run on one core. The published method computes the distance of every
+grid point from every atom by minimum image. It places atoms on the voxel centres selected by a 19-voxel maximum filter,
+and determines the cell from the faintest voxels along axes and face diagonals. ``--training`` measures the samples per
+second of the sites autoencoder for each precision and batch size instead.
 """
 
 import argparse
@@ -33,14 +34,23 @@ from ccdcgan.representation.voxels import Geometry, encode_batch, voxel_centres 
 
 GEOMETRY = Geometry(15.0, 64, 0.26, 32, 0.26)
 FLOOR = 0.02
+"""Value below which the published method sets voxels to zero."""
 
 
 def elements_of(structure: Structure) -> list[str]:
+    """Return the elements of a crystal in alphabetical order."""
     return sorted({site.specie.symbol for site in structure})
 
 
 def published_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return lattice voxel and sites voxels of every crystal from distances by minimum image, cut below 0.02."""
+    """Encode crystals as in the published method: distances by minimum image, values below :data:`FLOOR` set to zero.
+
+    Args:
+        structures: Crystals in their standard cell.
+
+    Returns:
+        For each crystal the lattice voxel, shape (32, 32, 32), and the sites voxels, shape (n_elements, 64, 64, 64).
+    """
     axis = np.arange(32) / 32
     fractions = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     centres = voxel_centres(64, 15.0)
@@ -60,7 +70,16 @@ def published_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.n
 
 
 def published_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | None, list[np.ndarray]]:
-    """Return the cell from the faintest voxels, and the positions of the highest voxels of each element."""
+    """Decode voxels as in the published method.
+
+    Args:
+        lattice: Lattice voxel, shape (32, 32, 32).
+        sites: Sites voxels, shape (n_elements, 64, 64, 64).
+
+    Returns:
+        The cell from the faintest voxels, None if they are inconsistent. The centres of the highest voxels of each
+        element, shape (n, 3), angstrom.
+    """
     found = []
     for voxel in sites:
         smooth = gaussian_filter(voxel, 0.15)
@@ -78,13 +97,13 @@ def published_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | 
     a, b, c, bc, ac, ab = lengths
     cosines = [(bc**2 - b**2 - c**2) / (2 * b * c), (ac**2 - a**2 - c**2) / (2 * a * c)]
     cosines.append((ab**2 - a**2 - b**2) / (2 * a * b))
-    if not np.all(np.abs(cosines) < 1):  # noise among the faintest voxels: no such cell
+    if not np.all(np.abs(cosines) < 1):  # noise in the faintest voxels
         return None, found
     return lattice_from_parameters(a, b, c, *np.degrees(np.arccos(np.clip(cosines, -1, 1)))), found
 
 
 def own_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the same as :func:`published_encode`, by this workflow."""
+    """Encode crystals with this workflow; returns the same as :func:`published_encode`."""
     encoded = []
     for start in range(0, len(structures), 16):
         part = structures[start : start + 16]
@@ -100,12 +119,12 @@ def own_encode(structures: list[Structure]) -> list[tuple[np.ndarray, np.ndarray
 
 
 def own_decode(lattice: np.ndarray, sites: np.ndarray) -> tuple[Lattice | None, list[np.ndarray]]:
-    """Return the same as :func:`published_decode`, by this workflow."""
+    """Decode voxels with this workflow; returns the same as :func:`published_decode`."""
     return decode_lattice(lattice, 0.26), [decode_sites(voxel, 15.0, 0.26) for voxel in sites]
 
 
 def compare(structures: list[Structure]) -> None:
-    """Print times and accuracy of both ways."""
+    """Print the times and the accuracy of both methods."""
     times, text = {}, {}
     rng = np.random.default_rng(1)
     for way, encode, decode in (
@@ -122,13 +141,13 @@ def compare(structures: list[Structure]) -> None:
         text[way] = f"{sites_accuracy(structures, decoded)}; voxel noise 1e-2: {lattice_accuracy(structures, noisy)}"
     print(f"{len(structures)} crystals, 64^3 and 32^3 voxels, one core, CPU time")
     for way, (encoding, decoding) in times.items():
-        print(f"{way:10s} encode {encoding:8.2f} ms, decode {decoding:7.2f} ms a structure; {text[way]}")
+        print(f"{way:10s} encode {encoding:8.2f} ms, decode {decoding:7.2f} ms per structure; {text[way]}")
     ratio = times["published"] / times["here"]
     print(f"ratio      encode {ratio[0]:8.0f}, decode {ratio[1]:.1f}")
 
 
 def sites_accuracy(structures: list[Structure], decoded: list) -> str:
-    """Return how many atoms came back, and the largest error where all did."""
+    """Return the number of crystals with all atoms decoded, and the largest position error in these, as text."""
     errors = []
     for structure, (_, found) in zip(structures, decoded, strict=True):
         positions, species = compact_positions(structure), np.array([site.specie.symbol for site in structure])
@@ -139,7 +158,7 @@ def sites_accuracy(structures: list[Structure], decoded: list) -> str:
 
 
 def lattice_accuracy(structures: list[Structure], lattices: list[Lattice | None]) -> str:
-    """Return the median errors of the cells, and how many were not decoded."""
+    """Return the median errors of the cells, and the number of cells that were not decoded, as text."""
     pairs = [(s.lattice.parameters, x.parameters) for s, x in zip(structures, lattices, strict=True) if x is not None]
     errors = np.array([np.abs(np.subtract(*pair)) for pair in pairs])
     return (
@@ -149,7 +168,13 @@ def lattice_accuracy(structures: list[Structure], lattices: list[Lattice | None]
 
 
 def training_speed(grid: int, batches: list[int], steps: int) -> None:
-    """Print samples a second of one training step of the sites autoencoder."""
+    """Print the training speed of the sites autoencoder, samples per CPU second, for each precision and batch size.
+
+    Args:
+        grid: Number of voxels along each axis.
+        batches: Batch sizes.
+        steps: Number of timed steps.
+    """
     import keras
     import tensorflow as tf
 
@@ -173,13 +198,14 @@ def training_speed(grid: int, batches: list[int], steps: int) -> None:
         step()
         return batch * steps / seconds_of(lambda: [float(step()) for _ in range(steps)])
 
-    print(f"sites autoencoder, {grid}^3, one core: samples a CPU second")
+    print(f"sites autoencoder, {grid}^3, one core: samples per CPU second")
     for policy in ("float32", "mixed_bfloat16"):
         for batch in batches:
             print(f"{policy:15s} batch {batch:3d}: {speed(policy, batch):8.1f}", flush=True)
 
 
 def seconds_of(work: Callable[[], object]) -> float:
+    """Return the CPU time of a call, s."""
     start = time.process_time()
     work()
     return time.process_time() - start
@@ -189,7 +215,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--crystals", type=int, default=20)
-    parser.add_argument("--training", action="store_true", help="training speed in place of encode and decode")
+    parser.add_argument("--training", action="store_true", help="measure the training speed instead")
     parser.add_argument("--grid", type=int, default=16)
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32])
     parser.add_argument("--steps", type=int, default=20)

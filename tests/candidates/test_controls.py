@@ -1,4 +1,4 @@
-"""Controls: random crystals look like the database in composition and volume, and the database like itself."""
+"""Controls: random crystals with the compositions and volumes of the database, and the database itself."""
 
 from dataclasses import replace
 

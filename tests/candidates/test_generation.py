@@ -1,4 +1,4 @@
-"""Every sample is counted once, with a reason if it is lost, and repeats bit for bit."""
+"""Generation: every sample is counted once, with a reason if it is rejected, and results are reproducible."""
 
 from dataclasses import fields, replace
 

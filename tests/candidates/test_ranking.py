@@ -1,4 +1,4 @@
-"""What is expected of a crystal before its relaxation: learned from the database's as they were before theirs."""
+"""Prediction of formation energies before relaxation, trained on the unrelaxed crystals of the database."""
 
 import numpy as np
 import pytest

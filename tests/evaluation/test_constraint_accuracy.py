@@ -1,4 +1,4 @@
-"""The guesses beside which the constraint's errors stand."""
+"""Baselines with which the errors of the constraint are compared."""
 
 import numpy as np
 import pandas as pd

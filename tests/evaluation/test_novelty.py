@@ -1,4 +1,4 @@
-"""What the sources know already, and how far relaxation moves atoms."""
+"""Novelty relative to the sources, and displacement of atoms during relaxation."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Phonons: what is stable, what is a saddle point, on crystals whose answer is known."""
+"""Phonons of crystals with known stability: dynamically stable ones and saddle points."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How results scatter over runs with other seeds: the table, and what it refuses."""
+"""Statistics over runs with different seeds: the table, and refused input."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Verification: what is chosen, what it is compared with, and the whole stage behind a toy run."""
+"""Verification: selection, comparison, and the complete stage after a toy run."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Every export of the candidates, read by the program it is for, gives back the same crystals and numbers."""
+"""Exports: every file, read by the program it is written for, contains the same crystals and numbers."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""The constraint learns a smooth function, says so honestly, and resumes to the same bits."""
+"""Constraint: training on a smooth function, reported errors, and resumption with the same bits."""
 
 import numpy as np
 import pandas as pd

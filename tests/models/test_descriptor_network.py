@@ -1,4 +1,4 @@
-"""Descriptors know no orientation, and a constraint that reads them is one model, repeatable, better than the mean."""
+"""Descriptors are rotation invariant; the constraint based on them is one reproducible model, better than the mean."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The networks of the GAN, and its training loop: repeatable, resumable, pulled by the constraint."""
+"""Networks and training loop of the GAN: reproducible, resumable, guided by the constraint."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What all trained schemes have in common: one loop, repeatable, resumable, kept by the probe; flow and VAE."""
+"""Training loop of all schemes: reproducible, resumable, the best probe is retained; flow and VAE."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""Designing for several properties: where their values come from, and the one objective they are joined to."""
+"""Several target properties: sources of their values, and their combination into one objective."""
 
 import numpy as np
 import pandas as pd

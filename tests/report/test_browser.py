@@ -1,4 +1,4 @@
-"""The report as its reader sees it: in headless Chromium, opened from a file."""
+"""The report in headless Chromium, opened from a file."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The page says what the tables hold, without a network and whatever is missing."""
+"""The report page shows the values of the tables, without a network and with missing tables."""
 
 import re
 from dataclasses import fields

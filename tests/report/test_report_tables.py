@@ -1,4 +1,4 @@
-"""The report's tables and funnel count what the run's tables hold."""
+"""Tables and attrition of the report agree with the tables of the run."""
 
 import platform
 

@@ -1,4 +1,4 @@
-"""The autoencoders are the paper's, they learn, and a killed training loses nothing."""
+"""Autoencoders: architecture of Long et al., training, and resumption of a killed training without loss."""
 
 from dataclasses import replace
 from unittest import mock

@@ -1,4 +1,4 @@
-"""The crystal graph holds the latents, and only them."""
+"""The crystal graph contains the latents and nothing else."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a blurring decoder hides is found again by encoding what was read."""
+"""Refinement by re-encoding recovers details that a blurring decoder removes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Every orientation of a crystal that a generator learns from is that crystal in the same cell."""
+"""Every orientation used for training is the same crystal in the same cell."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Any crystal, in any setting, comes back from its voxels: random crystals, and every real one at hand."""
+"""Crystals in any setting are reconstructed from their voxels: random crystals, and all available real ones."""
 
 import subprocess
 import sys

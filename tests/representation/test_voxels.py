@@ -1,4 +1,4 @@
-"""What goes into a voxel comes out of it."""
+"""Decoded voxels equal the encoded crystals."""
 
 import warnings
 

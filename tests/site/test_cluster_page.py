@@ -1,4 +1,4 @@
-"""The worked example of docs/cluster.md is what the profile and the configuration accept, and asks for what it says."""
+"""The worked example of docs/cluster.md is valid for the profile and the configuration, and requests what it states."""
 
 import re
 from pathlib import Path

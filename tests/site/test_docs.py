@@ -1,4 +1,4 @@
-"""The documentation builds, its links lead somewhere, its commands are accepted, its reference is current."""
+"""Documentation: it builds, its links have targets, its commands are accepted, its reference is current."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The tables of a run are documented, and agree with one another."""
+"""All tables of a run are documented, and their contents are consistent."""
 
 import pandas as pd
 import pytest

@@ -2,7 +2,7 @@
 
     python -m tests.support.replica_trainings FOLDER
 
-In a process of its own, since a processor is made into two devices before TensorFlow does anything.
+It runs in its own process, because the processor has to be divided into two devices before TensorFlow is initialised.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""A real Slurm of one node on the loopback device, for the tests of the cluster profile.
+"""A real Slurm cluster of one node on the loopback device, for the tests of the cluster profile.
 
-Partitions ``cpu`` and ``gpu``, one pretended GPU, no authentication, every daemon a child that is ended by its
-process id. Job steps look for the configuration in /etc/slurm, so that is where a link has to lie: tests that use
-this need root and a machine that is not part of a cluster, and one cluster waits for the end of another.
+It has the partitions ``cpu`` and ``gpu``, one simulated GPU and no authentication. Every daemon is a child process that
+is ended by its process id. Job steps read the configuration from /etc/slurm, which therefore has to be a link. Tests
+that use the cluster need root and a machine that is not part of a cluster, and only one cluster runs at a time.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""The workflow driven by Snakemake on a Slurm, and its jobs' processes, which tests hold to choose a fault's moment."""
+"""The workflow, run by Snakemake on Slurm, whose job processes the tests stop to time a fault."""
 
 import json
 import re

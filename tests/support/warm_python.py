@@ -1,9 +1,9 @@
-"""A Python that has imported the heavy libraries already: the jobs of a whole workflow then start at once.
+"""A Python process with the large libraries already imported, so that the jobs of a workflow start quickly.
 
-A job of the workflow is a script of its own, and most of the time of a tiny run is spent on importing TensorFlow and
-pymatgen some thirty times. Here one process imports them once, and each job is a fork of it, with the job's own
-arguments, environment, folder, standard streams and exit code. Only jobs' starts differ from a user's run, so what
-is about starting, killing and resuming jobs is tested without this.
+Each job of the workflow is a separate script, and most of the time of a small run is spent on importing TensorFlow and
+pymatgen about thirty times. This process imports them once, and each job is a fork of it, with the arguments,
+environment, folder, standard streams and exit code of the job. Only the start of the jobs differs from a normal run, so
+tests of starting, killing and resuming jobs do not use it.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""A training on several devices is the training on one: the same batches, shared out.
+"""A training on several devices equals the training on one: the same batches, divided among the devices.
 
-One process of about 20 s of processor makes all trainings; two devices are two halves of the processor.
+One process with about 20 s of CPU time runs all trainings. The two devices are two halves of the processor.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""A job that is asked to end (SIGTERM) saves what is done, leaves with a sentence, and is taken up there."""
+"""A job that receives SIGTERM saves its work, ends with one sentence, and resumes there."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A wrong configuration gets one sentence that names the key, what was found, what is allowed."""
+"""An invalid configuration is reported in one sentence that names the key, the given value and the allowed values."""
 
 import copy
 

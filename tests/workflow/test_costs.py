@@ -1,4 +1,4 @@
-"""What a run has cost adds up, and an estimate is units of work times what one took."""
+"""Costs of a run are added up correctly, and an estimate is the number of units of work times the cost of one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""In a terminal the running jobs are drawn; elsewhere there are plain lines only."""
+"""Running jobs are shown as bars in a terminal, and as plain lines elsewhere."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The checkout may lie anywhere, be read-only, have spaces in its path, and be a module of another workflow."""
+"""The checkout may be anywhere, be read-only, have spaces in its path, and be a module of another workflow."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Every conda environment holds what its rules import, nothing more, in the pinned versions; so do the containers."""
+"""Each conda environment and container contains exactly the packages that its rules import, in the pinned versions."""
 
 import ast
 import os

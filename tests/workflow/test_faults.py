@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted in any stage goes on, and ends with the results of one that was not."""
+"""A run that is killed or interrupted in any stage resumes, with the results of an uninterrupted one."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
-"""What goes wrong for a new user ends with a sentence, before anything is computed and without a traceback.
+"""Common errors of new users are reported in one sentence, before anything is computed and without a traceback.
 
-A typo in a key is tried in test_configuration.py, two runs at once in test_faults.py.
+test_configuration.py tests a misspelt key, and test_faults.py two simultaneous runs.
 """
 
 import errno

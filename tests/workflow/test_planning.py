@@ -1,4 +1,4 @@
-"""Plans: a run of the paper's size takes seconds and a number of jobs that a scheduler bears; engines change none."""
+"""Planning a run of the size of Long et al. takes seconds and few jobs; the plan does not depend on the engine."""
 
 import re
 

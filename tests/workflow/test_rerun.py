@@ -1,4 +1,4 @@
-"""The commands of docs/rerun.md do on a finished run exactly what the page says, and no relaxation twice."""
+"""The commands of docs/rerun.md have the documented effect on a finished run, and no relaxation is repeated."""
 
 import json
 import re

@@ -1,10 +1,11 @@
-"""Runs on a real Slurm in which everything goes wrong once, and that end as one in which nothing did.
+"""Runs on a real Slurm cluster with one fault of each kind, and with the results of an undisturbed run.
 
-One story for all tests, since its jobs cost minutes. First a run from the prototypes to a trained autoencoder: a job
-fails; the controller is restarted, a relaxation batch meets its time limit and another is cancelled; a training is
-warned of its time limit. Then a run that a batch of relaxed candidates and a generator are missing from: the driver is
-killed in the middle of the relaxation and interrupted in the middle of the training. Processes are stopped to hold the
-moment. Each test looks at what came of one fault; the results are those of the toy run on one machine, byte for byte.
+All tests share two runs, because their jobs take minutes. The first run goes from the prototypes to a trained
+autoencoder. One job fails, the controller is restarted, a relaxation batch reaches its time limit, another is
+cancelled, and a training is warned of its time limit. The second run lacks a batch of relaxed candidates and a
+generator. Its driver is killed during the relaxation and interrupted during the training. Processes are stopped so that
+a fault happens at a defined moment. Each test examines the effect of one fault. The results equal those of the toy run
+on one machine byte for byte.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Where a run stands can be asked at any time, and the answer agrees with the files."""
+"""The status of a run is available at any time and agrees with the files."""
 
 import json
 import logging

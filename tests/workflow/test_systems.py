@@ -1,4 +1,4 @@
-"""Bi-Se and the presets of others, run small and for real: a cheap potential, few prototypes, short trainings."""
+"""Small complete runs of Bi-Se and of the other presets: a cheap potential, few prototypes, short trainings."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The workflow as its user runs it: dry runs, a complete toy run, partial reruns, named targets."""
+"""The workflow from the command line: dry runs, a complete toy run, partial reruns, named targets."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What the autoencoders learn from: the database's training crystals, and prototypes of any chemistry.
+"""Training data of the autoencoders: training crystals of the database, and prototypes of any composition.
 
-A sites voxel is a set of blobs and a lattice voxel a cell, whatever the elements, so every prototype that is not
-held out adds to the data of both.
+Neither sites voxels nor lattice voxels depend on the elements. Every prototype that is not held out is therefore
+training data of both autoencoders.
 """
 
 from collections.abc import Sequence
@@ -29,11 +29,15 @@ def training_sources(
     prototypes: Sequence[Crystal],
     split: pd.DataFrame,
 ) -> tuple[SitesSource | LatticeSource, SitesSource | LatticeSource]:
-    """Return the training and the held-out source of one network, ``sites`` or ``lattice``.
+    """Return the source of training data and the source of held-out data of one autoencoder.
 
-    settings: the network's config section; box: angstrom; crystals: the database's relaxed crystals;
-    prototypes: those it was made from, rescaled here to the database's densities; split: table of
-    ``splits.split_training``.
+    Args:
+        network: ``sites`` or ``lattice``.
+        settings: Section of the configuration for this network.
+        box: Edge of the box of the sites voxel, angstrom.
+        crystals: Relaxed crystals of the database.
+        prototypes: Prototypes of the database, rescaled here to the median volume per atom of its training crystals.
+        split: Table from ``splits.split_training``.
     """
     sides = {(row.set, row.id): row.split for row in split.itertuples()}
     train = [crystal.structure for crystal in crystals if sides["database", crystal.id] == "train"]
@@ -61,7 +65,13 @@ def training_sources(
 
 
 def _rescaled(structure: Structure, volume_per_atom: float, closest: float) -> Structure:
-    """Return the crystal at a volume (angstrom^3/atom), or larger, so that no two atoms are nearer than ``closest``."""
+    """Return the crystal rescaled to a volume, or to a larger one if two atoms would be closer than ``closest``.
+
+    Args:
+        structure: The crystal.
+        volume_per_atom: Volume, angstrom^3/atom.
+        closest: Minimum distance of two atoms, angstrom.
+    """
     scaled = structure.copy()
     scaled.scale_lattice(volume_per_atom * len(structure))
     distance = shortest_distance(scaled)
@@ -71,7 +81,7 @@ def _rescaled(structure: Structure, volume_per_atom: float, closest: float) -> S
 
 
 def _augmentation(network: str, settings: dict[str, Any]) -> Augmentation:
-    """Return how a network's training samples are varied; a cell has no symmetry of the cube and no atoms."""
+    """Return the random variation of the training samples. Lattices are only scaled and strained."""
     if network == "lattice":
         return Augmentation(scale=0.1, strain=0.05, displacement=0.0, symmetries=False)
     return Augmentation(subsets=settings["subsets"], crowded=settings["crowded"])

@@ -1,8 +1,8 @@
-"""Point sets and lattices for training: voxels are made inside the training step, never stored.
+"""Sources of training voxels: point sets and lattices, converted to voxels inside the training step.
 
-A sites voxel is a set of blobs whatever the element, so the sites autoencoder learns from the atoms of one
-element of any crystal. A source draws a batch from (seed, step) alone: which point sets, which of the cube's
-48 symmetries, how strained. It runs inside a ``tf.function``; there is no Python in the loop.
+A sites voxel does not depend on the element. The sites autoencoder is therefore trained on the atoms of one element of
+any crystal. A source samples a batch as a function of (seed, step) only: the point sets, one of the 48 symmetries of
+the cube, and the strain. Sampling runs inside a ``tf.function``, and voxels are not stored.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from ccdcgan.representation.voxels import MARGIN, fits_box, metric_design, voxel
 from ccdcgan.training.devices import replica_slice
 
 SAME_PLACE = 0.5
-"""Largest distance (angstrom) of an atom from its own place at which a sites voxel counts as rebuilt."""
+"""Maximum displacement (angstrom) of an atom for a sites voxel to count as reconstructed."""
 SAME_CELL = (0.2, 2.0)
-"""Largest error of a length (angstrom) and an angle (degree) at which a lattice voxel counts as rebuilt."""
+"""Maximum error of a length (angstrom) and an angle (degree) for a lattice voxel to count as reconstructed."""
 
 
 def cube_symmetries() -> np.ndarray:
-    """Return the 48 signed permutation matrices (48, 3, 3) that map a cube on itself."""
+    """Return the 48 signed permutation matrices that map a cube onto itself, shape (48, 3, 3), float32."""
     matrices = []
     for permutation in itertools.permutations(range(3)):
         for signs in itertools.product((1.0, -1.0), repeat=3):
@@ -36,11 +36,14 @@ def cube_symmetries() -> np.ndarray:
 
 @dataclass(frozen=True)
 class PointSets:
-    """The atoms of one element of each of n crystals, and all others of the same crystal.
+    """Point sets: the atoms of one element of a crystal, stored with all atoms of that crystal.
 
-    points: (n, max_atoms, 3), float32, angstrom from the crystal's centroid, compactly gathered and padded; mask:
-    (n, max_atoms), 1 where the atom is of the element; present: the same for all atoms; owner: (n,), the index
-    of the crystal.
+    Attributes:
+        points: Positions of all atoms of the crystal, compact and padded with zeros, shape (n, max_atoms, 3), float32,
+            angstrom from the centroid.
+        mask: 1 for atoms of the element, otherwise 0, shape (n, max_atoms), float32.
+        present: 1 for all atoms of the crystal, 0 for padding, shape (n, max_atoms), float32.
+        owner: Index of the crystal, shape (n,).
     """
 
     points: np.ndarray
@@ -54,8 +57,14 @@ def one_element_sets(
 ) -> "PointSets":
     """Return the atoms of each element of each crystal as point sets.
 
-    structures: crystals in their standard cell. Crystals that do not fit the box or have more than ``max_atoms``
-    atoms are left out, and so are elements with two atoms closer than ``min_distance`` angstrom.
+    Crystals that do not fit the box or have more than ``max_atoms`` atoms are excluded, as are elements with two atoms
+    closer than ``min_distance``.
+
+    Args:
+        structures: Crystals in their standard cell.
+        box: Edge of the box, angstrom.
+        max_atoms: Maximum number of atoms of a crystal.
+        min_distance: Minimum distance of two atoms of one element, angstrom.
     """
     points, masks, present, owners = [], [], [], []
     for owner, structure in enumerate(structures):
@@ -83,13 +92,16 @@ def one_element_sets(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training samples are varied; all standard deviations of normal distributions.
+    """Random variation of training samples. Zeros and ``symmetries`` False leave the data unchanged.
 
-    scale: of the logarithm of the isotropic strain; strain: of every entry of the strain tensor;
-    displacement: of every coordinate, angstrom. subsets: share of the sites voxels drawn that hold a random subset
-    of all atoms of a crystal and not those of one element: as many shapes as one likes, in real cells. crowded:
-    a point set is drawn with a probability proportional to its number of atoms to this power. Zeros and
-    ``symmetries`` False leave the data as they are.
+    Attributes:
+        scale: Standard deviation of the logarithm of the isotropic scale factor.
+        strain: Standard deviation of every entry of the strain tensor.
+        displacement: Standard deviation of every coordinate, angstrom.
+        symmetries: Whether a random symmetry of the cube is applied to each sample.
+        subsets: Fraction of the sites voxels that contain a random subset of all atoms of a crystal instead of the
+            atoms of one element. This increases the variety of shapes.
+        crowded: Exponent of the sampling weight of a point set, (number of atoms) ** crowded.
     """
 
     scale: float = 0.06
@@ -104,7 +116,21 @@ NO_AUGMENTATION = Augmentation(0.0, 0.0, 0.0, False)
 
 
 class SitesSource:
-    """Draws sites voxels (batch, grid, grid, grid, 1) from point sets; see the module's text."""
+    """Source of sites voxels, shape (batch, grid, grid, grid, 1), sampled from point sets.
+
+    Args:
+        sets: Point sets.
+        grid: Number of voxels along each axis.
+        box: Edge of the box, angstrom.
+        sigma: Standard deviation of the Gaussians, angstrom.
+        augmentation: Random variation of the samples.
+
+    Attributes:
+        size: Number of point sets.
+        grid: Number of voxels along each axis.
+        augmentation: Random variation of the samples.
+        identity: Fingerprint of data and settings.
+    """
 
     def __init__(
         self,
@@ -126,14 +152,24 @@ class SitesSource:
         self._symmetries = tf.constant(cube_symmetries())
 
     def voxels(self, points: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """Return the sites voxels of points (batch, n, 3) with mask (batch, n)."""
+        """Return the sites voxels of point sets, shape (batch, grid, grid, grid, 1).
+
+        Args:
+            points: Positions, shape (batch, n, 3), angstrom from the centre of the box.
+            mask: Weight of each atom, shape (batch, n).
+        """
         gaussians = tf.exp(-((points[..., None] - self._centres) ** 2) / self._width)
         plane = tf.einsum("bni,bnj->bijn", gaussians[:, :, 0], gaussians[:, :, 1] * mask[:, :, None])
         return tf.einsum("bijn,bnk->bijk", plane, gaussians[:, :, 2])[..., None]
 
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
-        """Return this replica's share of the batch of ``step``: random point sets, each randomly turned, strained and
-        displaced."""
+        """Return the part of the batch that belongs to this replica: random point sets with random variation.
+
+        Args:
+            seed: Seed of the training.
+            step: Number of the step, a scalar.
+            batch: Size of the whole batch.
+        """
         seeds = _split(seed, step, 8)
         vary = self.augmentation
         chosen = tf.random.stateless_categorical(self._logits, batch, seeds[0])[0]
@@ -149,16 +185,24 @@ class SitesSource:
             strain = strain @ tf.gather(self._symmetries, which)
         strained = points @ strain
         strained += vary.displacement * tf.random.stateless_normal(tf.shape(points), seeds[4])
-        # a strain that would push an atom out of the box is not applied
+        # a sample with an atom outside the box is used without variation
         fits = tf.reduce_all(tf.abs(strained) <= self._limit, axis=[1, 2], keepdims=True)
         return self.voxels(replica_slice(tf.where(fits, strained, points)), replica_slice(mask))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
-        """Return the voxels of the point sets with these indices, as they are."""
+        """Return the voxels of the point sets with the indices ``chosen``, without variation."""
         return self.voxels(tf.gather(self._points, chosen), tf.gather(self._mask, chosen))
 
     def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray:
-        """Return which voxels (n, grid, grid, grid) hold the same atoms, each within :data:`SAME_PLACE`; (n,) bool."""
+        """Return which voxels are reconstructed, i.e. decode to the same atoms within :data:`SAME_PLACE`.
+
+        Args:
+            true: Input voxels, shape (n, grid, grid, grid).
+            output: Voxels from the autoencoder, same shape.
+
+        Returns:
+            Shape (n,), bool.
+        """
 
         def positions(voxel: np.ndarray) -> np.ndarray:
             return decode_sites(voxel, self._box, self._sigma)
@@ -172,10 +216,21 @@ class SitesSource:
 
 
 class LatticeSource:
-    """Draws lattice voxels (batch, grid, grid, grid, 1) from lattices: strained, or mixed of two and
-    strained.
+    """Source of lattice voxels, shape (batch, grid, grid, grid, 1), sampled from lattices.
 
-    Lattices cost nothing to invent: half of the drawn ones have a metric tensor between two of the data's.
+    All samples are strained at random. The metric tensor of half of them is interpolated between two lattices.
+
+    Args:
+        matrices: Lattice matrices, shape (n, 3, 3), rows a, b, c, angstrom.
+        grid: Number of voxels along each axis.
+        sigma: Standard deviation of the Gaussian, angstrom.
+        augmentation: Random variation of the samples.
+
+    Attributes:
+        size: Number of lattices.
+        grid: Number of voxels along each axis.
+        augmentation: Random variation of the samples.
+        identity: Fingerprint of data and settings.
     """
 
     def __init__(
@@ -189,12 +244,22 @@ class LatticeSource:
         self._width = 2 * sigma**2
 
     def voxels(self, metrics: tf.Tensor) -> tf.Tensor:
-        """Return the lattice voxels of metric tensors (batch, 6), ordered as ``voxels.metric_entries``."""
+        """Return the lattice voxels of metric tensors, shape (batch, grid, grid, grid, 1).
+
+        Args:
+            metrics: Entries in the order of ``voxels.metric_entries``, shape (batch, 6), angstrom^2.
+        """
         voxels = tf.exp(-(metrics @ self._design) / self._width)
         return tf.reshape(voxels, [-1, self.grid, self.grid, self.grid, 1])
 
     def draw(self, seed: int, step: tf.Tensor, batch: int) -> tf.Tensor:
-        """Return this replica's share of the batch of ``step``."""
+        """Return the part of the batch that belongs to this replica.
+
+        Args:
+            seed: Seed of the training.
+            step: Number of the step, a scalar.
+            batch: Size of the whole batch.
+        """
         seeds = _split(seed, step, 5)
         vary = self.augmentation
         chosen = tf.random.stateless_uniform([2, batch], seeds[0], maxval=self.size, dtype=tf.int32)
@@ -206,11 +271,19 @@ class LatticeSource:
         return self.voxels(replica_slice((1 - share) * metrics[0] + share * metrics[1]))
 
     def fixed(self, chosen: np.ndarray) -> tf.Tensor:
-        """Return the voxels of the lattices with these indices, as they are."""
+        """Return the voxels of the lattices with the indices ``chosen``, without variation."""
         return self.voxels(_metric_entries(tf.gather(self._matrices, chosen)))
 
     def rebuilt(self, true: np.ndarray, output: np.ndarray) -> np.ndarray:
-        """Return which voxels (n, grid, grid, grid) hold the same cell, within :data:`SAME_CELL`; (n,) of bool."""
+        """Return which voxels are reconstructed, i.e. decode to the same cell within :data:`SAME_CELL`.
+
+        Args:
+            true: Input voxels, shape (n, grid, grid, grid).
+            output: Voxels from the autoencoder, same shape.
+
+        Returns:
+            Shape (n,), bool.
+        """
         same = np.zeros(len(true), dtype=bool)
         for index, pair in enumerate(zip(true, output, strict=True)):
             cells = [decode_lattice(voxel, self._sigma) for voxel in pair]
@@ -221,7 +294,7 @@ class LatticeSource:
 
 
 def _digest(*parts: np.ndarray | list) -> str:
-    """Return a fingerprint of the data and the settings a source draws from."""
+    """Return a fingerprint of the data and the settings of a source."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
@@ -229,19 +302,19 @@ def _digest(*parts: np.ndarray | list) -> str:
 
 
 def _metric_entries(matrices: tf.Tensor) -> tf.Tensor:
-    """Return the six entries (batch, 6) as ``voxels.metric_entries`` does."""
+    """Return the entries of metric tensors as in ``voxels.metric_entries``, shape (batch, 6), angstrom^2."""
     metric = matrices @ tf.linalg.matrix_transpose(matrices)
     return tf.gather(tf.reshape(metric, [-1, 9]), [0, 4, 8, 5, 2, 1], axis=1)
 
 
 def _split(seed: int, step: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Return ``count`` independent seeds for stateless random numbers, a function of (seed, step) alone."""
+    """Return ``count`` independent seeds for stateless random numbers, determined by (seed, step) only."""
     root = tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
     return tf.unstack(tf.random.split(root, count), num=count)
 
 
 def _strain(seed_scale: tf.Tensor, seed_strain: tf.Tensor, batch: int, vary: Augmentation) -> tf.Tensor:
-    """Return random deformations (batch, 3, 3) for row vectors."""
+    """Return random deformation matrices for row vectors, shape (batch, 3, 3)."""
     scale = tf.exp(vary.scale * tf.random.stateless_normal([batch, 1, 1], seed_scale))
     shear = vary.strain * tf.random.stateless_normal([batch, 3, 3], seed_strain)
     return scale * (tf.eye(3) + shear)

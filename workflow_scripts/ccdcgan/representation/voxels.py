@@ -1,10 +1,10 @@
-"""Crystals -> lattice voxels and sites voxels, exactly, in numpy; ``decoding`` is the way back.
+"""Encoding of crystals as lattice voxels and sites voxels (numpy); ``voxel_decoding`` is the inverse.
 
-Sites voxel (Long et al., Eq. 2): a cube of edge ``box`` angstrom, ``grid`` voxels along each axis, centres at
-(i + 1/2) box/grid - box/2; every atom adds exp(-r^2 / 2 sigma^2), r in angstrom. One voxel per element.
-Lattice voxel (Eq. 1): grid point (i, j, k) has fractional coordinates (i, j, k) / grid of the crystal's own
-cell; one Gaussian of the real-space distance from (1/2, 1/2, 1/2).
-Axes are always x, y, z (or a, b, c).
+Sites voxel (Long et al., Eq. 2): a cube of edge ``box`` angstrom with ``grid`` voxels along each axis, with centres at
+(i + 1/2) box/grid - box/2. Every atom adds exp(-r^2 / 2 sigma^2), r in angstrom. Each element has its own sites voxel.
+Lattice voxel (Eq. 1): grid point (i, j, k) has the fractional coordinates (i, j, k) / grid of the cell of the crystal.
+Its value is a Gaussian of the real-space distance from (1/2, 1/2, 1/2).
+The order of the axes is x, y, z for sites voxels and a, b, c for lattice voxels.
 """
 
 from collections.abc import Sequence
@@ -17,24 +17,31 @@ from pymatgen.core import Structure
 from ccdcgan.crystals.structures import compact_positions
 
 MARGIN = 0.5
-"""Least distance (angstrom) of an atom from the faces of the sites voxel's box."""
+"""Minimum distance (angstrom) of an atom from the faces of the box of the sites voxel."""
 FAINTEST = np.float32(-27.0)
-"""Exponent below which a Gaussian along one axis is zero: a product of three smaller ones (1e-36) is no normal
-float32, and arithmetic with such numbers is a hundred times slower."""
+"""Exponent below which a Gaussian along one axis is set to zero.
+
+The product of three smaller values (below 1e-36) can be a subnormal float32, and arithmetic with subnormal numbers is a
+hundred times slower.
+"""
 RESOLVED = 1.75
-"""Least distance, in standard deviations of the Gaussians, of two atoms of one element that are told apart."""
+"""Minimum distance of two atoms of one element that are resolved, in standard deviations of the Gaussians."""
 
 LENGTHS, ANGLES = (1.5, 20.0), (20.0, 160.0)
-"""Ranges of the cell lengths (angstrom) and angles (degree) that a lattice voxel is believed to hold."""
+"""Accepted ranges of the cell lengths (angstrom) and angles (degree) of a lattice voxel."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the two voxels of a crystal look like; all that is needed to read them back.
+    """Parameters of the lattice voxel and the sites voxels, sufficient to encode and to decode crystals.
 
-    box: edge of the sites voxel's cube, angstrom; sites_grid, lattice_grid: voxels along each axis;
-    sites_sigma, lattice_sigma: standard deviation of the Gaussians, angstrom; corrections: how often, at most, what
-    was read from a latent is corrected, see ``corrections``.
+    Attributes:
+        box: Edge of the box of the sites voxel, angstrom.
+        sites_grid: Number of sites voxels along each axis.
+        sites_sigma: Standard deviation of the Gaussians of the sites voxel, angstrom.
+        lattice_grid: Number of lattice voxels along each axis.
+        lattice_sigma: Standard deviation of the Gaussian of the lattice voxel, angstrom.
+        corrections: Maximum number of refinement steps when decoding a latent (see ``latent_decoding``).
     """
 
     box: float
@@ -46,12 +53,12 @@ class Geometry:
 
     @property
     def resolution(self) -> float:
-        """Least distance of two atoms of one element in the box that are told apart, angstrom."""
+        """Minimum distance of two atoms of one element that are resolved in the box, angstrom."""
         return RESOLVED * self.sites_sigma
 
     @classmethod
     def from_config(cls, representation: dict) -> "Geometry":
-        """Return the geometry of the config's ``representation`` section."""
+        """Return the geometry for the section ``representation`` of the configuration."""
         sites, lattice = representation["sites"], representation["lattice"]
         return cls(
             float(representation["box"]),
@@ -65,20 +72,43 @@ class Geometry:
 
 # ------------------------------------------------------------------------------------------------ sites
 def fits_box(positions: np.ndarray, box: float, margin: float = MARGIN) -> bool:
-    """Return whether ``positions`` (n, 3), angstrom from the box's centre, keep ``margin`` from its faces."""
+    """Return whether all atoms are inside the box, at least ``margin`` from its faces.
+
+    Args:
+        positions: Shape (n, 3), angstrom from the centre of the box.
+        box: Edge of the box, angstrom.
+        margin: Minimum distance from the faces, angstrom.
+    """
     return bool(np.all(np.abs(positions) <= box / 2 - margin))
 
 
 def voxel_centres(grid: int, box: float) -> np.ndarray:
-    """Return the coordinates (grid,) of the sites voxel's centres along one axis, angstrom."""
+    """Return the coordinates of the voxel centres along one axis, shape (grid,), angstrom from the centre of the box.
+
+    Args:
+        grid: Number of voxels along each axis.
+        box: Edge of the box, angstrom.
+    """
     return (np.arange(grid) + 0.5) * (box / grid) - box / 2
 
 
 def sites_voxel(positions: np.ndarray, grid: int, box: float, sigma: float) -> np.ndarray:
-    """Return the sites voxel (grid, grid, grid), float32, of ``positions`` (n, 3), angstrom from the centre.
+    """Return the sites voxel of the atoms of one element (Long et al., Eq. 2).
 
-    In a cube exp(-r^2) is a product of three 1D Gaussians, so nothing is cut off and no loop is needed
-    (Long et al., Eq. 2). No positions give zeros. Raises ValueError if an atom lies outside the box.
+    On a cubic grid exp(-r^2 / 2 sigma^2) is a product of three 1D Gaussians. The sum over atoms is therefore computed
+    without a cutoff radius and without a loop.
+
+    Args:
+        positions: Shape (n, 3), angstrom from the centre of the box; n may be zero.
+        grid: Number of voxels along each axis.
+        box: Edge of the box, angstrom.
+        sigma: Standard deviation of the Gaussians, angstrom.
+
+    Returns:
+        Shape (grid, grid, grid), float32.
+
+    Raises:
+        ValueError: An atom is outside the box.
     """
     positions = np.asarray(positions, dtype=float).reshape(-1, 3)
     if not fits_box(positions, box, margin=0.0):
@@ -87,14 +117,14 @@ def sites_voxel(positions: np.ndarray, grid: int, box: float, sigma: float) -> n
 
 
 def _axis_gaussians(positions: np.ndarray, grid: int, box: float, sigma: float) -> np.ndarray:
-    """Return exp(-x^2 / 2 sigma^2) along each axis, (n, 3, grid), float32, of positions (n, 3)."""
+    """Return exp(-x^2 / 2 sigma^2) along each axis for positions (n, 3), shape (n, 3, grid), float32."""
     offsets = positions[:, :, None] - voxel_centres(grid, box)
     exponents = (-(offsets**2) / (2 * sigma**2)).astype(np.float32)
     return np.where(exponents > FAINTEST, np.exp(np.maximum(exponents, FAINTEST)), np.float32(0))
 
 
 def _outer_sum(gaussians: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the sum over atoms of the product of their three Gaussians, (grid, grid, grid), in ``out`` if given."""
+    """Return the sum over atoms of the product of three Gaussians, shape (grid, grid, grid), in ``out`` if given."""
     n, _, grid = gaussians.shape
     out = np.zeros((grid, grid, grid), np.float32) if out is None else out
     if n:
@@ -106,7 +136,7 @@ def _outer_sum(gaussians: np.ndarray, out: np.ndarray | None = None) -> np.ndarr
 # ---------------------------------------------------------------------------------------------- lattice
 @lru_cache(maxsize=8)
 def metric_design(grid: int) -> np.ndarray:
-    """Return the matrix (grid^3, 6) that takes (G11, G22, G33, G23, G13, G12) to r^2 at every grid point."""
+    """Return the matrix (grid^3, 6) that maps (G11, G22, G33, G23, G13, G12) to r^2 at every grid point."""
     axis = np.arange(grid) / grid - 0.5
     x, y, z = (part.ravel() for part in np.meshgrid(axis, axis, axis, indexing="ij"))
     design = np.stack([x * x, y * y, z * z, 2 * y * z, 2 * x * z, 2 * x * y], axis=1)
@@ -115,14 +145,27 @@ def metric_design(grid: int) -> np.ndarray:
 
 
 def metric_entries(matrix: np.ndarray) -> np.ndarray:
-    """Return the six entries (..., 6) of the metric tensors of lattice matrices (..., 3, 3; rows a, b, c)."""
+    """Return the six independent entries of metric tensors, shape (..., 6), angstrom^2.
+
+    Args:
+        matrix: Lattice matrices, shape (..., 3, 3), rows a, b, c, angstrom.
+    """
     metric = matrix @ np.swapaxes(matrix, -1, -2)
     rows, columns = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
     return metric[..., rows, columns]
 
 
 def lattice_voxel(matrix: np.ndarray, grid: int, sigma: float) -> np.ndarray:
-    """Return the lattice voxels (..., grid, grid, grid), float32, of lattice matrices (..., 3, 3; rows a, b, c)."""
+    """Return the lattice voxels of lattice matrices (Long et al., Eq. 1).
+
+    Args:
+        matrix: Lattice matrices, shape (..., 3, 3), rows a, b, c, angstrom.
+        grid: Number of voxels along each axis.
+        sigma: Standard deviation of the Gaussian, angstrom.
+
+    Returns:
+        Shape (..., grid, grid, grid), float32.
+    """
     entries = metric_entries(np.asarray(matrix, dtype=float)) / (-2 * sigma**2)
     exponents = entries.astype(np.float32) @ float_design(grid)
     return np.exp(np.maximum(exponents, 3 * FAINTEST), out=exponents).reshape(*exponents.shape[:-1], grid, grid, grid)
@@ -130,17 +173,23 @@ def lattice_voxel(matrix: np.ndarray, grid: int, sigma: float) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def float_design(grid: int) -> np.ndarray:
-    """Return the transpose (6, grid^3) of :func:`metric_design` as float32."""
+    """Return the transpose of :func:`metric_design`, shape (6, grid^3), float32."""
     return np.ascontiguousarray(metric_design(grid).T, np.float32)
 
 
 # ---------------------------------------------------------------------------------------------- crystal
 def refusal(structure: Structure, geometry: Geometry, positions: np.ndarray | None = None) -> str:
-    """Return why voxels of this ``geometry`` cannot hold a crystal in its standard cell; "" if they can.
+    """Return the reason why a crystal is outside the voxel limits; "" if it is not.
 
-    ``outside_box``: its atoms, gathered compactly, do not fit the box; ``cell_out_of_range``: a length or an angle
-    outside :data:`LENGTHS` and :data:`ANGLES`; ``unresolved``: two atoms of one element are closer than the
-    geometry's resolution. positions: those of ``structures.compact_positions``, if known.
+    Args:
+        structure: Crystal in its standard cell.
+        geometry: Parameters of the voxels.
+        positions: Positions from ``structures.compact_positions``, shape (n_atoms, 3), angstrom; None: compute them.
+
+    Returns:
+        ``outside_box``: the compact basis does not fit the box. ``cell_out_of_range``: a length or an angle is outside
+        :data:`LENGTHS` or :data:`ANGLES`. ``unresolved``: two atoms of one element are closer than the resolution of
+        the geometry.
     """
     positions = compact_positions(structure) if positions is None else positions
     if not fits_box(positions, geometry.box):
@@ -157,10 +206,17 @@ def refusal(structure: Structure, geometry: Geometry, positions: np.ndarray | No
 def encode_batch(
     structures: Sequence[Structure], elements: Sequence[str], geometry: Geometry
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the lattice voxels (n, ...) and sites voxels (n, n_elements, ...) of those crystals that have any.
+    """Return the lattice voxels and sites voxels of all crystals within the voxel limits.
 
-    structures: in their standard cell (``structures.standard_cell``). Both arrays are float32 and hold the n
-    crystals, in order, whose entry in the returned list of refusals, one for each of ``structures``, is "".
+    Args:
+        structures: Crystals in their standard cell (``structures.standard_cell``).
+        elements: Elements of the sites voxels, in order.
+        geometry: Parameters of the voxels.
+
+    Returns:
+        Three items. First the lattice voxels, shape (n, lattice_grid, lattice_grid, lattice_grid), and second the sites
+        voxels, shape (n, n_elements, sites_grid, sites_grid, sites_grid), both float32, of the n crystals within the
+        limits, in order. Third the reason from :func:`refusal` for each of ``structures``.
     """
     gathered = [compact_positions(structure) for structure in structures]
     refusals = [
@@ -188,6 +244,16 @@ def encode_batch(
 def encode_crystal(
     structure: Structure, elements: Sequence[str], geometry: Geometry
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the lattice voxel and the sites voxels (n_elements, ...) of a crystal; None if it is refused."""
+    """Return the lattice voxel and the sites voxels of one crystal; None if it is outside the voxel limits.
+
+    Args:
+        structure: Crystal in its standard cell.
+        elements: Elements of the sites voxels, in order.
+        geometry: Parameters of the voxels.
+
+    Returns:
+        Lattice voxel, shape (lattice_grid, lattice_grid, lattice_grid), and sites voxels, shape (n_elements,
+        sites_grid, sites_grid, sites_grid), float32.
+    """
     lattices, sites, refusals = encode_batch([structure], elements, geometry)
     return None if refusals[0] else (lattices[0], sites[0])
