@@ -88,7 +88,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     learnt = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
     texts = {
         "short": "\n".join(short),
-        "long": "\n\n".join(["\n".join(short), *map(markdown, shown), f"How far to trust them:\n\n{trusted}"]),
+        "long": "\n\n".join(["\n".join(short), *map(markdown, shown), f"Reliability:\n\n{trusted}"]),
         "card": "\n\n".join(map(markdown, learnt)),
     }
     return {name: text.replace(NO_BREAK, " ") for name, text in texts.items()}

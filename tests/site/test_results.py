@@ -30,4 +30,4 @@ def test_numbers_of_a_toy_run(toy_run: Workflow):
     assert f"| {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["long"]
     assert f"CCDCGAN made {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["short"]
     assert texts["short"] in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]
-    assert "rebuilt from crystal graphs" in texts["card"]
+    assert "reconstructed from crystal graphs" in texts["card"]

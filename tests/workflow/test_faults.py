@@ -67,7 +67,7 @@ def test_interrupted_training_goes_on(workflow: Workflow, toy_run: Workflow, sig
     stop(process, sign)
     assert not (workflow.folder / history).exists()
     done = workflow.run(*arguments)
-    assert "training goes on from step" in done.stdout
+    assert "resuming the training at step" in done.stdout
     assert (workflow.folder / history).read_bytes() == (toy_run.folder / history).read_bytes()
     assert load_weights(workflow.folder / model) == load_weights(toy_run.folder / model)
 
@@ -134,7 +134,7 @@ def test_a_scheme_without_candidates_is_reported(workflow: Workflow, toy_run: Wo
     override = workflow.folder / "strict.yaml"
     override.write_text("generation: {samples: 20, shard_size: 20, min_distance: 9.0}")  # nothing passes
     done = workflow.run("--cores", "2", *TOY, str(override))
-    assert "gave no candidate in 20 samples" in done.stdout
+    assert "has no candidate in 20 samples" in done.stdout
     page = (workflow.folder / "results/toy/report/index.html").read_text()
     assert "gave no candidates" in page
     summary = pd.read_csv(workflow.folder / "results/toy/summary.csv")

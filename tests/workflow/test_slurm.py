@@ -200,7 +200,7 @@ def test_a_batch_that_meets_its_time_limit_and_a_cancelled_one_are_submitted_onc
 def test_a_training_that_is_warned_of_its_time_limit_saves_itself_and_goes_on(story: Story, toy_run: Workflow):
     assert story.states("train_autoencoder_wildcards_sites") == ["FAILED", "COMPLETED"]
     log = (story.first.folder / "results/toy/logs/train_autoencoder/sites.log").read_text()
-    (step,) = re.findall(r"training goes on from step (\d+)", log)
+    (step,) = re.findall(r"resuming the training at step (\d+)", log)
     assert int(step) % 500 != 0  # saved when it was asked to, between two checkpoints
     model = "results/toy/representation/sites_autoencoder.keras"
     assert load_weights(story.first.folder / model) == load_weights(toy_run.folder / model)
@@ -210,7 +210,7 @@ def test_an_interrupted_driver_cancels_its_jobs_and_the_training_goes_on(story: 
     assert story.interrupted == "CANCELLED"
     assert story.states("train_generator_wildcards_dcgan") == ["CANCELLED", "COMPLETED"]
     log = (story.second.folder / "results/toy/logs/train_generator/dcgan.log").read_text()
-    assert "training goes on from step" in log
+    assert "resuming the training at step" in log
 
 
 def test_the_jobs_of_a_killed_driver_are_found_and_cancelled_with_the_documented_command(story: Story):
