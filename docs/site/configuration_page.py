@@ -62,8 +62,10 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     limits = [
         f"{words} {schema[key]}"
         for key, words in (
-            *(("minimum", "at least"), ("exclusiveMinimum", "above")),
-            *(("maximum", "at most"), ("exclusiveMaximum", "below")),
+            ("minimum", "at least"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "at most"),
+            ("exclusiveMaximum", "below"),
         )
         if key in schema
     ]

@@ -68,7 +68,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     data = ReportData(**{name: read_csv(path) for name, path in paths.items() if path.exists()})
     every = list(dict.fromkeys(data.summary["scheme"]))
     schemes = data.shown_schemes(every)
-    answers = trust(data, schemes, THRESHOLDS["meta_stable"])
+    statements = trust(data, schemes, THRESHOLDS["meta_stable"])
     sentences = [*findings(system, data, schemes), *data.screen_notes(every)]
     short = [f"- {sentence}" for sentence in sentences]
     shown = [
@@ -84,7 +84,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
         machine_table(read_states(run / "logs").values()),
         cost_table(costs(finished_jobs(run.parent, run.name))),
     ]
-    trusted = "\n".join(f"- **{question}** {answer}" for question, answer in answers)
+    trusted = "\n".join(f"- **{subject}:** {statement}" for subject, statement in statements)
     learnt = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
     texts = {
         "short": "\n".join(short),

@@ -72,7 +72,7 @@ def test_the_report_says_which_differences_mean_nothing(toy_run: Workflow):
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", 0.3, -0.1))})
     data = ReportData(database=read_csv(results / "database/database.csv"), scatter=rows)
     answers = trust(data, ["flow"], 0.15)
-    answer = dict(answers)["Are the schemes really different?"].replace("\u00a0", " ")
+    answer = dict(answers)["Differences between schemes"].replace("\u00a0", " ")
     assert "over 2 runs" in answer and "flow 40.0 % ± 14.1 %" in answer
 
 

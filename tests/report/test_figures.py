@@ -1,4 +1,4 @@
-"""Figures show the values of the tables, and a note if the tables are empty."""
+"""The figures show the numbers of the tables, or a note for an empty table."""
 
 import re
 
@@ -37,7 +37,7 @@ def graphs(n: int, seed: int = 0) -> np.ndarray:
 
 
 def texts(figure: Figure) -> str:
-    """Return all words of a figure, drawn once so that a mistake in a label shows."""
+    """Return all texts of a figure, which is drawn once so that invalid labels raise an error."""
     figure.canvas.draw()
     found = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
     return "\n".join(found)
@@ -118,8 +118,8 @@ def test_examples_of_reconstruction_are_the_best_a_typical_one_and_the_worst(tmp
     examples = load_examples(tmp_path / "a.npz", tmp_path / "a.extxyz")
     figure = reconstruction_examples(examples, table)
     words = texts(figure)
-    assert "best (held out)\ncame back, rms 0.0100" in words
-    assert "worst (training)\nlost: an element is missing" in words and words.count("no crystal") == 1
+    assert "best (held out)\nreconstructed, rms 0.0100" in words
+    assert "worst (training)\nnot reconstructed: an element is missing" in words and words.count("no crystal") == 1
     pictures = [axes.images[0].get_array() for axes in figure.findobj(lambda artist: getattr(artist, "images", None))]
     assert len(pictures) == 4 * 2 * 3
     assert any(np.array_equal(picture, slices[3, 1, 1].T) for picture in pictures)

@@ -223,7 +223,7 @@ def test_page_of_an_empty_run_says_so():
     )
     for expected in (
         "it is empty",
-        "gave no candidates",
+        "has no candidates",
         "No candidate is both",
         "not trained",
         "no crystal was",

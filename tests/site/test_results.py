@@ -28,6 +28,6 @@ def test_numbers_of_a_toy_run(toy_run: Workflow):
     summary = read_csv(folder / "summary.csv").set_index(["scheme", "quantity"])
     row = summary.loc["ccdcgan", "candidates per image (success rate)"]
     assert f"| {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["long"]
-    assert f"CCDCGAN made {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["short"]
+    assert f"CCDCGAN: {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["short"]
     assert texts["short"] in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]
     assert "reconstructed from crystal graphs" in texts["card"]

@@ -191,12 +191,14 @@ COLUMNS = _by_name(
         ),
         Column("n_decoded", "decoded", "", "Number of latents that decode to a crystal.", "count"),
         Column("n_valid", "valid", "", "Number of decoded crystals that satisfy the distance rule.", "count"),
-        Column("n_matched", "rebuilt", "", "Number of decoded crystals that match the original crystal.", "count"),
+        Column(
+            "n_matched", "reconstructed", "", "Number of decoded crystals that match the original crystal.", "count"
+        ),
         Column("mean_rms", "mean rms", "", "Mean of rms over the matched crystals."),
         Column("rms", "rms", "", "Root mean square displacement in units of the cube root of the volume per atom."),
         Column(
             "voxels_matched",
-            "rebuilt from voxels",
+            "reconstructed from voxels",
             "",
             "Whether the crystal was reconstructed from its voxels alone.",
             "flag",
@@ -269,7 +271,7 @@ REASONS = MappingProxyType(
 """Reason -> label, where the label is not the name with spaces in place of underscores."""
 
 IMAGES = "candidates per image (success rate)"
-ASKED = "of the compositions asked for per candidate"
+ASKED = "of the requested compositions per candidate"
 RELAXED = "relaxed per candidate sent to relaxation"
 NEGATIVE = "formation energy < 0 per relaxed"
 META_STABLE = "meta-stable per relaxed"
@@ -291,7 +293,7 @@ RMSD = "median RMSD from generated to relaxed"
 GUESSES = MappingProxyType(
     {
         "mean absolute error of the constraint's prediction": "predicted_formation_energy",
-        "mean absolute error of what similar crystals let expect": "expected_formation_energy",
+        "mean absolute error of the mean of similar crystals": "expected_formation_energy",
     }
 )
 """Further quantities of the summary: mean absolute error of a prediction before relaxation -> column predicted."""

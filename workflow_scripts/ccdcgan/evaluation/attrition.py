@@ -15,7 +15,7 @@ from ccdcgan.utils.tables import complete
 STAGES = {
     "crystal graphs": (columns.IMAGES, "denominator"),
     "candidates": (columns.IMAGES, "numerator"),
-    "of the compositions asked for": (columns.ASKED, "numerator"),
+    "of the requested compositions": (columns.ASKED, "numerator"),
     "sent to relaxation": (columns.RELAXED, "denominator"),
     "relaxed": (columns.RELAXED, "numerator"),
     "formation energy < 0": (columns.NEGATIVE, "numerator"),
@@ -65,10 +65,10 @@ def funnels(
         relaxing = failed["reason"].value_counts()
         generating = every.sub(relaxing, fill_value=0)
         repeats = int(generating.get(REPEAT, 0))
-        asked = next(stage for stage in ("of the compositions asked for", "candidates", *left) if stage in left)
+        asked = next(stage for stage in ("of the requested compositions", "candidates", *left) if stage in left)
         reasons = {
             "candidates": generating.drop([REPEAT, OTHER_COMPOSITION], errors="ignore").to_dict(),
-            "of the compositions asked for": {OTHER_COMPOSITION: _missing(left, "candidates", asked)},
+            "of the requested compositions": {OTHER_COMPOSITION: _missing(left, "candidates", asked)},
             "sent to relaxation": {
                 REPEAT: repeats,
                 "beyond the number to be relaxed": _missing(left, asked, "sent to relaxation") - repeats,

@@ -1,4 +1,4 @@
-"""What the report is made from: the tables of a run, and what they do not say about it."""
+"""The tables and media of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from ccdcgan.utils.tables import complete
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run, apart from its tables.
+    """Information on a run that is not in its tables.
 
     Attributes:
         system: Chemical system as in the configuration, e.g. "Bi-Se".
@@ -113,7 +113,7 @@ class ReportData:
 
 @dataclass(frozen=True)
 class ReportMedia:
-    """What the report shows besides tables and sentences.
+    """Figures, crystals and other content of the report besides tables and sentences.
 
     Attributes:
         figures: Name in ``pictures.ALTERNATIVES`` -> PNG, as a path or its bytes; absent ones are left out.

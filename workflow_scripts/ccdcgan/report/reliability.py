@@ -15,7 +15,7 @@ UNCERTAINTY = "e_above_hull_uncertainty"
 
 
 def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[tuple[str, str]]:
-    """Return what supports and what limits the results, as (question, answer).
+    """Return what supports and what limits the results, as (subject, statement).
 
     Args:
         data: Tables of the run.
@@ -24,25 +24,25 @@ def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[
     """
     relaxed = int((data.database["status"] == "ok").sum())
     counts = data.counts[data.counts["scheme"].isin(schemes)]
-    answers = [
-        ("Is the energy right?", _uncertainty(data.best, meta_stable)),
-        ("What does DFT say?", _verification(data.verified, meta_stable)),
-        ("Is it a minimum?", _dynamics(data.phonons)),
+    statements = [
+        ("Energies", _uncertainty(data.best, meta_stable)),
+        ("Verification", _verification(data.verified, meta_stable)),
+        ("Dynamical stability", _dynamics(data.phonons)),
         (
-            "Is the hull complete?",
-            f"The hull consists of {relaxed:,} relaxed crystals of this database. A phase without a matching prototype "
-            "is missing and would increase the hull distances.",
+            "Completeness of the hull",
+            f"The hull is computed from {relaxed:,} relaxed crystals of this database. A phase without a matching "
+            "prototype is missing and would increase the hull distances.",
         ),
         (
-            "Is it new?",
+            "Novelty",
             "Distinct means neither in the database nor a repeat of another candidate. The literature was not "
             "searched.",
         ),
-        ("Can the networks represent such a crystal?", _representation(data.reconstruction)),
-        ("Is the constraint accurate?", _constraint(data.parity)),
-        ("Are the schemes really different?", _seeds(data.scatter, schemes) or _counting(counts)),
+        ("Representation", _representation(data.reconstruction)),
+        ("Constraint", _constraint(data.parity)),
+        ("Differences between schemes", _seeds(data.scatter, schemes) or _counting(counts)),
     ]
-    return [(question, answer) for question, answer in answers if answer]
+    return [(subject, statement) for subject, statement in statements if statement]
 
 
 def _uncertainty(best: pd.DataFrame, meta_stable: float) -> str:
@@ -121,8 +121,8 @@ def _representation(reconstruction: pd.DataFrame) -> str:
     if not parts:
         return ""
     return (
-        f"{' and '.join(parts)} are reconstructed from their crystal graph. Crystals lost at this step cannot be "
-        "generated."
+        f"{' and '.join(parts)} are reconstructed from their crystal graph. A crystal that is not reconstructed "
+        "cannot be generated."
     )
 
 

@@ -1,4 +1,4 @@
-"""The sentences of the report: findings, how far to trust them, what to do next; and the summary for the terminal.
+"""Sentences of the report: findings, cautions, next steps; and the summary for the terminal.
 
 This is the one module of the library that faces the workflow: its advice names command lines.
 """
@@ -27,10 +27,10 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     database = data.database
     relaxed = int((database["status"] == "ok").sum())
     vertices = hull_vertices(database)["formula"]
-    names = Markup(", ").join(formula_html(name) for name in vertices) or "no compound"
+    names = Markup(", ").join(formula_html(name) for name in vertices) or "none"
     share = f" ({percent(relaxed / len(database))})" if len(database) else ""
     text = Markup(
-        "The database of {} has {:,} substituted structures, of which {:,}{} relaxed. Its convex hull has {} on it."
+        "The database of {} has {:,} substituted structures, of which {:,}{} relaxed. Compounds on its convex hull: {}."
     )
     sentences: list[str | Markup] = [text.format(system, len(database), relaxed, share, names)]
     sentences.append(_nearest(data.best))
@@ -64,15 +64,14 @@ def _scheme_summary(scheme: str, counts: pd.DataFrame) -> str:
     """Summarise one scheme."""
     left = counts[counts["scheme"] == scheme].set_index("stage")["count"].to_dict()
     if not left.get("candidates"):
-        return f"{scheme_label(scheme)} gave no candidates."
+        return f"{scheme_label(scheme)} has no candidates."
     graphs, made = left.get("crystal graphs", 0), left["candidates"]
     share = f" ({percent(made / graphs)})" if graphs else ""
     wanted = ("sent to relaxation", "relaxed", "meta-stable", "distinct meta-stable")
     sent, relaxed, meta, distinct = (left.get(stage, 0) for stage in wanted)
     return (
-        f"{scheme_label(scheme)} made {made:,} candidates from {graphs:,} crystal graphs{share}. "
-        f"Of {sent:,} selected for relaxation, {relaxed:,} relaxed, {meta:,} are meta-stable, "
-        f"and {distinct:,} of these are distinct."
+        f"{scheme_label(scheme)}: {made:,} candidates from {graphs:,} crystal graphs{share}; {sent:,} selected for "
+        f"relaxation, {relaxed:,} relaxed, {meta:,} meta-stable, {distinct:,} distinct and meta-stable."
     )
 
 

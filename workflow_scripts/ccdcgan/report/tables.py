@@ -159,7 +159,7 @@ def references_table(references: pd.DataFrame) -> Table:
         for row in references.itertuples()
     ]
     return Table(
-        "Lowest crystals of the elements, the zero of formation energies",
+        "Reference crystals of the elements, with formation energy zero",
         [title(n) for n in names],
         rows,
         frozenset({2}),
