@@ -130,7 +130,7 @@ COLUMNS = _by_name(
         Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
         Column("space_group", "space group", "", "Space group of the relaxed crystal.", "text"),
         Column("split", "split", "", "train or held_out (not trained on).", "text"),
-        Column("matched", "rebuilt", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
+        Column("matched", "reconstructed", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
         Column("volume_per_atom", "volume", "angstrom^3/atom", "Volume of the cell divided by its number of atoms."),
         Column("fmax", "largest force", "eV/angstrom", "Largest force on an atom at the end of the relaxation."),
         Column("n_steps", "steps", "", "Number of optimiser steps, all models together.", "count"),

@@ -74,7 +74,13 @@ class Shard:
 def generate_shard(generator: keras.Model, codec: CrystalCodec, plan: ShardPlan) -> Shard:
     """Generate the crystal graphs of a shard and decode them.
 
-    The noise of a sample depends only on its number and on seed, scheme and shard of the plan.
+    Args:
+        generator: Trained generator.
+        codec: Codec of the crystal graphs.
+        plan: Number of samples, seed and rules of the shard.
+
+    Returns:
+        The shard. The noise of a sample depends only on its number and on seed, scheme and shard of the plan.
     """
     rng, progress = plan.rng(), plan.progress()
     side = generator.output_shape[1]
@@ -122,7 +128,14 @@ def sample_table(rows: list[dict]) -> pd.DataFrame:
 
 
 def write_shard(shard: Shard, crystals: str | Path, samples: str | Path, graphs: str | Path) -> None:
-    """Write a shard as three files: structure set, CSV of the samples, .npz of ids and crystal graphs."""
+    """Write a shard as three files.
+
+    Args:
+        shard: The shard.
+        crystals: Structure set of the candidates.
+        samples: CSV of all samples.
+        graphs: File (.npz) of the ids and crystal graphs of the candidates.
+    """
     write_set(crystals, shard.candidates)
     write_csv(samples, shard.samples)
     ids = np.array([crystal.id for crystal in shard.candidates], dtype=str)

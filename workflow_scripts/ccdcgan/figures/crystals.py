@@ -98,7 +98,13 @@ def element_colours(elements: Sequence[str]) -> dict[str, str]:
 
 
 def draw_crystal(axes: Axes, crystal: Crystal, colours: Mapping[str, str]) -> None:
-    """Draw one cell in perspective, with atoms on its faces repeated on the opposite faces."""
+    """Draw one cell in perspective, with atoms on its faces repeated on the opposite faces.
+
+    Args:
+        axes: Axes to draw on.
+        crystal: The crystal.
+        colours: Element -> colour; other elements are grey.
+    """
     symbols, coords = with_images_on_faces(crystal.structure)
     atoms = Atoms(symbols, scaled_positions=coords, cell=crystal.structure.lattice.matrix, pbc=True)
     radii = [0.55 * covalent_radii[atomic_numbers[symbol]] for symbol in symbols]

@@ -100,7 +100,13 @@ def scheme_panels(n: int, height: float, foot: float = 0.0, shared: bool = True)
 
 
 def name_axes(panels: np.ndarray, x: str, y: str) -> None:
-    """Label the x axes of the lowest panel of each column and the y axes of the first panel of each row."""
+    """Label the x axes of the lowest panel of each column and the y axes of the first panel of each row.
+
+    Args:
+        panels: All axes, row by row.
+        x: Label of the x axes.
+        y: Label of the y axes.
+    """
     across = panels_across(len(panels))
     for number, axes in enumerate(panels):
         if number + across >= len(panels):
@@ -110,7 +116,13 @@ def name_axes(panels: np.ndarray, x: str, y: str) -> None:
 
 
 def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
-    """Add one legend without duplicates below all panels, in as many columns as fit, at most ``columns``."""
+    """Add one legend without duplicates below all panels.
+
+    Args:
+        figure: The figure.
+        panels: Axes with the labelled artists.
+        columns: Largest number of columns; fewer are used if the legend would be wider than the figure.
+    """
     entries = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

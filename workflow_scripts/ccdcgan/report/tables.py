@@ -57,7 +57,13 @@ class Table:
 
 
 def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) -> Table:
-    """Return the summary, one column for each scheme; ``paper``: with the values of Long et al."""
+    """Return the summary, one column for each scheme.
+
+    Args:
+        summary: The summary of the run.
+        schemes: Schemes to show.
+        paper: Whether to show the values of Long et al. as well.
+    """
     entries = {(row.quantity, row.scheme): row for row in summary.itertuples()}
     rows = []
     for quantity in dict.fromkeys(summary["quantity"]):

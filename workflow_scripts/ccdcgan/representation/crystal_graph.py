@@ -216,15 +216,30 @@ def join_latents(lattice_latents: np.ndarray, sites_latents: np.ndarray) -> np.n
 def split_latents(
     latents: np.ndarray, n_elements: int, latent_sites: int, latent_lattice: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return lattice latents (n, latent_lattice) and sites latents (n, n_elements, latent_sites): the inverse of
-    :func:`join_latents`."""
+    """Split latents into those of the lattice and of the sites: the inverse of :func:`join_latents`.
+
+    Args:
+        latents: Joined latents, (n, ...).
+        n_elements: Number of elements.
+        latent_sites: Length of a sites latent.
+        latent_lattice: Length of a lattice latent.
+
+    Returns:
+        Lattice latents, (n, latent_lattice), and sites latents, (n, n_elements, latent_sites).
+    """
     flat = np.asarray(latents, np.float32).reshape(len(latents), -1)
     sites = flat[:, latent_sites : (1 + n_elements) * latent_sites]
     return flat[:, :latent_lattice], sites.reshape(len(latents), n_elements, latent_sites)
 
 
 def save_graphs(path: str | Path, graphs: CrystalGraphs, codec: CrystalCodec) -> None:
-    """Write crystal graphs, with all of the codec but its networks, as one .npz file."""
+    """Write crystal graphs and the codec without its networks.
+
+    Args:
+        path: File (.npz).
+        graphs: The crystal graphs.
+        codec: Codec that encoded them.
+    """
     with atomic_path(path) as temporary:
         np.savez_compressed(
             temporary,

@@ -102,7 +102,16 @@ def _has_content(result: np.ndarray | Lattice | None) -> bool:
 
 
 def decode_lattice_latents(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
-    """Return the lattice of each lattice latent (n, latent), None where there is no valid cell."""
+    """Return the lattice of each lattice latent.
+
+    Args:
+        latents: Lattice latents, (n, latent).
+        autoencoder: Trained lattice autoencoder.
+        geometry: Geometry of the voxels.
+
+    Returns:
+        Lattices, (n,); None where there is no valid cell.
+    """
     grid, sigma = geometry.lattice_grid, geometry.lattice_sigma
     decoder = _LatentDecoder(
         latents,

@@ -1,7 +1,7 @@
 """Reconstruction of crystals from their crystal graphs (Long et al.: 9,420 of 9,810).
 
 With ``representation.split: prototype``, held-out crystals belong to prototypes that the autoencoders were not trained
-on. The voxels alone are decoded too: what is lost there no autoencoder can restore.
+on. The voxels alone are decoded as well, since an autoencoder cannot restore information that they do not contain.
 """
 
 import logging

@@ -69,7 +69,13 @@ def choose_examples(table: pd.DataFrame) -> dict[str, str]:
 
 
 def save_examples(arrays: str | Path, crystals: str | Path, examples: Examples) -> None:
-    """Write examples as one .npz and one structure set."""
+    """Write examples.
+
+    Args:
+        arrays: File (.npz) of ids, roles and voxels.
+        crystals: Structure set of the true and the decoded crystals.
+        examples: The examples.
+    """
     names = ("ids", "roles", "lattices", "sites")
     stored = {name: getattr(examples, name) for name in names}
     elements = np.array(examples.elements, dtype=str)

@@ -52,7 +52,13 @@ class Decoded:
 
 
 def count_atoms(voxel: np.ndarray, box: float, sigma: float) -> float:
-    """Return the sum over a sites voxel in units of one atom, (sqrt(2 pi) sigma / spacing)^3."""
+    """Return the sum over a sites voxel in units of one atom, (sqrt(2 pi) sigma / spacing)^3.
+
+    Args:
+        voxel: Sites voxel, (grid, grid, grid).
+        box: Edge of the box, angstrom.
+        sigma: Width of the Gaussians, angstrom.
+    """
     return float(voxel.sum(dtype=np.float64) / (np.sqrt(2 * np.pi) * sigma * len(voxel) / box) ** 3)
 
 

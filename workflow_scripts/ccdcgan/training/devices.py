@@ -113,7 +113,13 @@ def mean_over_steps(strategy: tf.distribute.Strategy, step: Any, first: tf.Tenso
 def apply_gradients(
     optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor], weights: Sequence[Any]
 ) -> None:
-    """Update ``weights`` with the mean of all replicas' gradients; for use inside a step."""
+    """Update weights with the mean of the gradients of all replicas; for use inside a step.
+
+    Args:
+        optimizer: Optimiser of the weights.
+        gradients: Gradients of this replica, one per weight.
+        weights: Weights of the network.
+    """
     context = tf.distribute.get_replica_context()
     count = context.num_replicas_in_sync
     if count > 1:

@@ -1,4 +1,4 @@
-"""The interface of the sources of prototypes: what a source is asked for and what it yields."""
+"""The interface of the sources of prototypes: the request to a source and its entries."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -70,9 +70,17 @@ def load_constraint(path: str | Path) -> keras.Model:
 
 
 def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndarray:
-    """Return the predictions (n,), eV/atom for formation energies, for crystal graphs (n, side, side, 1).
+    """Return the predictions of a constraint.
 
     The last batch is padded. Only one shape is compiled, and a prediction does not depend on the number of graphs.
+
+    Args:
+        model: The constraint.
+        graphs: Crystal graphs, (n, side, side, 1).
+        batch: Number of crystal graphs in a batch.
+
+    Returns:
+        Predictions, (n,); eV/atom for formation energies.
     """
     predictions = []
     for start in range(0, len(graphs), batch):
@@ -83,7 +91,16 @@ def predict(model: keras.Model, graphs: np.ndarray, batch: int = 256) -> np.ndar
 
 
 def mean_error(model: keras.Model, graphs: np.ndarray, values: np.ndarray) -> float | str:
-    """Return the mean absolute error of the predictions, "" for no crystals."""
+    """Return the mean absolute error of the predictions.
+
+    Args:
+        model: The constraint.
+        graphs: Crystal graphs, (n, side, side, 1).
+        values: True values, (n,).
+
+    Returns:
+        The error in the unit of the values; "" for no crystals.
+    """
     return float(np.abs(predict(model, graphs) - values).mean()) if len(graphs) else ""
 
 

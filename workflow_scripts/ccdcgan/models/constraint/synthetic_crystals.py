@@ -93,7 +93,13 @@ def make_synthetic_crystals(
 
 
 def perturbed(structure: Structure, elements: Sequence[str], rng: np.random.Generator) -> Structure:
-    """Return a synthetic crystal with the number of atoms and about the volume of ``structure``."""
+    """Return a synthetic crystal with the number of atoms and about the volume of a structure.
+
+    Args:
+        structure: Structure to start from.
+        elements: Elements of the chemical system.
+        rng: Random numbers.
+    """
     spread = list(SHARES)[rng.choice(len(SHARES), p=list(SHARES.values()))]
     n_atoms, size = len(structure), rng.uniform()
     lattice = _distorted(structure.lattice, spread, size, rng)
