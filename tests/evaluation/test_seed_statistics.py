@@ -44,6 +44,15 @@ def test_mean_and_standard_deviation_of_a_single_run():
     assert scatter_table(small, ["flow"]).rows[1][1].replace("\u00a0", " ") == "0.60 ± 0.11 % (0.52 to 0.68)"
 
 
+def test_summaries_of_earlier_versions_are_accepted():
+    summaries = {}
+    for run, names in (("new", columns.EARLIER_QUANTITIES.values()), ("earlier", columns.EARLIER_QUANTITIES)):
+        rows = table(("flow", 0.5, -0.1)).iloc[:1]
+        renamed = [rows.assign(quantity=name, value=1.0) for name in names]
+        summaries[run] = pd.concat([rows, *renamed], ignore_index=True)
+    assert (scatter(summaries)["n_runs"] == 2).all()
+
+
 def test_a_run_without_a_value_is_not_counted():
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", np.nan, -0.1)), "c": table(("flow", 0.3, 0))})
     row = rows.set_index("quantity").loc[columns.DISTINCT_META_STABLE]

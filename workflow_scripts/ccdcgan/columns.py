@@ -297,6 +297,13 @@ GUESSES = MappingProxyType(
     }
 )
 """Further quantities of the summary: mean absolute error of a prediction before relaxation -> column predicted."""
+EARLIER_QUANTITIES: Mapping[str, str] = MappingProxyType(
+    {
+        "of the compositions asked for per candidate": ASKED,
+        "mean absolute error of what similar crystals let expect": list(GUESSES)[1],
+    }
+)
+"""Name of a quantity in the summaries of earlier versions -> present name."""
 
 
 def title(name: str) -> str:

@@ -25,6 +25,10 @@ def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Raises:
         InputError: A run lacks a scheme or generated a different number of crystal graphs.
     """
+    summaries = {
+        run: summary.assign(quantity=summary["quantity"].replace(dict(columns.EARLIER_QUANTITIES)))
+        for run, summary in summaries.items()
+    }
     first, *others = summaries
     for run in others:
         _check_same_amount(first, summaries[first], run, summaries[run])
