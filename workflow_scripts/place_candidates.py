@@ -21,6 +21,7 @@ with job(snakemake):
     correction = correction_of(params.engine, params.elements, params.correction)
     candidates, table = place_candidates(
         with_formation_energies(relaxed, references, correction),
+        relaxed,
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
         [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"],
         read_set(inputs.prototypes),

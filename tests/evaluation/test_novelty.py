@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.evaluation.novelty import find_known, known_structures
-from ccdcgan.evaluation.placement import count_rediscovered, displacement
+from ccdcgan.evaluation.placement import count_rediscovered, displacement, place_candidates
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
@@ -37,6 +37,31 @@ def test_displacements_forget_drift_images_and_the_cell():
     moved = Structure(Lattice.cubic(10), ["Bi", "Se"], [[0.98, 0.5, 0.5], [0.5, 0.5, 0.98]])
     assert displacement(generated, moved) == pytest.approx(0.1)  # 0.2 angstrom apart, 0.1 each from their middle
     assert np.isnan(displacement(generated, Structure(Lattice.cubic(6), ["Bi"], [[0, 0, 0]])))
+
+
+def test_displacements_are_those_of_the_relaxation_whatever_the_standard_cell():
+    relaxed = bi2se3()
+    relaxed.make_supercell([[1, 1, 0], [0, 1, 1], [0, 0, 1]])  # the same crystal with other axes
+    standard = standard_cell(relaxed)
+    assert len(standard) < len(relaxed)  # so displacements from it make no sense
+    generated = relaxed.copy()
+    generated.translate_sites([0], [0, 0, 0.1], frac_coords=False)
+    info = {"status": "ok", "formation_energy": -0.1, "energy_per_atom": -1.0}
+    database = [
+        Crystal(name, Structure(Lattice.cubic(3), [name], [[0, 0, 0]]), info | {"formation_energy": 0.0})
+        for name in ("Bi", "Se")
+    ]
+    placed, table = place_candidates(
+        [Crystal("a", standard, info)],
+        [Crystal("a", relaxed, info)],
+        {"a": Crystal("a", generated)},
+        database,
+        [],
+        ["Bi", "Se"],
+        MATCHER,
+    )
+    assert placed[0].structure == standard
+    assert table["rmsd"].tolist() == [pytest.approx(displacement(generated, relaxed))] and table["rmsd"][0] < 0.05
 
 
 def test_crystals_held_out_of_training_that_candidates_reproduce_are_counted_once():

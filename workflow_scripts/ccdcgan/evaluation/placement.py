@@ -35,6 +35,7 @@ def displacement(generated: Structure, relaxed: Structure) -> float:
 
 def place_candidates(
     candidates: Sequence[Crystal],
+    relaxed: Sequence[Crystal],
     generated: Mapping[str, Crystal],
     database: Sequence[Crystal],
     prototypes: Sequence[Crystal],
@@ -44,7 +45,9 @@ def place_candidates(
     """Compute the hull distances of relaxed candidates and find those that are not in the database.
 
     Args:
-        candidates: Relaxed candidates with formation energies, failed ones included.
+        candidates: Relaxed candidates in their standard cells, with formation energies, failed ones included.
+        relaxed: The same candidates in the same order, with the cells and the order of atoms of the relaxation, which
+            are those of ``generated``.
         generated: The same candidates before relaxation, by id.
         database: Relaxed crystals of the database.
         prototypes: Crystals from the prototype sources.
@@ -62,7 +65,7 @@ def place_candidates(
         novel=novel,
         known=find_known(placed, known_structures(prototypes, elements), uniqueness),
         repaired=[generated[crystal.id].info.get("repaired", "") for crystal in placed],
-        rmsd=[displacement(generated[crystal.id].structure, crystal.structure) for crystal in candidates],
+        rmsd=[displacement(generated[crystal.id].structure, crystal.structure) for crystal in relaxed],
     )
     return placed, table
 
