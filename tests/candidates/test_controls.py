@@ -85,7 +85,7 @@ def test_a_control_is_counted_like_any_scheme(scheme):
     assert not again["formula"].equals(shard(scheme, n_samples=4, shard=2).samples["formula"])
 
 
-def test_the_database_is_drawn_whole_before_any_crystal_comes_again():
+def test_every_crystal_of_the_database_is_drawn_before_any_is_repeated():
     made = shard("database")
     assert made.samples["reason"].value_counts().to_dict() == {"": 8, "too_close": 4}
     for start in range(0, 12, 3):
@@ -93,7 +93,7 @@ def test_the_database_is_drawn_whole_before_any_crystal_comes_again():
         assert sorted(turn["formula"]) == ["Bi2Se", "BiSe", "BiSe"]
 
 
-def test_a_crystal_that_voxels_cannot_hold_is_lost_with_the_reason():
+def test_a_crystal_outside_the_voxel_limits_is_rejected_with_the_reason():
     long = standard_cell(Structure(Lattice.orthorhombic(4, 4, 60), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.05]]))
     made = control_shard([long], CODEC, ShardPlan("database", 0, 3, 1, RULES))
     assert not made.candidates and len(made.graphs) == 0

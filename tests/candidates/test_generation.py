@@ -137,7 +137,7 @@ def test_an_untrained_generator_gives_rows_and_no_error(parts):
     assert len(made.samples) == 10
 
 
-def test_a_cell_a_little_too_small_is_expanded_and_says_so(parts):
+def test_a_cell_that_is_slightly_too_small_is_expanded_and_labelled(parts):
     loose = rock_salt(5.5)  # 2.75 angstrom from Bi to Se
     for most, rule, done in ((1.15, 3.0, "expanded"), (1.15, 2.7, ""), (1.05, 3.0, ""), (1.0, 3.0, "")):
         structure, what = expand(loose, rule, most)
@@ -153,7 +153,7 @@ def test_a_cell_a_little_too_small_is_expanded_and_says_so(parts):
     assert kept["min_distance"].min() >= 3.2 and set(kept["repaired"]) == {"expanded"}
 
 
-def test_a_crystal_read_from_faint_atoms_and_expanded_says_both():
+def test_a_crystal_with_faint_atoms_that_is_expanded_has_both_labels():
     faint = Decoded(rock_salt(5.5), repaired="faint")
     for rule, done in ((3.0, "faint and expanded"), (2.0, "faint")):
         plan = generation.ShardPlan("dcgan", 0, 1, 1, CandidateRules(20, rule, 1.15, 0.6))

@@ -63,7 +63,7 @@ def test_the_grouping_is_that_of_the_matcher(crystals):
     assert groups(Uniqueness(MATCHER, processes=2).first_of_kind(crystals)) == expected
 
 
-def test_the_prefilter_says_what_the_matcher_says(crystals):
+def test_the_prefilter_agrees_with_the_matcher(crystals):
     """Pairs refused or accepted by the prefilter are refused or accepted by the matcher; most pairs are decided."""
     matcher, prefilter = StructureMatcher(**MATCHER), MatcherPrefilter(**MATCHER)
     cells = [ReducedCell.of(structure) for structure in crystals]

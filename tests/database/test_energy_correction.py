@@ -185,7 +185,7 @@ def test_a_relaxation_with_dft_is_enough(tmp_path: Path) -> None:
     assert [one, one] == others
 
 
-def test_both_energies_and_the_uncertainty_stand_in_the_table(tmp_path: Path) -> None:
+def test_the_table_contains_both_energies_and_the_uncertainty(tmp_path: Path) -> None:
     write_csv(tmp_path / "points.csv", points(lambda x, energy, number: -0.4 * x * (1 - x)))
     correction = correction_of("emt", ELEMENTS, tmp_path / "points.csv")
     info = {"status": "ok", "energy_per_atom": -0.2}

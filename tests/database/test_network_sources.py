@@ -94,7 +94,7 @@ def test_an_interrupted_download_resumes(tmp_path, api):
     assert ("1", "5") in asked and ("1", "4") not in asked
 
 
-def test_a_damaged_part_is_fetched_again_and_a_damaged_answer_refused(tmp_path, api):
+def test_a_damaged_part_is_downloaded_again_and_a_damaged_response_is_refused(tmp_path, api):
     service, address = api
     crystals, provenance = fetch(tmp_path, address)
     whole = crystals.read_bytes()
@@ -120,7 +120,7 @@ def test_an_empty_answer_is_reported(tmp_path, api, monkeypatch):
         collect_prototypes(config, 2, {"materials_project": crystals})
 
 
-def test_without_a_key_the_message_says_where_to_get_one(tmp_path, api, monkeypatch):
+def test_a_missing_key_gives_a_message_with_the_place_to_obtain_one(tmp_path, api, monkeypatch):
     monkeypatch.delenv("MP_API_KEY")
     monkeypatch.setitem(materials_project.SETTINGS, "PMG_MAPI_KEY", "")
     with pytest.raises(InputError, match="needs an API key, but neither"):

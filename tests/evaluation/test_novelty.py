@@ -30,7 +30,7 @@ def test_candidates_that_a_source_knows_are_named():
     assert find_known(candidates, known, MATCHER) == ["known", "", "known", ""]
 
 
-def test_displacements_forget_drift_images_and_the_cell():
+def test_displacements_do_not_depend_on_drift_images_and_the_cell():
     generated = Structure(Lattice.cubic(6), ["Bi", "Se"], [[0.98, 0.5, 0.5], [0.5, 0.5, 0.0]])
     moved = Structure(Lattice.cubic(9), ["Bi", "Se"], [[0.08, 0.5, 0.5], [0.6, 0.5, 0.0]])
     assert displacement(generated, moved) == pytest.approx(0, abs=1e-9)
@@ -39,7 +39,7 @@ def test_displacements_forget_drift_images_and_the_cell():
     assert np.isnan(displacement(generated, Structure(Lattice.cubic(6), ["Bi"], [[0, 0, 0]])))
 
 
-def test_displacements_are_those_of_the_relaxation_whatever_the_standard_cell():
+def test_displacements_are_measured_before_the_change_to_the_standard_cell():
     relaxed = bi2se3()
     relaxed.make_supercell([[1, 1, 0], [0, 1, 1], [0, 0, 1]])  # the same crystal with other axes
     standard = standard_cell(relaxed)

@@ -76,7 +76,7 @@ def test_runs_of_other_configurations_are_refused(other: pd.DataFrame, found: st
         scatter({"a": table(("flow", 0.5, 0)), "b": other})
 
 
-def test_the_report_says_which_differences_mean_nothing(toy_run: Workflow):
+def test_the_report_names_differences_that_are_not_significant(toy_run: Workflow):
     results = toy_run.folder / "results/toy"
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", 0.3, -0.1))})
     data = ReportData(database=read_csv(results / "database/database.csv"), scatter=rows)

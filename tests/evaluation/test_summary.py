@@ -65,7 +65,7 @@ def candidate(name: str, structure, energy: float, status: str = "ok") -> Crysta
     return Crystal(name, structure, {"status": status, "formation_energy": energy})
 
 
-def test_repeats_name_the_lowest_of_their_kind_whatever_the_order():
+def test_repeats_name_the_lowest_equal_crystal_for_any_order():
     candidates = [
         candidate("c1", rock_salt(), -0.1),
         candidate("c2", rock_salt(6.05), -0.2),
@@ -235,7 +235,7 @@ def test_repeats_are_left_out_before_relaxation_and_counted():
         assert counts.set_index("reason").loc[columns.REPEAT, "count"] == repeats
 
 
-def test_database_counts_say_what_was_dropped():
+def test_database_counts_include_rejected_crystals():
     prototypes = pd.DataFrame({"status": ["ok", "failed"], "reason": ["", "unreadable"]})
     substituted = pd.DataFrame({"status": ["ok", "ok", "failed"], "reason": ["", "", "duplicate"]})
     database = placed_table()[["status", "reason", "formation_energy", "e_above_hull"]]

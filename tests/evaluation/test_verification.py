@@ -49,7 +49,7 @@ DATABASE = [
 ELEMENTS = [crystal("cu", fcc("Cu", 3.6), 0.0), crystal("au", fcc("Au", 4.06), 0.0)]
 
 
-def test_the_best_distinct_candidates_are_taken_once_whatever_their_scheme() -> None:
+def test_the_best_distinct_candidates_are_selected_once_for_all_schemes() -> None:
     structures = {"a": copper_gold(3.9), "b": copper_gold(3.905), "c": cu3au(), "d": fcc("Cu", 3.6)}
     crystals = {name: crystal(name, structure, -0.1) for name, structure in structures.items()}
     rows = [("a", "dcgan", 0.02, True), ("a", "dcgan+constraint", 0.02, True), ("b", "ccdcgan", 0.01, True)]
@@ -69,7 +69,7 @@ def test_competing_phases_are_what_a_candidate_would_decompose_into() -> None:
     assert [c.id for c in competing_phases([between], DATABASE, ["Cu", "Au"])] == ["l12", "l10"]
 
 
-def test_both_engines_stand_side_by_side(tmp_path: Path) -> None:
+def test_the_table_shows_both_engines(tmp_path: Path) -> None:
     candidate = crystal("new", cu3au(3.9), -0.03, 0.01).updated(scheme="ccdcgan")
     starts = to_verify([candidate], DATABASE[:1], ELEMENTS)
     assert [c.info["role"] for c in starts] == ["element", "element", "competing phase", "candidate"]

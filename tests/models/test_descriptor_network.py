@@ -108,7 +108,7 @@ def test_descriptors_see_the_crystal_and_not_its_cell():
     np.testing.assert_allclose(np.delete(double, 2), np.delete(own, 2), atol=1e-8)
 
 
-def test_a_pair_of_elements_stands_at_its_distance():
+def test_a_pair_of_elements_is_placed_at_its_distance():
     names = descriptor_names(("Bi", "Se", "Te"))
     own = dict(zip(names, descriptors(caesium_chloride(4.0), ("Bi", "Se", "Te")), strict=True))
     assert len(names) == 4 + 6 * 11

@@ -126,7 +126,7 @@ def test_optimised_noise_lowers_the_predicted_energy_and_stays_near_its_start(tm
     np.testing.assert_allclose(still, plain, atol=1e-5)
 
 
-def test_standardised_rows_leave_out_what_never_varies():
+def test_standardised_rows_omit_constant_components():
     rows = Standardisation.of(graphs())
     assert len(rows.pixels) == SIDE * (SIDE - 1)
     made = rows.rows(graphs())

@@ -112,7 +112,7 @@ def test_a_displacement_below_the_resolution_of_the_key_changes_nothing(tmp_path
     assert len(done) == 1
 
 
-def test_a_truncated_last_line_loses_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
+def test_a_truncated_last_line_affects_one_crystal_only(tmp_path: Path, monkeypatch) -> None:
     crystals = alloys()
     expected = outcome(relax_batch(crystals, config(), Journal(tmp_path), "b0"))
     journal = tmp_path / "b0.jsonl"

@@ -187,7 +187,7 @@ def test_weights_that_are_missing_are_never_downloaded(tmp_path: Path, monkeypat
         MlipRelaxMaker(models=["7net-0"])
 
 
-def test_an_engine_that_is_not_installed_says_so(monkeypatch) -> None:
+def test_an_engine_that_is_not_installed_is_reported(monkeypatch) -> None:
     monkeypatch.setattr(mlip, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package sevenn"):
         make_engine(config(engine="mlip"))

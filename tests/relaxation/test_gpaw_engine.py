@@ -31,7 +31,7 @@ def aluminium(a: float = 4.2) -> Structure:
     return Structure(Lattice([[0, a / 2, a / 2], [a / 2, 0, a / 2], [a / 2, a / 2, 0]]), ["Al"], [[0, 0, 0]])
 
 
-def test_gpaw_that_is_not_installed_says_what_to_do(monkeypatch) -> None:
+def test_a_missing_gpaw_gives_a_message_with_the_next_step(monkeypatch) -> None:
     monkeypatch.setattr(gpaw, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="not installed; run `make gpaw`"):
         make_engine(section())

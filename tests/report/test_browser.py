@@ -130,7 +130,7 @@ def test_page_is_about_its_own_data_only(browser):
     assert not errors
 
 
-def test_points_of_the_hull_say_what_they_are_and_show_their_crystal(browser):
+def test_points_of_the_hull_have_labels_and_show_their_crystal(browser):
     from selenium.webdriver import ActionChains
 
     wait(browser, "document.querySelector('[data-plot=hull]').dataset.ready")

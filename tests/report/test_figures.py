@@ -142,7 +142,7 @@ def test_parity_metrics_by_hand(parity):
     assert "R² = 0.998, MAE = 0.010 eV/atom" in words and "held out (n = 2)" in words
 
 
-def test_parity_without_held_out_crystals_says_so(parity):
+def test_parity_without_held_out_crystals_has_a_note(parity):
     figure = constraint_parity(parity[parity["split"] == "train"])
     assert "held out: no crystals" in texts(figure)
 
@@ -227,7 +227,7 @@ def test_losses_count_every_stage(summary, losses):
     assert "9,603" in words and "2,397" in words and "two atoms too close" in words
 
 
-def test_everything_empty_still_gives_figures_that_say_so(tmp_path):
+def test_empty_tables_give_figures_with_a_note(tmp_path):
     nothing = pd.DataFrame()
     drawn = [
         formation_energies(nothing, nothing, ELEMENTS),

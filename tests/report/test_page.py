@@ -144,7 +144,7 @@ def test_the_hull_is_drawn_for_the_database_alone(database, candidates):
     assert not any(name.startswith(scheme_label(scheme)) for name in names for scheme in PAPER_SCHEMES)
 
 
-def test_a_candidate_of_two_schemes_stands_once(database, candidates, summary, losses, parity):
+def test_a_candidate_of_two_schemes_is_listed_once(database, candidates, summary, losses, parity):
     page = page_of(database, candidates, summary, losses, parity)
     assert page.count('data-schemes="DCGAN|DCGAN + constraint"') == 2
     assert page.count("<tr data-schemes=") == 7
@@ -153,7 +153,7 @@ def test_a_candidate_of_two_schemes_stands_once(database, candidates, summary, l
     assert sorted(name for name in marks if not name.startswith("db")) == ["c0", "c1", "c2", "d0", "d1", "d2"]
 
 
-def test_page_says_how_far_to_trust_the_candidates(database, candidates, summary, losses, parity):
+def test_the_page_states_the_reliability_of_the_candidates(database, candidates, summary, losses, parity):
     verified = pd.DataFrame(
         {
             "role": ["candidate", "candidate", "element"],
@@ -208,7 +208,7 @@ def test_names_are_escaped(database, candidates, summary, losses, parity):
     assert all(link.startswith(("#", "./")) for link in Page(page).links)
 
 
-def test_page_of_an_empty_run_says_so():
+def test_the_page_of_an_empty_run_has_notes():
     nothing = pd.DataFrame()
     page = page_of(
         nothing,

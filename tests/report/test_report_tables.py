@@ -24,7 +24,7 @@ def test_best_candidates_are_listed_once_nearest_first(candidates):
     assert list(best["scheme"]) == ["CCDCGAN", "DCGAN, DCGAN + constraint", "CCDCGAN"]
 
 
-def test_funnel_loses_at_every_stage_what_the_stage_above_has_more(candidates, summary):
+def test_rejections_of_a_stage_equal_the_difference_to_the_previous_stage(candidates, summary):
     made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")
     missing = (made["denominator"] - made["numerator"]).astype(int)
     failed = pd.DataFrame({"scheme": ["dcgan"], "reason": ["wall_clock"], "count": [1]})
@@ -37,7 +37,7 @@ def test_funnel_loses_at_every_stage_what_the_stage_above_has_more(candidates, s
     assert found["dcgan"][3].lost == (("relaxation took too long", 1),)
 
 
-def test_nearest_known_structure_is_of_the_same_kind_whatever_cell_and_origin():
+def test_the_nearest_known_structure_does_not_depend_on_cell_and_origin():
     rocksalt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.9), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
     other = Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.7), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.5]])
     known = [Crystal("cscl", other, {"status": "ok"}), Crystal("nacl", rocksalt, {"status": "ok"})]

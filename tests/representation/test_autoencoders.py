@@ -135,7 +135,7 @@ def train(folder, source, held_out=None, steps_per_block=5, blocks_per_checkpoin
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, source, precision):
+def test_a_killed_training_resumes_with_identical_results(tmp_path, source, precision):
     def run(folder, stop_after=None):
         return train(folder, source, run={"precision": precision, "stop_after": stop_after})
 
@@ -218,7 +218,7 @@ def test_a_checkpoint_past_the_last_step_is_not_used(tmp_path, caplog):
     assert load_checkpoint(path, [variable], "a", last=3) == 3
 
 
-def test_a_training_that_diverges_says_so(tmp_path, source):
+def test_a_diverging_training_is_reported(tmp_path, source):
     with pytest.raises(InputError, match="diverged before step .*learning_rate"):
         train(tmp_path, source, learning_rate=1e30)
 

@@ -153,7 +153,7 @@ def test_a_prototype_is_never_on_both_sides():
     assert not np.array_equal(held_out, split_held_out(prototypes, 0.2, "prototype", seed=4))
 
 
-def test_every_pixel_fills_its_range_and_the_latents_come_back(autoencoders):
+def test_every_pixel_fills_its_range_and_the_latents_are_recovered(autoencoders):
     crystals = [Crystal(str(i), standard_cell(structure)) for i, structure in enumerate((rock_salt(), zinc_blende()))]
     codec, graphs = fit_codec(crystals, ("Bi", "Se"), *autoencoders, GEOMETRY)
     latents = graphs.graphs * codec.scale

@@ -76,7 +76,7 @@ def test_a_faint_atom_is_kept_though_the_latent_of_nothing_is_nearer():
     np.testing.assert_allclose(corrected, [[1.0, -2.0, 0.5]], atol=0.1)
 
 
-def test_an_element_whose_atoms_are_faint_is_looked_for_again_and_the_crystal_says_so():
+def test_faint_atoms_of_an_element_are_found_with_a_lower_threshold_and_labelled():
     networks = Blur(16, 4, 0.0), Blur(16, 6, 0.0)
     cell = lattice_from_parameters(6.0, 6.5, 7.0, 90, 85, 95)
     atoms = [np.array([[0.0, 0.1, 0.2]]), np.array([[2.6, 0.3, -2.1], [-2.4, 1.9, 2.2]])]

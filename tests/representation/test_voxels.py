@@ -122,7 +122,7 @@ def test_long_primitive_bismuth_selenide_survives():
 
 @given(seed=st.integers(0, 10_000), geometry=st.sampled_from(GEOMETRIES[1:]))
 @settings(max_examples=25, deadline=None)
-def test_positions_come_back_within_two_hundredths_of_an_angstrom(seed, geometry):
+def test_positions_are_reconstructed_within_0_02_angstrom(seed, geometry):
     rng = np.random.default_rng(seed)
     positions = np.empty((0, 3))
     for candidate in rng.uniform(-5, 5, (200, 3)):

@@ -32,7 +32,7 @@ def asked(read: dict) -> dict[str, dict[str, str]]:
     return resources
 
 
-def test_the_worked_example_asks_for_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_worked_example_requests_what_it_describes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     read = profile(tmp_path, monkeypatch, SITE)
     on_gpu = {"gpu": "1", "gpu_model": "a100", "slurm_partition": "accelerated"}
     on_ranks = {"mpi": "srun", "tasks": "48", "mem_mb": "90000", "runtime": "1440"}

@@ -95,7 +95,7 @@ def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path):
     assert [page.name for page in pages if re.search(fetched, page.read_text())] == []
 
 
-def test_the_catalog_file_says_what_the_catalog_reads():
+def test_the_catalog_file_describes_the_catalog():
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
     assert set(usage["mandatory-flags"]) == {"desc", "flags"}

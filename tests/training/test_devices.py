@@ -53,7 +53,7 @@ def test_networks_with_batch_normalisation_train_on_two_devices(trained: Path, n
     assert all(np.all(np.isfinite(weight)) for weight in weights(trained / f"two/{name}.npz"))
 
 
-def test_a_training_stopped_on_two_devices_goes_on_to_the_same_bits(trained: Path):
+def test_a_training_interrupted_on_two_devices_resumes_with_identical_results(trained: Path):
     for whole, resumed in zip(weights(trained / "two/flow.npz"), weights(trained / "two/resumed.npz"), strict=True):
         assert whole.tobytes() == resumed.tobytes()
 

@@ -44,7 +44,7 @@ def copy_until(workflow: Workflow, finished: Workflow, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
-def test_interrupted_relaxation_goes_on(workflow: Workflow, toy_run: Workflow, sign):
+def test_an_interrupted_relaxation_resumes(workflow: Workflow, toy_run: Workflow, sign):
     process = workflow.start("--cores", "1", DATABASE, *TOY)
     wait_for(lambda: journal_lines(workflow) >= 5)
     stop(process, sign)
@@ -57,7 +57,7 @@ def test_interrupted_relaxation_goes_on(workflow: Workflow, toy_run: Workflow, s
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
-def test_interrupted_training_goes_on(workflow: Workflow, toy_run: Workflow, sign):
+def test_an_interrupted_training_resumes(workflow: Workflow, toy_run: Workflow, sign):
     copy_until(workflow, toy_run, "database")
     history = "results/toy/representation/sites_history.csv"
     model = "results/toy/representation/sites_autoencoder.keras"
@@ -119,7 +119,7 @@ def test_no_prototypes_end_with_a_sentence(workflow: Workflow):
     assert "Traceback" not in done.stdout
 
 
-def test_engine_that_cannot_start_loses_nothing(workflow: Workflow):
+def test_an_engine_that_cannot_start_leaves_finished_results(workflow: Workflow):
     override = workflow.folder / "engine.yaml"
     override.write_text("{relaxation: {engine: vasp, vasp: {potcar_spec: true}}, prototypes: {limit: 3}}")
     done = workflow.run(DATABASE, "--cores", "1", *TOY, str(override), check=False)

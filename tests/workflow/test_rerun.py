@@ -37,13 +37,13 @@ def test_the_page_has_commands_and_changes():
 
 
 @pytest.mark.parametrize(("command", "again"), COMMANDS)
-def test_a_command_does_again_what_the_page_says(toy_run: Workflow, command: str, again: str):
+def test_a_command_repeats_the_jobs_named_on_the_page(toy_run: Workflow, command: str, again: str):
     planned = toy_run.planned(*as_in_the_toy_run(command), *TOY)
     assert set(planned) - {"all"} == rules(again)
 
 
 @pytest.mark.parametrize(("change", "again"), CHANGES)
-def test_a_change_does_again_what_the_page_says(toy_run: Workflow, tmp_path: Path, change: str, again: str):
+def test_a_change_repeats_the_jobs_named_on_the_page(toy_run: Workflow, tmp_path: Path, change: str, again: str):
     override = tmp_path / "change.yaml"
     override.write_text(change)
     planned = toy_run.planned(*TOY, str(override))

@@ -197,7 +197,7 @@ def test_a_batch_that_meets_its_time_limit_and_a_cancelled_one_are_submitted_onc
     assert sorted(story.states("relax_database")) == ["CANCELLED", "COMPLETED", "COMPLETED", "TIMEOUT"]
 
 
-def test_a_training_that_is_warned_of_its_time_limit_saves_itself_and_goes_on(story: Story, toy_run: Workflow):
+def test_a_training_saves_its_state_at_the_time_limit_and_resumes(story: Story, toy_run: Workflow):
     assert story.states("train_autoencoder_wildcards_sites") == ["FAILED", "COMPLETED"]
     log = (story.first.folder / "results/toy/logs/train_autoencoder/sites.log").read_text()
     (step,) = re.findall(r"resuming the training at step (\d+)", log)
@@ -206,7 +206,7 @@ def test_a_training_that_is_warned_of_its_time_limit_saves_itself_and_goes_on(st
     assert load_weights(story.first.folder / model) == load_weights(toy_run.folder / model)
 
 
-def test_an_interrupted_driver_cancels_its_jobs_and_the_training_goes_on(story: Story):
+def test_an_interrupted_driver_cancels_its_jobs_and_the_training_resumes(story: Story):
     assert story.interrupted == "CANCELLED"
     assert story.states("train_generator_wildcards_dcgan") == ["CANCELLED", "COMPLETED"]
     log = (story.second.folder / "results/toy/logs/train_generator/dcgan.log").read_text()

@@ -113,7 +113,7 @@ def test_run_ends_with_a_summary_and_its_place(toy_run: Workflow):
     assert "left" in terminal or "gone" in terminal  # progress lines of long jobs
 
 
-def test_nothing_to_be_done_again(toy_run: Workflow):
+def test_a_finished_run_has_nothing_to_do(toy_run: Workflow):
     assert "Nothing to be done" in toy_run.run("--cores", "1", *TOY).stdout
 
 

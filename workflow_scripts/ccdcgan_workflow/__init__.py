@@ -1,1 +1,1 @@
-"""What joins the library to Snakemake: the configuration's check, code fingerprints, jobs, the run's lock."""
+"""Interface between the library and Snakemake: validation of the configuration, code fingerprints, jobs, locks."""

@@ -1,4 +1,4 @@
-"""What a run was made with: versions and machine, without any name or path of the user's."""
+"""Provenance of a run: versions and machine, without names or paths of the user."""
 
 import os
 import platform

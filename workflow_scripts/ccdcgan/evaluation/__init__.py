@@ -1,1 +1,1 @@
-"""What the relaxed candidates are: hull distance, novelty, the paper's table, verification, phonons."""
+"""Evaluation of the relaxed candidates: hull distance, novelty, the paper's table, verification, phonons."""

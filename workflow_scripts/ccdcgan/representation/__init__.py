@@ -1,1 +1,1 @@
-"""Crystals as voxels, latents and crystal graphs, and the way back."""
+"""Crystals as voxels, latents and crystal graphs, and their decoding."""

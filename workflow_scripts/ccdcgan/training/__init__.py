@@ -1,1 +1,1 @@
-"""What all trainings share: checkpoints, the loop around the steps, optimisers, devices."""
+"""Common parts of all trainings: checkpoints, the loop around the steps, optimisers, devices."""

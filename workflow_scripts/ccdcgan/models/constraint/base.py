@@ -1,4 +1,4 @@
-"""What all constraints share: training data, predictions and their errors, saved models."""
+"""Common parts of all constraints: training data, predictions and their errors, saved models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
