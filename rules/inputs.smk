@@ -1,5 +1,5 @@
-# Input functions and the like, in the order of the rule files that use them. They are not beside their rules, since
-# snakemake --lint refuses files with both. FETCHED, RESOURCES and RANKED are set by those rule files.
+# Input functions and other functions for the rules, in the order of the rule files that use them. They are not beside
+# their rules, since snakemake --lint refuses files with both. FETCHED, RESOURCES and RANKED are set by those rule files.
 
 
 def kept_query(source):
