@@ -135,6 +135,7 @@ rule collect_database:
         runtime=minutes(30),
     params:
         engine=settings.energy_model(config),
+        scheme=config["relaxation"]["energy_scheme"],
         correction=config["relaxation"]["correction"],
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,

@@ -29,6 +29,7 @@ rule place_candidates:
         runtime=minutes(120),
     params:
         engine=settings.energy_model(config),
+        scheme=config["relaxation"]["energy_scheme"],
         correction=config["relaxation"]["correction"],
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,

@@ -22,6 +22,9 @@ rule status:
         extra=settings.optional_targets(config),
         snakemake=SNAKEMAKE,
         rules=RULES,
+        engine=settings.energy_model(config),
+        scheme=config["relaxation"]["energy_scheme"],
+        elements=ELEMENTS,
     message:
         "Checking the progress of the run"
     script:

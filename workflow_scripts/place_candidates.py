@@ -9,18 +9,16 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.database.energies import with_formation_energies
-    from ccdcgan.database.energy_correction import correction_of
+    from ccdcgan.database.energies import EnergyReferences, with_formation_energies
     from ccdcgan.evaluation.placement import count_rediscovered, place_candidates
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params = snakemake.input, snakemake.params
-    references = read_csv(inputs.references).set_index("element")["energy_per_atom"].to_dict()
+    references = EnergyReferences.of_run(read_csv(inputs.references), params.engine, params.scheme, params.correction)
     relaxed = gather([read_set(path) for path in inputs.batches])
-    correction = correction_of(params.engine, params.elements, params.correction)
     candidates, table = place_candidates(
-        with_formation_energies(relaxed, references, correction),
+        with_formation_energies(relaxed, references),
         relaxed,
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
         [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"],

@@ -11,6 +11,7 @@ from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import Crystal, write_set
 from ccdcgan.database.dft_points import measured_points
 from ccdcgan.database.energies import (
+    EnergyReferences,
     database_energies,
     hull_of,
     to_table,
@@ -190,7 +191,9 @@ def test_the_table_contains_both_energies_and_the_uncertainty(tmp_path: Path) ->
     correction = correction_of("emt", ELEMENTS, tmp_path / "points.csv")
     info = {"status": "ok", "energy_per_atom": -0.2}
     structure = Structure(Lattice.tetragonal(2.8, 3.9), ["Au", "Cu"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    crystals = with_formation_energies([Crystal("a", structure, info)], {"Au": 0.0, "Cu": 0.0}, correction)
+    crystals = with_formation_energies(
+        [Crystal("a", structure, info)], EnergyReferences({"Au": 0.0, "Cu": 0.0}, correction=correction)
+    )
     (row,) = to_table(with_hull_distances(crystals, hull_of(crystals, ELEMENTS)), ELEMENTS).to_dict("records")
     assert row["uncorrected_formation_energy"] == pytest.approx(-0.2)
     assert row["formation_energy"] == pytest.approx(-0.1)
@@ -203,8 +206,8 @@ def test_the_hull_of_the_database_is_that_of_its_relaxed_crystals() -> None:
     infos += [{"status": "failed", "reason": "too_close", "energy_per_atom": np.nan}]
     crystals = [Crystal(f"c{number}", structure, info) for number, info in enumerate(infos)]
     zero = {"Au": 0.0, "Cu": 0.0}
-    placed, hull = database_energies(crystals, zero, ELEMENTS)
+    placed, hull = database_energies(crystals, EnergyReferences(zero), ELEMENTS)
     assert [crystal.info.get("e_above_hull") for crystal in placed] == [pytest.approx(0), pytest.approx(0.1), None]
     assert {entry.composition.reduced_formula for entry in hull.stable_entries} == {"Au", "Cu", "CuAu"}
     with pytest.raises(InputError, match=r"none of the 1 substituted crystals could be relaxed \(too_close\)"):
-        database_energies(crystals[2:], zero, ELEMENTS)
+        database_energies(crystals[2:], EnergyReferences(zero), ELEMENTS)

@@ -187,6 +187,13 @@ def test_the_page_states_the_reliability_of_the_candidates(database, candidates,
         "2.0 %",
     ):
         assert expected in page, expected
+    mixed = {"energy_scheme": "MP2020 (V, O)", "uncertainty_source": "benchmark: oxides of metals with U"}
+    other = page_of(database, sure.assign(**mixed), summary, losses, parity).replace(NO_BREAK, " ")
+    assert "contain the corrections MP2020 (V, O) of the Materials Project" in other
+    assert "from the benchmark: oxides of metals with U, known compounds of other systems" in other
+    assert (
+        "learned from DFT points, if there are any: 0.056 eV/atom" in other and "mean correction of these" not in other
+    )
     there = verified.assign(same_structure=None, volume_change=None)
     page_there = page_of(database, sure, summary, losses, parity, verified=there).replace(NO_BREAK, " ")
     assert "gpaw computed 2 / 2 (100.0 %) of the candidates in the geometry of the first engine" in page_there

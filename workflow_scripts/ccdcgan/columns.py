@@ -93,15 +93,28 @@ COLUMNS = _by_name(
             "uncorrected_formation_energy",
             "uncorrected formation energy",
             "eV/atom",
-            "Formation energy from the engine without correction. "
-            "It equals formation_energy if relaxation.correction is null.",
+            "Formation energy from the engine, without the corrections of the energy scheme and of DFT points.",
+        ),
+        Column(
+            "energy_scheme",
+            "energy scheme",
+            "",
+            "raw, or MP2020 with the elements whose compounds are corrected (relaxation.energy_scheme).",
+            "text",
         ),
         Column(
             "e_above_hull_uncertainty",
             "uncertainty",
             "eV/atom",
-            "Standard deviation of the error of the formation energy relative to DFT, from DFT points of the system; "
-            "empty if there are no points.",
+            "Standard deviation of the error, from DFT points of the system. Without points: root mean square error of "
+            "hull distances in this class of systems, from the benchmark. Empty if neither is known.",
+        ),
+        Column(
+            "uncertainty_source",
+            "source of the uncertainty",
+            "",
+            "DFT points of the system, or the class of the benchmark.",
+            "text",
         ),
         Column("status", "status", "", "ok or failed.", "text"),
         Column("reason", "reason", "", "Reason of a failure or rejection; empty for other crystals.", "text"),

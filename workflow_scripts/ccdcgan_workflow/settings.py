@@ -44,7 +44,7 @@ def relaxation_settings(section: Settings) -> dict[str, Any]:
         section: Section ``relaxation`` of the configuration. Batch layout, correction of the energies and the settings
             of unused engines are left out.
     """
-    unused = {"batches", "correction", *ENGINES} - {section["engine"]}
+    unused = {"batches", "correction", "energy_scheme", *ENGINES} - {section["engine"]}
     return {key: value for key, value in section.items() if key not in unused}
 
 

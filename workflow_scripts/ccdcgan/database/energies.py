@@ -1,6 +1,8 @@
 """Formation energies and hull distances of the database and of relaxed candidates."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -8,12 +10,17 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
-from ccdcgan.database.energy_correction import UNCORRECTED, Correction
+from ccdcgan.database.energy_correction import UNCORRECTED, Correction, correction_of
+from ccdcgan.database.energy_scheme import RAW_SCHEME, EnergyScheme, scheme_of
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance
+from ccdcgan.database.typical_errors import UNKNOWN_ERROR, TypicalError, typical_error
 from ccdcgan.utils.errors import InputError
 
 SPACE_GROUP_TOLERANCE = 0.1
 """Tolerance (angstrom) of the symmetry search for the space group of a relaxed crystal."""
+
+MEASURED_HERE = "DFT points of the system"
+"""Source of an uncertainty that follows from crystals of the system computed with DFT."""
 
 TABLE_COLUMNS = (
     "id",
@@ -26,8 +33,10 @@ TABLE_COLUMNS = (
     "energy_per_atom",
     "formation_energy",
     "uncorrected_formation_energy",
+    "energy_scheme",
     "e_above_hull",
     "e_above_hull_uncertainty",
+    "uncertainty_source",
     "fmax",
     "n_steps",
     "status",
@@ -37,19 +46,53 @@ TABLE_COLUMNS = (
 """Columns of :func:`to_table`."""
 
 
-def with_formation_energies(
-    crystals: Iterable[Crystal], references: Mapping[str, float], correction: Correction = UNCORRECTED
-) -> list[Crystal]:
+@dataclass(frozen=True)
+class EnergyReferences:
+    """What the formation energies of one engine are computed with.
+
+    Args:
+        elements: Element -> energy of its reference crystal, eV/atom.
+        scheme: Energy scheme of the engine.
+        correction: Learned correction of the engine's formation energies, added to those of the scheme.
+        typical_error: Error of the engine in systems of this class, stated where the correction has no uncertainty.
+    """
+
+    elements: Mapping[str, float]
+    scheme: EnergyScheme = RAW_SCHEME
+    correction: Correction = UNCORRECTED
+    typical_error: TypicalError = UNKNOWN_ERROR
+
+    @classmethod
+    def of_run(
+        cls, table: pd.DataFrame, engine: str, chosen_scheme: str, chosen_correction: str | None
+    ) -> "EnergyReferences":
+        """Return the references of a run.
+
+        Args:
+            table: Table of the elements, from :func:`ccdcgan.database.thermodynamics.lowest_references`.
+            engine: Label of the engine.
+            chosen_scheme: ``relaxation.energy_scheme``.
+            chosen_correction: ``relaxation.correction``.
+
+        Raises:
+            InputError: If the scheme or the correction does not fit the engine.
+        """
+        energies = table.set_index("element")["energy_per_atom"].to_dict()
+        scheme = scheme_of(engine, chosen_scheme)
+        correction = correction_of(engine, list(energies), chosen_correction, scheme)
+        return cls(energies, scheme, correction, typical_error(engine, scheme, list(energies)))
+
+
+def with_formation_energies(crystals: Iterable[Crystal], references: EnergyReferences) -> list[Crystal]:
     """Return relaxed crystals in their standard cell with formation energy and space group.
 
     Failed crystals are returned unchanged. A relaxed crystal without a standard cell becomes a failure with the reason
-    ``no_standard_cell``.
+    ``no_standard_cell``. Crystals get ``formation_energy``, ``uncorrected_formation_energy`` (without scheme and
+    correction) and ``formation_energy_uncertainty`` (all eV/atom), ``uncertainty_source`` and ``energy_scheme``.
 
     Args:
         crystals: Crystals after relaxation.
-        references: Element -> energy of its reference crystal, eV/atom.
-        correction: Correction of the formation energies. The uncorrected energy is kept as
-            ``uncorrected_formation_energy``, and the uncertainty is ``formation_energy_uncertainty``, both eV/atom.
+        references: Energies of the elements, energy scheme and correction.
     """
     result = []
     for crystal in crystals:
@@ -59,14 +102,19 @@ def with_formation_energies(
             except InputError as error:
                 result.append(crystal.updated(status="failed", reason="no_standard_cell", detail=str(error)))
                 continue
-            energy = formation_energy(structure.composition, crystal.info["energy_per_atom"], references)
-            shift, uncertainty = correction.of(structure)
+            energy = formation_energy(structure.composition, crystal.info["energy_per_atom"], references.elements)
+            shift, uncertainty = references.correction.of(structure)
+            source = MEASURED_HERE
+            if math.isnan(uncertainty):
+                uncertainty, source = references.typical_error.value, references.typical_error.source
             symmetry = SpacegroupAnalyzer(structure, symprec=SPACE_GROUP_TOLERANCE)
             crystal = Crystal(crystal.id, structure, crystal.info).updated(
                 stage="relaxed",
                 uncorrected_formation_energy=energy,
-                formation_energy=energy + shift,
+                formation_energy=energy + references.scheme.of(structure) + shift,
                 formation_energy_uncertainty=uncertainty,
+                uncertainty_source=source,
+                energy_scheme=references.scheme.label(list(references.elements)),
                 space_group=symmetry.get_space_group_symbol(),
             )
         result.append(crystal)
@@ -105,23 +153,19 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
 
 
 def database_energies(
-    crystals: Sequence[Crystal],
-    references: Mapping[str, float],
-    elements: Sequence[str],
-    correction: Correction = UNCORRECTED,
+    crystals: Sequence[Crystal], references: EnergyReferences, elements: Sequence[str]
 ) -> tuple[list[Crystal], PhaseDiagram]:
     """Return the crystals of the database with formation energies and hull distances, and their convex hull.
 
     Args:
         crystals: Substituted crystals after relaxation.
-        references: Element -> energy of its reference crystal, eV/atom.
+        references: Energies of the elements, energy scheme and correction.
         elements: Elements of the system.
-        correction: Correction of the formation energies.
 
     Raises:
         InputError: If no crystal was relaxed.
     """
-    placed = with_formation_energies(crystals, references, correction)
+    placed = with_formation_energies(crystals, references)
     if not any(crystal.info["status"] == "ok" for crystal in placed):
         reasons = sorted({crystal.info["reason"] for crystal in placed})
         raise InputError(

@@ -19,6 +19,7 @@ from pymatgen.core import Composition, Structure
 from ccdcgan.crystals.gaussian_process import CrystalRegression
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.dft_points import MEASURED, measured_points
+from ccdcgan.database.energy_scheme import RAW, RAW_SCHEME, EnergyScheme
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 
@@ -29,6 +30,8 @@ DFT = "pbe"
 model."""
 RELAXED = "pbe_relaxed"
 """Column of the DFT formation energies after a relaxation with DFT from there; empty without such a relaxation."""
+SCHEME = "energy_scheme"
+"""Column of the energy scheme of both formation energies; points without it are raw."""
 NONE, OFFSET, SIMILARITY = "none", "offset", "similarity"
 FORMS = (NONE, OFFSET, SIMILARITY)
 """Forms of the correction."""
@@ -119,7 +122,9 @@ UNCORRECTED = Correction()
 """No correction, of an engine or system without reference points."""
 
 
-def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | None = None) -> Correction:
+def correction_of(
+    engine: str, elements: Sequence[str], chosen: str | Path | None = None, scheme: EnergyScheme = RAW_SCHEME
+) -> Correction:
     """Return the correction and uncertainty of an engine's formation energies.
 
     Args:
@@ -128,9 +133,11 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
         chosen: ``relaxation.correction``. MEASURED: the points of this project, if there are any for the system and
             the model. A path: a file of points, see :func:`read_points`. None: no correction; the uncertainty is that
             of the points of this project.
+        scheme: Energy scheme of the formation energies to which the correction is added.
 
     Raises:
-        InputError: For a file that lacks a column, has too few points or has elements outside the system.
+        InputError: For a file that lacks a column, has too few points, has elements outside the system or has energies
+            of another scheme.
     """
     own = None if chosen is None or str(chosen) == MEASURED else chosen
     path, model = own or measured_points(elements), engine.split("+")[-1]
@@ -150,6 +157,8 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
     foreign = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
     if foreign and own:
         raise InputError(f"relaxation.correction: {own} has crystals with {foreign[0]}, which is not in the system.")
+    if own:
+        _check_scheme(points, scheme, elements, str(own))
     n_points = sum(points.compounds)
     if n_points < FEWEST:
         if own:
@@ -161,6 +170,28 @@ def correction_of(engine: str, elements: Sequence[str], chosen: str | Path | Non
         log.info("%s, %d points, correction %s: error %.4f eV/atom (rms)", model, n_points, name, rms(fit.left_out))
     log.info("%s: correction %s chosen", model, form)
     return fits[form].correction
+
+
+def _check_scheme(points: Points, scheme: EnergyScheme, elements: Sequence[str], path: str) -> None:
+    """Refuse points whose energies cannot be compared with those of the scheme.
+
+    The scheme adds the same energy to the engine and to DFT, so that their difference is the same with and without it.
+    This does not hold where it mixes energies with and without a Hubbard U: DFT points without U are then compared with
+    a potential that learned energies with U.
+
+    Raises:
+        InputError: If the points have another scheme.
+    """
+    found = set(points.table[SCHEME].dropna()) if SCHEME in points.table else {RAW}
+    used = scheme.label(elements)
+    if found <= {used} or (found <= {RAW} and not scheme.has_mixing(elements)):
+        return
+    stated = ", ".join(sorted(map(str, found)))
+    raise InputError(
+        f"relaxation.correction: {path} has energies of the scheme {stated}, but the energies of this system are "
+        f"{used}; set relaxation.correction to null, or give points with these energies and the column "
+        f"{SCHEME} = {used}."
+    )
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.energies import hull_of, with_formation_energies, with_hull_distances
-from ccdcgan.database.energy_correction import DFT, RELAXED
+from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
+from ccdcgan.database.energy_correction import DFT, RELAXED, SCHEME
+from ccdcgan.database.energy_scheme import RAW
 from ccdcgan.database.thermodynamics import formation_energy, lowest_references
 
 CANDIDATE, COMPETING, ELEMENT = "candidate", "competing phase", "element"
@@ -94,7 +95,7 @@ def compare_engines(
     """
     zeros = lowest_references([crystal for crystal in relaxed if crystal.info["role"] == ELEMENT], elements)
     references = zeros.set_index("element")["energy_per_atom"].to_dict()
-    verified = with_formation_energies(relaxed, references)
+    verified = with_formation_energies(relaxed, EnergyReferences(references))
     hull = hull_of([crystal for crystal in verified if crystal.info["role"] != CANDIDATE], elements)
     verified = with_hull_distances(verified, hull)
     rows = []
@@ -139,5 +140,6 @@ def correction_points(starts: Sequence[Crystal], verified: Sequence[Crystal]) ->
         energy = formation_energy(start.structure.composition, start.info["first_energy_per_atom"], zeros)
         model = start.info["first_engine"].split("+")[-1]
         truth = {RELAXED if one.info["n_steps"] else DFT: one.info["formation_energy"]}
-        points.append(Crystal(start.id, start.structure, {"source": start.info["role"], model: energy, **truth}))
+        info = {"source": start.info["role"], SCHEME: RAW, model: energy, **truth}
+        points.append(Crystal(start.id, start.structure, info))
     return points

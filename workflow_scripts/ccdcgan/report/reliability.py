@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, scheme_label
+from ccdcgan.database.energy_correction import SCHEME
+from ccdcgan.database.energy_scheme import RAW
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import number, percent, ratio
@@ -12,6 +14,8 @@ from ccdcgan.utils.tables import is_true
 
 UNCERTAINTY = "e_above_hull_uncertainty"
 """Column of the candidates with the standard deviation of the hull distance, if the run has it."""
+SOURCE = "uncertainty_source"
+"""Column that tells whether the uncertainty is from DFT points of the system or from the benchmark."""
 
 
 def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[tuple[str, str]]:
@@ -25,6 +29,7 @@ def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[
     relaxed = int((data.database["status"] == "ok").sum())
     counts = data.counts[data.counts["scheme"].isin(schemes)]
     statements = [
+        ("Energy scheme", _scheme(data.best, data.database)),
         ("Energies", _uncertainty(data.best, meta_stable)),
         ("Verification", _verification(data.verified, meta_stable)),
         ("Dynamical stability", _dynamics(data.phonons)),
@@ -45,6 +50,25 @@ def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[
     return [(subject, statement) for subject, statement in statements if statement]
 
 
+def _scheme(best: pd.DataFrame, database: pd.DataFrame) -> str:
+    """Return which corrections of the Materials Project the formation energies contain."""
+    rows = best if SCHEME in best and len(best) else database
+    schemes = rows[SCHEME].dropna().unique() if SCHEME in rows else []
+    if not len(schemes):
+        return ""
+    scheme = schemes[0]
+    if scheme == RAW:
+        return (
+            "Formation energies are those of the engine: no correction of the Materials Project applies to this system."
+        )
+    shift = (rows["formation_energy"] - rows["uncorrected_formation_energy"]).mean()
+    return (
+        f"Formation energies contain the corrections {scheme} of the Materials Project for the elements in brackets, "
+        f"and those learned from DFT points, if there are any: {number(shift)} eV/atom on average. The tables list "
+        "the uncorrected ones, too."
+    )
+
+
 def _uncertainty(best: pd.DataFrame, meta_stable: float) -> str:
     """Return the uncertainty of the hull distances, and the number of candidates that stay meta-stable with it."""
     if UNCERTAINTY not in best or best.empty:
@@ -56,14 +80,26 @@ def _uncertainty(best: pd.DataFrame, meta_stable: float) -> str:
     safe = int((known["e_above_hull"] + values[values.notna()] < meta_stable).sum())
     return (
         f"{_correction(known)}The uncertainty of the hull distances is {number(values.median())} eV/atom (median over "
-        f"{len(known):,} candidates); {ratio(safe, len(known))} stay meta-stable if their uncertainty is added."
+        f"{len(known):,} candidates{_source(known)}); {ratio(safe, len(known))} stay meta-stable if their uncertainty "
+        "is added."
     )
+
+
+def _source(known: pd.DataFrame) -> str:
+    """Return where the uncertainties are from, if it is the benchmark of systems and not this system itself."""
+    sources = known[SOURCE].dropna().unique() if SOURCE in known else []
+    benchmark = [source for source in sources if str(source).startswith("benchmark")]
+    if not benchmark:
+        return ""
+    return f"; from the {benchmark[0]}, known compounds of other systems, since this system has no DFT points"
 
 
 def _correction(best: pd.DataFrame) -> str:
     """Return the mean correction of the candidates' energies."""
     if "uncorrected_formation_energy" not in best:
         return ""
+    if SCHEME in best and set(best[SCHEME].dropna()) - {RAW}:
+        return ""  # the shift is that of the scheme, which has a statement of its own
     shift = (best["formation_energy"] - best["uncorrected_formation_energy"]).mean()
     if not abs(shift) > 0:  # without a correction, or without the numbers
         return ""

@@ -17,6 +17,8 @@ import pandas as pd
 log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = {
+    "energy_scheme",
+    "uncertainty_source",
     "id",
     "parent",
     "prototype",
