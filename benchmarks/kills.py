@@ -1,15 +1,17 @@
 """Toy runs that are killed at random moments of all stages and started again, until they are complete.
 
-    python benchmarks/kills.py --kills 100
+    python benchmarks/kills.py --kills 100 --folder /tmp/kills
 
-One run is left alone. The others are ended with SIGKILL, Snakemake and all its jobs at once, 3 to 25 seconds after they
-have started to work, and the same command is started again. At the end of every run its tables and structure sets are
-compared with those of the undisturbed run, byte for byte but for the seconds that relaxations took, and the journals are
-searched for crystals that were relaxed more than once. About half an hour on two cores.
+One run is left alone. The others are ended with SIGKILL, Snakemake and all its jobs at once, 3 to 90 seconds after they
+have started to work, and the same command is started again. Short times are as likely as long ones: their logarithm is
+distributed uniformly. At the end of every run its tables and structure sets are compared with those of the undisturbed
+run, byte for byte but for the seconds that relaxations took (relax_seconds), and the journals are searched for crystals
+that were relaxed more than once. About an hour on two cores. The benchmark itself resumes in the same folder.
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import re
@@ -24,7 +26,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-WORK = (3.0, 25.0)
+WORK = (3.0, 90.0)
 """Shortest and longest time between the start of the work and the kill, s."""
 
 
@@ -88,28 +90,32 @@ def kill(process: subprocess.Popen) -> list[str]:
     return sorted(scripts)
 
 
-def disturbed_run(folder: Path, cores: int, chance: random.Random, left: int) -> list[list[str]]:
-    """Kill and resume one toy run until it is complete; return the scripts that were running at each kill.
+def killed_run(folder: Path, cores: int, chance: random.Random, most: float) -> list[str]:
+    """Kill and resume one toy run until it is complete; return what was running at each kill, as in its kills.txt.
 
     Args:
-        folder: Empty folder of the run.
+        folder: Folder of the run.
         cores: Number of cores.
         chance: Source of the random moments.
-        left: Number of kills after which the run is left alone.
+        most: Number of kills after which the run is left alone.
 
     Raises:
         RuntimeError: The run failed without having been killed.
     """
-    killed: list[list[str]] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / "kills.txt"
     while True:
+        killed = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
         began = time.time()
         process = start(folder, cores)
         wait_for_work(process, began, folder)
         try:
-            code = process.wait(timeout=None if len(killed) == left else chance.uniform(*WORK))
+            code = process.wait(math.exp(chance.uniform(*map(math.log, WORK))) if len(killed) < most else None)
         except subprocess.TimeoutExpired:
-            killed.append(kill(process))
-            print(f"{folder.name}: kill {len(killed)} during {', '.join(killed[-1]) or 'no job'}", flush=True)
+            running = ", ".join(kill(process)) or "no job"
+            with open(table, "a", encoding="utf-8") as lines:
+                lines.write(f"{running}\n")
+            print(f"{folder.name}: kill {len(killed) + 1} during {running}", flush=True)
             continue
         if code != 0:
             raise RuntimeError(f"the run in {folder} failed after {len(killed)} kills; see terminal.txt there")
@@ -133,24 +139,23 @@ def main(kills: int, cores: int, seed: int, folder: Path) -> int:
     """Kill toy runs ``kills`` times in total, print what was found, and return the number of runs that differ."""
     chance = random.Random(seed)
     undisturbed = folder / "undisturbed"
-    undisturbed.mkdir(parents=True)
-    disturbed_run(undisturbed, cores, chance, left=0)
+    killed_run(undisturbed, cores, chance, most=0)
     print(f"undisturbed: {len(tables(undisturbed))} tables, {len(relaxations(undisturbed))} relaxations", flush=True)
     during: Counter = Counter()
-    total = number = wrong = 0
-    while total < kills:
+    number = wrong = 0
+    while during.total() < kills:
         number += 1
         run = folder / f"run-{number}"
-        run.mkdir()
-        killed = disturbed_run(run, cores, chance, kills - total)
-        total += len(killed)
-        during.update(script for scripts in killed for script in scripts or ["no job"])
+        killed = killed_run(run, cores, chance, kills - during.total())
+        during.update(killed)
         problems = compare(run, undisturbed)
         wrong += bool(problems)
-        print(f"{run.name}: {len(killed)} kills; {'; '.join(problems) or 'identical, nothing relaxed twice'}", flush=True)
-    print(f"{total} kills of {number} runs, of which {wrong} differ from the undisturbed run")
-    for script, count in during.most_common():
-        print(f"  {script:32} {count}")
+        print(
+            f"{run.name}: {len(killed)} kills; {'; '.join(problems) or 'identical, nothing relaxed twice'}", flush=True
+        )
+    print(f"{during.total()} kills of {number} runs, of which {wrong} differ from the undisturbed run")
+    for running, count in during.most_common():
+        print(f"  {count:4} during {running}")
     return wrong
 
 
@@ -159,7 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=100, help="number of kills in total (default: 100)")
     parser.add_argument("--cores", type=int, default=2, help="cores of each run (default: 2)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random moments (default: 1)")
-    parser.add_argument("--folder", type=Path, help="empty folder for the runs (default: a temporary one)")
+    parser.add_argument("--folder", type=Path, help="folder of the runs (default: a temporary one)")
     given = parser.parse_args()
     if given.folder:
         sys.exit(main(given.kills, given.cores, given.seed, given.folder.resolve()) > 0)

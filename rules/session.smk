@@ -15,7 +15,7 @@ def announce():
         RESULTS,
         announcement.made_again(workflow.dag, dict.fromkeys(Path(rule.snakefile).stem for rule in workflow.rules)),
         record.changed_settings(made, config) if made else {},
-        command_line.with_setting(ARGUMENTS, "run", names.free_name(RUN)),
+        command_line.with_settings(ARGUMENTS, {"run": names.free_name(RUN)}),
     )
     if line and command_line.is_dry_run(ARGUMENTS):
         atexit.register(print, f"\n{line}", file=sys.stderr)

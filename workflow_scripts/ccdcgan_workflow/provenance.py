@@ -46,7 +46,9 @@ def describe_checkout(folder: str | Path) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):  # not installed, or a slow file system
         return project
-    return f"{project} ({done.stdout.strip()})" if done.returncode == 0 and (Path(folder) / ".git").exists() else project
+    return (
+        f"{project} ({done.stdout.strip()})" if done.returncode == 0 and (Path(folder) / ".git").exists() else project
+    )
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -1,7 +1,7 @@
 """Code and settings that must not change while a run goes on, e.g. by a ``git pull`` between two jobs.
 
 The main process remembers both in environment variables, which all its jobs inherit, on other machines as well. A job
-that finds another state is refused, since its result would be recorded as made by code or settings that did not make it.
+that finds another state is refused, since its result would be recorded as made by other code or settings than it was.
 """
 
 import hashlib
@@ -57,8 +57,8 @@ def code_sentence() -> str:
     """Return what changed code means for the user, in one sentence."""
     return (
         f"the code in {SCRIPTS} changed after the run had started (a git pull or an edit?), so no further job is "
-        "started with it; start the same command again: finished results are kept, and only what the change concerns is "
-        "made again."
+        "started with it; start the same command again: finished results are kept, and only what the change concerns "
+        "is made again."
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ccdcgan.utils.errors import InputError
@@ -40,28 +40,30 @@ def check_options(arguments: Sequence[str]) -> None:
     for option, groups in values.items():
         if len(groups) > 1:
             raise InputError(
-                f"the option {option} is given {len(groups)} times, but Snakemake uses the last one only; give it once, "
-                f"with all values: {_command(rest, values)}"
+                f"the option {option} is given {len(groups)} times, but Snakemake uses the last one only; give it "
+                f"once, with all values: {_command(rest, values)}"
             )
     keys = [value.partition("=")[0] for group in values["--config"] for value in group]
     twice = next((key for key in keys if keys.count(key) > 1), None)
     if twice is not None:
-        raise InputError(f"the option --config has the key {twice} twice, and Snakemake uses the last one only; keep one.")
+        raise InputError(
+            f"the option --config has the key {twice} twice, and Snakemake uses the last one only; keep one."
+        )
 
 
-def with_setting(arguments: Sequence[str], key: str, value: str) -> str:
-    """Return the command of these arguments with one key of the configuration set.
+def with_settings(arguments: Sequence[str], changes: Mapping[str, object]) -> str:
+    """Return the command of these arguments with some keys of the configuration set.
 
     Args:
         arguments: Arguments of Snakemake, without its own name.
-        key: Key of the configuration.
-        value: Its value.
+        changes: Key of the configuration -> its value.
     """
     rest, values = _split(arguments)
-    kept = [item for group in values["--config"] for item in group if item.partition("=")[0] != key]
+    kept = [item for group in values["--config"] for item in group if item.partition("=")[0] not in changes]
     if not values["--config"]:
         rest.append("--config")
-    return _command(rest, values | {"--config": [[*kept, f"{key}={value}"]]})
+    new = [f"{key}={value}" for key, value in changes.items()]
+    return _command(rest, values | {"--config": [[*kept, *new]]})
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[list[str]]]]:

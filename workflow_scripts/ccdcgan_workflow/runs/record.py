@@ -123,7 +123,9 @@ def write_record(
         different = {name: (version, versions.get(name)) for name, version in earlier.get("versions", {}).items()}
         changed |= {f"version of {name}": pair for name, pair in different.items() if pair[0] != pair[1]}
         if changed:
-            changes.append({"started": now} | {key: f"{_short(old)} -> {_short(new)}" for key, (old, new) in changed.items()})
+            changes.append(
+                {"started": now} | {key: f"{_short(old)} -> {_short(new)}" for key, (old, new) in changed.items()}
+            )
     record = {
         "system": system,
         "first_started": (earlier or {}).get("first_started", now),

