@@ -141,7 +141,7 @@ def test_a_run_on_one_machine_inside_a_job_uses_what_the_job_was_given(tmp_path:
     done = slurm.ask("srun", "--ntasks=1", "--cpus-per-task=1", "--mem=3000", "--time=10", *words)
     assert (tmp_path / TARGET).exists(), done[-3000:]
     assert "Provided cores: 1" in done
-    assert "mem_mb=2700" in done
+    assert 'Resource("mem_mb", 2700)' in done
 
 
 @pytest.mark.parametrize(
