@@ -1,4 +1,5 @@
 # make run: install the environment if necessary, then run the workflow.   make test: likewise, then run the tests.
+# make run system=V-O seed=2: the same with keys of the configuration, as in snakemake --config system=V-O seed=2.
 
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV ?= .venv
@@ -8,10 +9,40 @@ ARGUMENTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: run test lint format environment gpaw docs clean-environment slurm-profile
+TARGETS := run test lint format environment gpaw docs clean-environment slurm-profile
+.PHONY: $(TARGETS)
+
+# make would run Bi-Se first and complain about an unknown target afterwards.
+UNKNOWN := $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS))
+ifneq ($(UNKNOWN),)
+  $(error $(firstword $(UNKNOWN)) is not a target of this Makefile ($(TARGETS)); stages and files are targets of \
+    Snakemake: $(BIN)/snakemake $(UNKNOWN), and a system is set with: make run system=V-O)
+endif
+
+# Variables on the command line of make, other than those above, are keys of the configuration, in any case. Names of
+# environment variables are left alone.
+ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
+  GIVEN := $(sort $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word)))))
+  GIVEN := $(foreach name,$(GIVEN),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+  GIVEN := $(filter-out PYTHON VENV CORES ARGUMENTS MAKEFLAGS SHELL CC CFLAGS PATH HOME TMPDIR LANG,$(GIVEN))
+  KEYS := $(if $(GIVEN),$(shell sed -n 's/^\([a-z_]*\):.*/\1/p' "$(dir $(lastword $(MAKEFILE_LIST)))config.yaml"))
+  lower = $(shell printf %s '$(1)' | tr 'A-Z' 'a-z')
+  quoted = '$(subst ','\'',$(1))'
+  $(foreach name,$(GIVEN),$(if $(filter $(call lower,$(name)),$(KEYS)),\
+    $(eval SETTINGS += $$(call quoted,$(call lower,$(name))=$$(value $(name)))),\
+    $(if $(and $(findstring _,$(name)),$(filter-out $(call lower,$(name)),$(name))),,\
+      $(error $(name) is neither a key of the configuration (config.yaml lists them; type, say: make run system=V-O) nor a \
+        variable of this Makefile (PYTHON, VENV, CORES, ARGUMENTS); an environment variable is written before make: \
+        $(name)=... make run))))
+  ENVIRONMENT_SYSTEM := $(firstword $(foreach name,SYSTEM system,$(if $(filter environment,$(origin $(name))),$($(name)))))
+  ifneq ($(shell printf %s '$(ENVIRONMENT_SYSTEM)' | grep -E '^([A-Z][a-z]?-)+[A-Z][a-z]?$$'),)
+    $(error the environment variable SYSTEM=$(ENVIRONMENT_SYSTEM) does not set the system; type: make run \
+      system=$(ENVIRONMENT_SYSTEM))
+  endif
+endif
 
 run: environment
-	$(BIN)/snakemake --cores $(CORES) $(ARGUMENTS)
+	$(BIN)/snakemake --cores $(CORES)$(if $(ARGUMENTS), $(ARGUMENTS))$(if $(SETTINGS), --config $(SETTINGS))
 
 test: environment
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGUMENTS)

@@ -103,11 +103,13 @@ rule report:
 
 
 warn_of_potcar_library()
+announce_when_planned()
 
 
 onstart:
     take_lock()
     check_potcar_library()
+    write_record()
     begin_display()
 
 

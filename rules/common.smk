@@ -1,8 +1,9 @@
 # Configuration, names of folders, resources and fingerprints: what all rule files use.
 #
-# The other files also use re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES (every scheme by
+# The other files also use atexit, re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES (every scheme by
 # name) and the modules settings and fingerprints from here.
 
+import atexit
 import re
 import sys
 import time
@@ -28,6 +29,8 @@ try:
     from ccdcgan_workflow import fingerprints, settings
     from ccdcgan_workflow.configuration import elements_of, energy_alone, load_configuration, reduced_formulas
     from ccdcgan_workflow.locks import lock_run
+    from ccdcgan_workflow.provenance import describe_checkout, describe_versions
+    from ccdcgan_workflow.runs import announcement, code_state, command_line, names, record
     from ccdcgan_workflow.settings import numbered
     from ccdcgan_workflow.system_errors import check_folder
 except ModuleNotFoundError as error:
@@ -36,21 +39,33 @@ except ModuleNotFoundError as error:
         "run make environment once, then .venv/bin/snakemake."
     ) from None
 
+ARGUMENTS = command_line.typed_arguments(sys.argv) if workflow.is_main_process else []
+
 try:
     check_folder(".")
+    command_line.check_options(ARGUMENTS)
     config = load_configuration(config, CHECKOUT)
+    SYSTEM, RUN = names.name_run(config["system"], config["run"])
+    config["system"] = SYSTEM
+    RESULTS = f"results/{RUN}"
+    record.check_system(RESULTS, SYSTEM)
+    if workflow.is_main_process:
+        if not record.is_made(RESULTS):
+            files = [CHECKOUT / "config.yaml", *workflow.overwrite_configfiles]
+            names.check_name(files, workflow.config_settings.config, SYSTEM)
+        code_state.remember(config | {"run": RUN})
+    else:
+        code_state.check_settings(config | {"run": RUN})
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
 STARTED = time.time()
-ELEMENTS = elements_of(config["system"])
+ELEMENTS = elements_of(SYSTEM)
 HOLDOUT = reduced_formulas(config["holdout"])
 COMPOSITIONS = reduced_formulas(config["evaluation"]["compositions"] or []) or None
 EARLIER = config["earlier_runs"]
 EARLIER_JOURNALS = [f"results/{run}/{stage}/journal" for run in EARLIER for stage in ("database", "candidates")]
 OTHER_SEEDS = config["other_seeds"]
-RUN = config["run"] or config["system"]
-RESULTS = f"results/{RUN}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
 SCHEMES = config["schemes"]

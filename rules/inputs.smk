@@ -68,11 +68,19 @@ def other_summaries(wildcards):
     """The summaries of the runs with other seeds; refuse runs without one."""
     tables = [f"results/{run}/summary.csv" for run in OTHER_SEEDS]
     for run, table in zip(OTHER_SEEDS, tables):
-        if run == RUN or not Path(table).is_file():
+        if run == RUN:
             raise WorkflowError(
-                f"config key other_seeds names {run!r}, but there is no other run with {table}; finish it first: "
-                f"snakemake --config seed=2 run={run}"
+                f"config key other_seeds names {run!r}, which is this run itself; name finished runs that differ from it in "
+                "their seed only, each with a name of its own."
             )
+        if Path(table).is_file():
+            continue
+        if record.is_made(f"results/{run}"):
+            remedy = "that run is not finished: start it again with the command with which it was started."
+        else:
+            changes = {"seed": config["seed"] + 1, "run": run, "other_seeds": "[]"}
+            remedy = f"make that run first, with another seed: {command_line.with_settings(ARGUMENTS, changes)}"
+        raise WorkflowError(f"config key other_seeds names {run!r}, but there is no {table}; {remedy}")
     return tables
 
 

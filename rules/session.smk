@@ -8,10 +8,37 @@ def changes_nothing():
     return set(workflow.dag_settings.targets) == {"status"}
 
 
+def announce():
+    """Print which finished results are made again because a setting or the code changed; at the end of a dry run."""
+    made = record.read_record(RESULTS)
+    line = announcement.announcement(
+        RESULTS,
+        announcement.made_again(workflow.dag, dict.fromkeys(Path(rule.snakefile).stem for rule in workflow.rules)),
+        record.changed_settings(made, config) if made else {},
+        command_line.with_settings(ARGUMENTS, {"run": names.free_name(RUN)}),
+    )
+    if line and command_line.is_dry_run(ARGUMENTS):
+        atexit.register(print, f"\n{line}", file=sys.stderr)
+    elif line:
+        print(f"\n{line}\n", file=sys.stderr)
+
+
+def announce_when_planned():
+    """Prepare the announcement, which needs the graph of jobs."""
+    if workflow.is_main_process:
+        snakemake_logger.addHandler(announcement.Planned(announce))
+
+
+def write_record():
+    """Record what this run is made for in its folder."""
+    if not changes_nothing():
+        versions = {"workflow": describe_checkout(CHECKOUT)} | describe_versions()
+        record.write_record(RESULTS, SYSTEM, config | {"run": RUN}, versions)
+
+
 def warn_of_potcar_library():
     """Print in a dry run that the run itself would be refused."""
-    dry = any(re.fullmatch(r"-n\w*|--dry-?run", argument) for argument in sys.argv[1:])
-    if settings.needs_potcars(config) and workflow.is_main_process and dry:
+    if settings.needs_potcars(config) and command_line.is_dry_run(ARGUMENTS):
         from ccdcgan.relaxation.potcars import potcar_folder
 
         try:
@@ -65,6 +92,8 @@ def show_summary():
 
 def show_failure(snakemake_log):
     """Print where to find the reason of a failure, and that finished results are kept."""
+    if code_state.code_changed():
+        print(f"\n{code_state.code_sentence()}", file=sys.stderr)
     print(
         f"\nThe run stopped; see the message above and the files in {LOGS}/. Finished results are kept: fix the cause "
         f"and start the same command again.",

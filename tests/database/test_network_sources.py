@@ -105,7 +105,7 @@ def test_a_damaged_part_is_downloaded_again_and_a_damaged_response_is_refused(tm
     assert crystals.read_bytes() == whole
     assert {(query["nelements_min"], query["nsites_min"]) for query in service.searches} == {("2", "2")}
     crystals.write_bytes(whole[:-1])
-    with pytest.raises(InputError, match="was changed after it was fetched; delete it and run again"):
+    with pytest.raises(InputError, match="was changed after it was fetched; rename it"):
         check_kept(crystals, provenance)
     provenance.write_text("{")
     with pytest.raises(InputError, match="is damaged; delete the folder"):

@@ -1,8 +1,9 @@
 """A real Slurm cluster of one node on the loopback device, for the tests of the cluster profile.
 
-It has the partitions ``cpu`` and ``gpu``, one simulated GPU and no authentication. Every daemon is a child process that
-is ended by its process id. Job steps read the configuration from /etc/slurm, which therefore has to be a link. Tests
-that use the cluster need root and a machine that is not part of a cluster, and only one cluster runs at a time.
+It has the partitions ``cpu``, ``gpu``, ``all`` and ``007`` (the names of the last two are expressions of Python), one
+simulated GPU and no authentication. Every daemon is a child process that is ended by its process id. Job steps read the
+configuration from /etc/slurm, which therefore has to be a link. Tests that use the cluster need root and a machine that
+is not part of a cluster, and only one cluster runs at a time.
 """
 
 import fcntl
@@ -56,6 +57,8 @@ PlugStackConfig=/dev/null
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1 State=UNKNOWN
 PartitionName=cpu Nodes={host} Default=YES MaxTime=60 DefaultTime=5 State=UP
 PartitionName=gpu Nodes={host} MaxTime=60 DefaultTime=5 State=UP
+PartitionName=all Nodes={host} MaxTime=60 DefaultTime=5 State=UP
+PartitionName=007 Nodes={host} MaxTime=60 DefaultTime=5 State=UP
 """
 
 ACCOUNTING = """\

@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "8a952eaa0c48",
-    "vasp": "25f4d4660784",
-    "gpaw": "d7b0237d9c77",
-    "ase": "8488c4f67369",
+    "mlip": "787a42b1181f",
+    "vasp": "d6e033b51684",
+    "gpaw": "e2e1444a51c5",
+    "ase": "be27b3206766",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.interruption import Interrupted, watch
 from ccdcgan_workflow.job_states import job_state
+from ccdcgan_workflow.runs.code_state import check_code
 from ccdcgan_workflow.system_errors import sentence as system_error
 
 
@@ -23,7 +24,8 @@ def job(snakemake: Any) -> Iterator[None]:
     Direct output of libraries to standard output and standard error, including C++ libraries, goes to the log file
     only. An InputError ends the job with its sentence. Any other exception writes its traceback to the log file and one
     sentence to the terminal. In both cases the exit status is 1, so that Snakemake does not start dependent jobs. The
-    same holds for a job that receives SIGTERM, after it has saved its state. While the body runs, the state file of the
+    same holds for a job that receives SIGTERM, after it has saved its state, and for a job whose code changed since the
+    start of the run. While the body runs, the state file of the
     job (:mod:`ccdcgan_workflow.job_states`) is kept up to date.
 
     Args:
@@ -53,6 +55,7 @@ def job(snakemake: Any) -> Iterator[None]:
     try:
         with job_state(snakemake) as end:
             try:
+                check_code()
                 yield
             except BaseException as error:
                 sentence = failure_in_words(error, snakemake.log[0])

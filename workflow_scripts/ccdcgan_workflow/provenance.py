@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,6 +33,22 @@ def describe_versions() -> dict[str, str]:
         except PackageNotFoundError:  # a rule's own environment need not have them all
             continue
     return versions
+
+
+def describe_checkout(folder: str | Path) -> str:
+    """Return the version of the workflow in a folder: that of ``pyproject.toml``, and the commit if it is known.
+
+    A commit is followed by "-dirty" if files differ from it.
+    """
+    project = tomllib.loads((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):  # not installed, or a slow file system
+        return project
+    return (
+        f"{project} ({done.stdout.strip()})" if done.returncode == 0 and (Path(folder) / ".git").exists() else project
+    )
 
 
 def describe_machine() -> dict[str, str | int]:

@@ -88,7 +88,7 @@ def read_set(path: str | Path) -> list[Crystal]:
     try:
         frames = ase.io.read(path, index=":", format="extxyz")
     except Exception as error:
-        raise InputError(f"{path} cannot be read as extended XYZ ({error}); delete it and run again.") from error
+        raise InputError(f"{path} cannot be read as extended XYZ ({error}); rename it and run again.") from error
     crystals = []
     for number, atoms in enumerate(frames):
         if "id" not in atoms.info:

@@ -49,7 +49,7 @@ def in_table_order(table: pd.DataFrame, crystals: Iterable[Crystal]) -> list[Cry
     missing = [name for name in table["id"] if name not in structures]
     if missing:
         raise InputError(
-            f"{missing[0]} is in candidates.csv but not in any placed.extxyz; delete these files and run again."
+            f"{missing[0]} is in candidates.csv but not in any placed.extxyz; rename candidates.csv and run again."
         )
     return [
         Crystal(row["id"], structures[row["id"]], {key: value for key, value in row.items() if key != "id"})

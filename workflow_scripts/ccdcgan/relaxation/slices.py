@@ -42,6 +42,6 @@ def gather(slices: Sequence[Sequence[Item]]) -> list[Item]:
     if found != expected:
         raise InputError(
             f"the batches contain {found} crystals, but {total} crystals in {len(slices)} batches should be "
-            f"{expected}; delete the relaxed batches and run again."
+            f"{expected}; rename the folder of the relaxed batches and run again."
         )
     return [slices[number % len(slices)][number // len(slices)] for number in range(total)]

@@ -177,7 +177,7 @@ def load_autoencoder(path: str | Path) -> Autoencoder:
         return Autoencoder(model.get_layer("encoder"), model.get_layer("decoder"), model)
     except ValueError as error:
         raise InputError(
-            f"{path} does not hold an autoencoder of this workflow ({error}); delete it and run again."
+            f"{path} does not hold an autoencoder of this workflow ({error}); rename it and run again."
         ) from error
 
 

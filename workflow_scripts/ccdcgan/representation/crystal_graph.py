@@ -289,10 +289,10 @@ def load_codec(path: str | Path, lattice: str | Path, sites: str | Path) -> Crys
         if network.latent != latent:
             raise InputError(
                 f"{file} has a latent of {network.latent}, but the crystal graphs of {path} were made with {latent}; "
-                f"delete {path} and run again."
+                f"rename {path} and run again."
             )
     return CrystalCodec(*networks, elements, geometry, scale)
 
 
 def _incomplete(path: str | Path, error: KeyError) -> InputError:
-    return InputError(f"{path} does not hold crystal graphs ({error}); delete it and run again.")
+    return InputError(f"{path} does not hold crystal graphs ({error}); rename it and run again.")

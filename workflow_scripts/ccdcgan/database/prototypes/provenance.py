@@ -41,7 +41,7 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         return {"sha256": record["sha256"], **record}
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is damaged; delete the folder {Path(path).parent} and run again.") from None
+        raise InputError(f"{path} is damaged; rename the folder {Path(path).parent} and run again.") from None
 
 
 def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str | Path]) -> dict[str, Any]:
@@ -83,4 +83,4 @@ def check_kept(data: str | Path, provenance: str | Path) -> None:
         InputError: If the checksum is not that of the provenance.
     """
     if sha256_of(data) != read_provenance(provenance)["sha256"]:
-        raise InputError(f"{data} was changed after it was fetched; delete it and run again.")
+        raise InputError(f"{data} was changed after it was fetched; rename it and run again.")

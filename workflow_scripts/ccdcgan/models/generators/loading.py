@@ -24,5 +24,5 @@ def load_generator(path: str | Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, custom_objects=CUSTOM_LAYERS)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{path} does not hold a generator of this workflow ({type(error).__name__}); delete it and run again."
+            f"{path} does not hold a generator of this workflow ({type(error).__name__}); rename it and run again."
         ) from error
