@@ -234,7 +234,8 @@ def main() -> None:
     summary = (
         f"{len(systems)} systems, {len(table)} compounds. Mean over the systems of the mean absolute error against "
         f"OQMD: raw {systems['raw'].mean():.0f}, auto {systems['auto'].mean():.0f}, "
-        f"mp2020 {systems['mp2020'].mean():.0f} meV/atom; largest with auto: {worst['auto']:.0f} ({worst['system']}). The hulls agree in {agree:.0%} of the "
+        f"mp2020 {systems['mp2020'].mean():.0f} meV/atom; largest with auto: {worst['auto']:.0f} ({worst['system']}). "
+        f"The hulls agree in {agree:.0%} of the "
         f"systems. Against experiment ({table['experiment'].notna().sum()} compounds): auto "
         f"{_mean_error(table, 'auto', 'experiment'):.0f}, OQMD {_mean_error(table, 'oqmd', 'experiment'):.0f} meV/atom."
     )

@@ -74,6 +74,10 @@ PROPERTIES = [target["name"] for target in config["properties"]]
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
 AUTOENCODERS = {name: f"{RESULTS}/representation/{name}_autoencoder.keras" for name in ("lattice", "sites")}
 SHARDS = numbered(len(settings.shard_sizes(config)))
+KNOWN_RELAXED = [
+    f"{RESULTS}/database/known/relaxed/{batch}.extxyz"
+    for batch in (numbered(config["hull"]["batches"]) if config["hull"]["known"] else [])
+]
 
 
 wildcard_constraints:

@@ -92,6 +92,7 @@ use rule substitute_elements as substitute_reference with:
 rule collect_references:
     input:
         expand(f"{RESULTS}/database/references/relaxed/{{element}}.extxyz", element=ELEMENTS),
+        KNOWN_RELAXED,
     output:
         table=f"{RESULTS}/database/references.csv",
         crystals=f"{RESULTS}/database/references.extxyz",
@@ -120,9 +121,12 @@ rule collect_database:
         # file names: with rules.… the time that Snakemake takes grows with the square of the number of batches
         batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
         references=f"{RESULTS}/database/references.csv",
+        known=KNOWN_RELAXED,
     output:
         crystals=f"{RESULTS}/database/database.extxyz",
         table=f"{RESULTS}/database/database.csv",
+        known=f"{RESULTS}/database/known.extxyz",
+        known_table=f"{RESULTS}/database/known.csv",
     log:
         f"{LOGS}/collect_database.log",
     benchmark:
@@ -139,6 +143,7 @@ rule collect_database:
         correction=config["relaxation"]["correction"],
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,
+        matcher=config["matcher"],
         code=code_fingerprint("collect_database"),
     message:
         "Collecting the database: formation energies and hull distances"

@@ -12,6 +12,7 @@ rule place_candidates:
         ),
         references=f"{RESULTS}/database/references.csv",
         database=f"{RESULTS}/database/database.extxyz",
+        known=f"{RESULTS}/database/known.extxyz",
         generated=f"{RESULTS}/candidates/{{scheme}}/selected.extxyz",
         prototypes=f"{RESULTS}/database/prototypes.extxyz",
     output:
@@ -47,6 +48,8 @@ rule summarise_candidates:
         prototypes=rules.build_prototypes.output.table,
         substituted=rules.substitute_elements.output.table,
         database=rules.collect_database.output.table,
+        known=rules.collect_database.output.known_table,
+        known_found=rules.find_known_phases.output.table,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
         predicted=expand(f"{RESULTS}/candidates/{{scheme}}/predicted.csv", scheme=SCHEMES),
         losses=expand(f"{RESULTS}/candidates/{{scheme}}/losses.csv", scheme=SCHEMES),

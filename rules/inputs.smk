@@ -13,14 +13,18 @@ def fetched_sources(wildcards):
     return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
 
 
-def own_files():
-    """The user's own crystals, so that a change of one is noticed."""
-    section = config["prototypes"]
-    if "files" not in section["sources"]:
+def known_sources(wildcards):
+    """The fetched files of the sources of known phases, and their provenance."""
+    return {name: path for source in config["hull"]["known"] for name, path in FETCHED.get(source, {}).items()}
+
+
+def own_files(section="prototypes", key="sources"):
+    """The user's own crystals, if this key names the source files, so that a change of one is noticed."""
+    if "files" not in config[section][key]:
         return []
     from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
 
-    return files_in(section["files"]["folder"])
+    return files_in(config["prototypes"]["files"]["folder"])
 
 
 def earlier_candidates():
@@ -60,8 +64,9 @@ def skips_repeats(wildcards):
 
 
 def database_to_compare(wildcards):
-    """The relaxed crystals that candidates must not repeat, and whose hull ranks them."""
-    return rules.collect_database.output.crystals if RANKED or skips_repeats(wildcards) else []
+    """The relaxed crystals and known phases that candidates must not repeat, and whose hull ranks them."""
+    crystals = [rules.collect_database.output.crystals, rules.collect_database.output.known]
+    return crystals if RANKED or skips_repeats(wildcards) else []
 
 
 def other_summaries(wildcards):

@@ -59,10 +59,11 @@ rule estimate:
         crystals={
             "relax_database": [f"{RESULTS}/database/substituted.extxyz"],
             "relax_reference": [f"{RESULTS}/database/references/{element}.extxyz" for element in ELEMENTS],
+            "relax_known_phases": [f"{RESULTS}/database/known/found.extxyz"],
         },
         hints={
-            rule: f"To know how many crystals there are (minutes): snakemake --until substitute_elements substitute_reference"
-            for rule in ("relax_database", "relax_reference")
+            rule: f"To know how many crystals there are (minutes): snakemake --until substitute_elements substitute_reference find_known_phases"
+            for rule in ("relax_database", "relax_reference", "relax_known_phases")
         },
     message:
         "Estimating the costs of the run"

@@ -49,6 +49,7 @@ rule draw_figures:
         },
         **{f"history_{scheme}": f"{RESULTS}/models/{scheme}/history.csv" for scheme in TRAINED},
         database=rules.collect_database.output.table,
+        known=rules.collect_database.output.known_table,
         crystals=rules.collect_database.output.crystals,
         candidates=rules.summarise_candidates.output.candidates,
         summary=rules.summarise_candidates.output.summary,
@@ -89,6 +90,8 @@ rule draw_figures:
 rule write_report:
     input:
         database=rules.collect_database.output.table,
+        known=rules.collect_database.output.known_table,
+        known_crystals=rules.collect_database.output.known,
         references=rules.collect_references.output.table,
         candidates=rules.summarise_candidates.output.candidates,
         summary=rules.summarise_candidates.output.summary,
@@ -137,6 +140,7 @@ rule write_report:
         thresholds=settings.hull_thresholds(config),
         tables=[
             "database",
+            "known",
             "references",
             "candidates",
             "summary",

@@ -6,6 +6,7 @@ rule select_for_verification:
         tables=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
         database=rules.collect_database.output.crystals,
+        known=rules.collect_database.output.known,
         references=rules.collect_references.output.table,
         reference_crystals=rules.collect_references.output.crystals,
     output:

@@ -10,17 +10,12 @@ log = logging.getLogger("ccdcgan.prototypes")
 with job(snakemake):
     from ccdcgan.crystals.structures import write_set
     from ccdcgan.database.prototypes.collection import collect_prototypes
-    from ccdcgan.database.prototypes.provenance import check_kept, describe_sources
+    from ccdcgan.database.prototypes.provenance import checked_downloads, describe_sources
     from ccdcgan.database.substitution import describe_drops
     from ccdcgan.utils.files import write_csv, write_text
 
-    params, inputs = snakemake.params, dict(snakemake.input.items())
-    fetched = {
-        source: inputs[source] for source in params.settings["sources"] if source in inputs and source != "files"
-    }
-    provenances = {source: inputs[f"{source}_provenance"] for source in fetched}
-    for source, path in fetched.items():
-        check_kept(path, provenances[source])
+    params = snakemake.params
+    fetched, provenances = checked_downloads(dict(snakemake.input.items()), params.settings["sources"])
     prototypes, table = collect_prototypes(params.settings, params.n_elements, fetched, snakemake.threads)
     for source, part in table.groupby("source", sort=False):
         log.info(describe_drops(part, f"prototypes of {source}"))

@@ -12,6 +12,7 @@ with job(snakemake):
     from ccdcgan.utils.files import write_csv
 
     crystals = [crystal for path in snakemake.input for crystal in read_set(path)]
+    crystals = [crystal for crystal in crystals if len(crystal.structure.composition) == 1]  # no known compounds
     references = lowest_references(crystals, snakemake.params.elements)
     for row in references.itertuples():
         log.info("%s: %.4f eV/atom (%s)", row.element, row.energy_per_atom, row.prototype)

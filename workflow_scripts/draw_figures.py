@@ -21,6 +21,7 @@ with job(snakemake):
 
     inputs, params = snakemake.input, snakemake.params
     database, candidates, summary = (read_csv(path) for path in (inputs.database, inputs.candidates, inputs.summary))
+    phases = read_csv(inputs.known)
     known = read_arrays(inputs.graphs)
     generated = {
         scheme: np.concatenate([read_arrays(path)["graphs"] for path in inputs[f"generated_{scheme}"]])
@@ -41,7 +42,9 @@ with job(snakemake):
         "reconstruction_examples": reconstruction_examples(
             load_examples(inputs.examples, inputs.example_crystals), read_csv(inputs.reconstruction)
         ),
-        "formation_energies": formation_energies(database, candidates, params.elements, schemes, params.thresholds),
+        "formation_energies": formation_energies(
+            database, candidates, params.elements, schemes, params.thresholds, phases
+        ),
         "energy_histograms": energy_histograms(database, candidates, schemes),
         "constraint_parity": constraint_parity(read_csv(inputs.parity)),
         "latent_map": latent_map(known["graphs"], generated),

@@ -1,4 +1,4 @@
-"""Compute the hull distances of relaxed candidates and find those that are not in the database."""
+"""Compute the hull distances of relaxed candidates and find those that are neither in the database nor known."""
 
 import logging
 
@@ -16,21 +16,25 @@ with job(snakemake):
 
     inputs, params = snakemake.input, snakemake.params
     references = EnergyReferences.of_run(read_csv(inputs.references), params.engine, params.scheme, params.correction)
+    phases = read_set(inputs.known)
     relaxed = gather([read_set(path) for path in inputs.batches])
     candidates, table = place_candidates(
         with_formation_energies(relaxed, references),
         relaxed,
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
-        [crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"],
-        read_set(inputs.prototypes),
+        [*(crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"), *phases],
+        [*phases, *read_set(inputs.prototypes)],
         params.elements,
         Uniqueness(params.matcher),
     )
     n_relaxed = (table["status"] == "ok").sum()
-    log.info("%d of %d candidates relaxed, %d of them not in the database", n_relaxed, len(table), table["novel"].sum())
+    log.info(
+        "%d of %d candidates relaxed, %d of them neither in the database nor known",
+        n_relaxed,
+        len(table),
+        table["novel"].sum(),
+    )
     for formula, (n_of_formula, n_found) in count_rediscovered(table, params.holdout).items():
-        log.info(
-            "%s, held out of training: %d relaxed, %d crystals of the database found", formula, n_of_formula, n_found
-        )
+        log.info("%s, held out of training: %d relaxed, %d known crystals found", formula, n_of_formula, n_found)
     write_set(snakemake.output.crystals, candidates)
     write_csv(snakemake.output.table, table)

@@ -16,7 +16,7 @@ with job(snakemake):
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params, scheme = snakemake.input, snakemake.params, snakemake.wildcards.scheme
-    database = read_set(inputs.database) if inputs.get("database") else []
+    database = [crystal for path in inputs.database for crystal in read_set(path)]
     order = None
     if inputs.get("predicted"):
         predicted = read_csv(inputs.predicted)

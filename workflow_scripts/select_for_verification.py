@@ -17,7 +17,7 @@ with job(snakemake):
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
     tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
     chosen = best_distinct(tables, placed, params.top, Uniqueness(params.matcher), params.max_atoms)
-    competing = competing_phases(chosen, read_set(inputs.database), params.elements)
+    competing = competing_phases(chosen, [*read_set(inputs.database), *read_set(inputs.known)], params.elements)
     lowest = set(read_csv(inputs.references)["id"])
     references = [crystal for crystal in read_set(inputs.reference_crystals) if crystal.id in lowest]
     log.info("%d candidates, %d competing phases, %d elements", len(chosen), len(competing), len(references))

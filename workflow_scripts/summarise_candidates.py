@@ -35,6 +35,10 @@ with job(snakemake):
     write_csv(output.summary, summary[["scheme", "quantity", "numerator", "denominator", "value", "unit"]])
     write_csv(output.candidates, candidates)
     counts = database_counts(
-        read_csv(inputs.prototypes), read_csv(inputs.substituted), read_csv(inputs.database), params.thresholds
+        read_csv(inputs.prototypes),
+        read_csv(inputs.substituted),
+        read_csv(inputs.database),
+        params.thresholds,
+        (read_csv(inputs.known_found), read_csv(inputs.known)),
     )
     write_csv(output.database, counts)

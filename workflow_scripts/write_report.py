@@ -34,6 +34,7 @@ with job(snakemake):
     cif_files = write_best(data.candidates, crystals, folder, output.crystals)
     relaxed = {crystal.id: crystal for crystal in crystals}
     generated = {crystal.id: crystal for path in inputs.selected for crystal in read_set(path)}
+    database = [*read_set(inputs.crystals), *read_set(inputs.known_crystals)]
     graphs = generated_graphs(zip(params.schemes, map(read_arrays, inputs.generated), strict=True))
     info = RunInfo(
         config["system"],
@@ -52,7 +53,7 @@ with job(snakemake):
     )
     media = ReportMedia(
         figures={Path(path).stem: path for path in inputs.figures},
-        crystals=views(data.best, relaxed, generated, read_set(inputs.crystals), elements, data.verified, data.phonons),
+        crystals=views(data.best, relaxed, generated, database, elements, data.verified, data.phonons),
         latent=latent_plot(read_arrays(inputs.graphs), graphs, data.database, data.candidates),
         cif_paths={name: f"{folder.name}/{file}" for name, file in cif_files.items()},
         times=cost_table(costs(finished_jobs(logs.parents[1], logs.parent.name))),

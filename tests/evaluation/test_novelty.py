@@ -7,7 +7,8 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.evaluation.novelty import find_known, known_structures
+from ccdcgan.database.energies import hull_of, with_hull_distances
+from ccdcgan.evaluation.novelty import find_known, known_phases_table, known_structures
 from ccdcgan.evaluation.placement import count_rediscovered, displacement, place_candidates
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
 
@@ -62,6 +63,58 @@ def test_displacements_are_measured_before_the_change_to_the_standard_cell():
     )
     assert placed[0].structure == standard
     assert table["rmsd"].tolist() == [pytest.approx(displacement(generated, relaxed))] and table["rmsd"][0] < 0.05
+
+
+def phase(name, structure, energy, **info):
+    """Return a relaxed crystal with a formation energy, eV/atom."""
+    return Crystal(name, structure, {"status": "ok", "reason": "", "formation_energy": energy} | info)
+
+
+def test_a_candidate_that_equals_a_known_phase_is_not_new_and_the_hull_has_the_phase():
+    database = [phase("salt", rock_salt(), -0.1)]
+    known = [phase("oqmd-1", bi2se3(), -0.4), Crystal("oqmd-2", cesium_chloride(), {"status": "failed"})]
+    candidates = [
+        phase(name, make(), -0.05) for name, make in (("a", bi2se3), ("b", rock_salt), ("c", cesium_chloride))
+    ]
+    placed, table = place_candidates(
+        candidates,
+        candidates,
+        {crystal.id: crystal for crystal in candidates},
+        [*database, *known],
+        known,
+        ["Bi", "Se"],
+        MATCHER,
+    )
+    assert table["repeats"].tolist() == ["oqmd-1", "salt", "oqmd-2"] and not table["novel"].any()
+    assert table["known"].tolist() == ["oqmd-1", "", "oqmd-2"]
+    assert placed[0].info["e_above_hull"] == pytest.approx(0.35)
+    assert placed[1].info["e_above_hull"] == pytest.approx(-0.05 + 0.4 * 0.5 / 0.6)
+
+
+def test_pure_elements_among_the_known_phases_do_not_shift_the_hull():
+    element = rock_salt()
+    element.replace_species({"Se": "Bi"})
+    hull = hull_of([phase("a", rock_salt(), -0.1), phase("b", element, -0.3)], ["Bi", "Se"])
+    assert {entry.composition.reduced_formula: entry.energy for entry in hull.stable_entries if entry.is_element} == {
+        "Bi": 0.0,
+        "Se": 0.0,
+    }
+    [placed] = with_hull_distances([phase("b", element, 0.02)], hull)
+    assert placed.info["e_above_hull"] == pytest.approx(0.02)
+
+
+def test_the_table_of_known_phases_names_the_equal_crystals_of_the_database():
+    phases = [
+        phase("oqmd-1", bi2se3(), -0.4, source="oqmd", source_formation_energy=-0.39),
+        phase("file-a", rock_salt(5.9), -0.1, source="files"),
+        Crystal("oqmd-2", rock_salt(), {"status": "failed", "reason": "too_close", "source": "oqmd"}),
+    ]
+    table = known_phases_table(phases, [phase("salt", rock_salt(), -0.1)], ["Bi", "Se"], MATCHER)
+    assert table["id"].tolist() == ["oqmd-1", "file-a", "oqmd-2"]
+    assert table["repeats"].tolist() == ["", "salt", ""]
+    assert table["source_formation_energy"][0] == -0.39 and table["source_formation_energy"][1:].isna().all()
+    empty = known_phases_table([], [], ["Bi", "Se"], MATCHER)
+    assert empty.empty and list(empty.columns) == list(table.columns)
 
 
 def test_crystals_held_out_of_training_that_candidates_reproduce_are_counted_once():

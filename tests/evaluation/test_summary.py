@@ -245,3 +245,11 @@ def test_database_counts_include_rejected_crystals():
     assert counts["relaxed", "not_converged"] == 1
     assert counts["database", "meta-stable"] == 4
     assert counts["database", "on the hull"] == 1
+    found = pd.DataFrame({"status": ["ok", "ok", "ok", "failed"], "reason": ["", "", "", "duplicate"]})
+    rows = [("Bi2Se3", "ok", "", "", 0.0), ("BiSe", "ok", "", "c1", 0.1), ("Bi", "ok", "", "", 0.0)]
+    known = pd.DataFrame(rows, columns=["formula", "status", "reason", "repeats", "e_above_hull"])
+    counts = database_counts(prototypes, substituted, database, THRESHOLDS, (found, known))
+    counts = counts.set_index(["stage", "outcome"])["count"]
+    assert counts["known phases", "duplicate"] == 1 and counts["known phases, relaxed", "kept"] == 3
+    of_compounds = [counts["known phases, relaxed", f"compounds{kind}"] for kind in ("", " not in the database")]
+    assert of_compounds == [2, 1] and counts["known phases, relaxed", "compounds on the hull"] == 1

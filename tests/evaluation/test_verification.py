@@ -69,6 +69,12 @@ def test_competing_phases_are_what_a_candidate_would_decompose_into() -> None:
     assert [c.id for c in competing_phases([between], DATABASE, ["Cu", "Au"])] == ["l12", "l10"]
 
 
+def test_known_phases_compete_and_elements_do_not() -> None:
+    known = [crystal("oqmd-1", cu3au(3.78), -0.06), crystal("oqmd-2", fcc("Au", 4.06), 0.0)]
+    between = crystal("x", Structure(Lattice.cubic(4), ["Cu"] * 9 + ["Au"], np.zeros((10, 3))), -0.01)
+    assert [c.id for c in competing_phases([between], [*DATABASE, *known], ["Cu", "Au"])] == ["oqmd-1"]
+
+
 def test_the_table_shows_both_engines(tmp_path: Path) -> None:
     candidate = crystal("new", cu3au(3.9), -0.03, 0.01).updated(scheme="ccdcgan")
     starts = to_verify([candidate], DATABASE[:1], ELEMENTS)

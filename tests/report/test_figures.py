@@ -68,6 +68,18 @@ def test_every_crystal_with_an_energy_is_a_point_and_hull_vertices_are_named(dat
     assert high.sum() == 0 or hidden
 
 
+def test_known_phases_have_their_own_marker_and_join_the_hull(database, candidates, known):
+    figure = formation_energies(database, candidates, ELEMENTS, ("ccdcgan",), known=known)
+    axes = figure.axes[0]
+    assert n_points(axes)[:4] == [45, 3, 3, 2]
+    words = texts(figure)
+    assert "known phases (n = 3)" in words and "Bi$_{4}$Se$_{3}$" in words
+    hull = next(line for line in axes.lines if line.get_label() == "convex hull")
+    assert len(hull.get_xdata()) == 5  # both elements, BiSe, Bi2Se3 and the known Bi4Se3
+    figure = formation_energies(database, candidates, ("Mg", "Bi", "Se"), ("ccdcgan",), known=known)
+    assert n_points(figure.axes[0])[:4] == [45, 3, 3, 2]
+
+
 def test_more_than_two_elements_are_drawn_against_hull_distance(database, candidates):
     figure = formation_energies(database, candidates, ("Mg", "Mn", "O"), ("ccdcgan",))
     assert figure.axes[0].get_xlabel() == "hull distance (eV/atom)"

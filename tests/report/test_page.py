@@ -12,6 +12,7 @@ import pytest
 
 from ccdcgan import columns, figures
 from ccdcgan.columns import scheme_label
+from ccdcgan.database.thermodynamics import hull_phases
 from ccdcgan.figures.style import save_figure
 from ccdcgan.figures.training import constraint_parity
 from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
@@ -19,6 +20,7 @@ from ccdcgan.report.formatting import NO_BREAK
 from ccdcgan.report.page import LARGEST_PAGE, render_report
 from ccdcgan.report.pictures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report.plots import hull_plot
+from ccdcgan.report.tables import hull_table
 from ccdcgan.representation.latent_tests import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.utils.errors import InputError
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
@@ -109,6 +111,32 @@ def test_page_has_the_numbers(database, candidates, summary, losses, parity):
     ):
         assert expected in page, expected
     assert "nan" not in re.sub(r"<[^>]+>", " ", page.lower()).split()
+
+
+def test_known_phases_stand_in_the_page(database, candidates, summary, losses, parity, known):
+    page = page_of(database, candidates, summary, losses, parity, known=known).replace(NO_BREAK, " ")
+    for expected in (
+        "The hull includes 3 known compounds of oqmd, relaxed with the same engine. The substitution database lacks 2",
+        "Bi<sub>4</sub>Se<sub>3</sub> (R-3m, on the hull), BiSe (Fm-3m, 0.110 eV/atom above it).",
+        "Compounds on the convex hull: Bi<sub>4</sub>Se<sub>3</sub>, BiSe, Bi<sub>2</sub>Se<sub>3</sub>.",
+        "and 3 known compounds.",
+        "Known compounds, relaxed with the same engine",
+        "not relaxed: relaxation did not converge",
+        "known phases (3)",
+    ):
+        assert expected in page, expected
+    everything = known.assign(repeats="db-000")
+    page = page_of(database, candidates, summary, losses, parity, known=everything)
+    assert "The substitution database has all of them." in page
+    page = page_of(database, candidates, summary, losses, parity)
+    assert "The hull includes" not in page and "known phases (3)" not in page
+
+
+def test_the_table_of_the_hull_marks_known_phases(database, known):
+    rows = hull_table(hull_phases(database.assign(known=""), known), ELEMENTS).rows
+    assert [row[-2:] for row in rows] == [("oqmd-1", "oqmd-1"), ("db-001", "–"), ("db-000", "–")]
+    own = database.assign(known=["oqmd-3"] + [""] * 49)
+    assert hull_table(hull_phases(own, known), ELEMENTS).rows[-1][-2:] == ("db-000", "oqmd-3")
 
 
 def test_page_asks_no_network_and_every_image_has_a_text(database, candidates, summary, losses, parity, tmp_path):

@@ -45,6 +45,13 @@ def test_default_configuration_passes():
         ("evaluation.compositions", ["Bi4Te"], "config key evaluation.compositions names 'Bi4Te'; it must be a comp"),
         ("holdout", ["Bi2Te3"], "config key holdout names 'Bi2Te3'; it must be a composition of Bi-Se such as BiSe2."),
         ("generation", 5, "config key generation is 5; it must be of type object."),
+        (
+            "hull.known",
+            ["optimade"],
+            "config key hull.known names optimade, but prototypes.sources does not; name it th",
+        ),
+        ("hull.known", ["aflow"], "config key hull.known.0 is 'aflow'; allowed are oqmd, materials_project, optimade,"),
+        ("hull.max_atoms", 0, "config key hull.max_atoms is 0; it must be at least 1."),
         ("properties", [], "config key properties is empty; it must name at least one item."),
         (
             "relaxation.vasp.kpoints",

@@ -87,7 +87,8 @@ COLUMNS = _by_name(
             "e_above_hull",
             "hull distance",
             "eV/atom",
-            "Formation energy relative to the convex hull of the database; negative if below the hull.",
+            "Formation energy relative to the convex hull of the database and the known phases; "
+            "negative if below the hull.",
         ),
         Column(
             "uncorrected_formation_energy",
@@ -122,7 +123,8 @@ COLUMNS = _by_name(
             "distinct",
             "distinct",
             "",
-            "Whether the relaxed crystal is not in the database and has the lowest energy of its kind.",
+            "Whether the relaxed crystal is neither in the database nor a known phase, "
+            "and has the lowest energy of its kind.",
             "flag",
         ),
         Column(
@@ -136,8 +138,15 @@ COLUMNS = _by_name(
             "known",
             "known as",
             "",
-            "Known structure of the system, from a prototype source, that the candidate matches.",
+            "Known phase of the system, from a source, that the crystal matches; empty if it matches none.",
             "text",
+        ),
+        Column("source", "source", "", "Source of the crystal: a name of prototypes.sources.", "text"),
+        Column(
+            "source_formation_energy",
+            "formation energy in the source",
+            "eV/atom",
+            "Formation energy of the crystal in its source (OQMD: PBE); empty if the source has none.",
         ),
         Column("repaired", "repaired", "", "Repairs applied to the decoded crystal; empty if there were none.", "text"),
         Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
@@ -152,14 +161,15 @@ COLUMNS = _by_name(
             "repeats",
             "repeats",
             "",
-            "Crystal of the database, or candidate, that the crystal repeats; empty if it repeats none.",
+            "Crystal of the database, known phase or candidate that the crystal repeats; empty if it repeats none.",
             "text",
         ),
         Column(
             "novel",
             "new",
             "",
-            "Whether the relaxed crystal is not in the database. It may repeat another candidate.",
+            "Whether the relaxed crystal is neither in the database nor a known phase. "
+            "It may repeat another candidate.",
             "flag",
         ),
         Column("quantity", "quantity", "", "Quantity that is counted or averaged.", "text"),
@@ -246,7 +256,7 @@ SPLITS = MappingProxyType({"train": "training", "held_out": "held out"})
 """Split -> label."""
 
 REPEAT = "repeat"
-"""Reason: the candidate was not relaxed because it repeats another one or a crystal of the database."""
+"""Reason: the candidate was not relaxed because it repeats another one, a crystal of the database or a known phase."""
 
 OTHER_COMPOSITION = "other_composition"
 """Reason: the candidate was not relaxed because other compositions were requested."""
@@ -276,7 +286,7 @@ REASONS = MappingProxyType(
         "too_many_elements": "more elements than the system",
         "formation_energy_too_high": "formation energy of the prototype too high",
         "no_symmetric_crystal": "no random crystal of this composition",
-        REPEAT: "in the database, or a repeat, before relaxation",
+        REPEAT: "in the database, known, or a repeat, before relaxation",
         "screened": "predicted formation energy too high",
         OTHER_COMPOSITION: "not a requested composition",
     }

@@ -287,6 +287,12 @@ def _check_relations(config: dict[str, Any]) -> None:
             f"config key prototypes.max_length is {config['prototypes']['max_length']:g} angstrom; it must not "
             f"exceed representation.box, which is {config['representation']['box']:g}."
         )
+    for source in config["hull"]["known"]:
+        if source != "oqmd" and source not in config["prototypes"]["sources"]:
+            raise InputError(
+                f"config key hull.known names {source}, but prototypes.sources does not; name it there, too, or choose "
+                "oqmd, which is shipped with the workflow."
+            )
     for network in ("sites", "lattice"):
         latent = config["representation"][network]["latent"]
         if latent > config["representation"]["sites"]["latent"]:

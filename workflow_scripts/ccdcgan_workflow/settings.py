@@ -37,6 +37,16 @@ def prototype_settings(config: Settings) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key not in unused}
 
 
+def known_phase_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings that decide which known phases there are."""
+    section = config["hull"]
+    return {
+        "known": section["known"],
+        "max_atoms": section["max_atoms"],
+        "sources": {name: config["prototypes"][name] for name in SOURCES_WITH_SETTINGS if name in section["known"]},
+    }
+
+
 def relaxation_settings(section: Settings) -> dict[str, Any]:
     """Return the settings that affect the result of a relaxation.
 

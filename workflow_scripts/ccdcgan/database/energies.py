@@ -122,8 +122,8 @@ def with_formation_energies(crystals: Iterable[Crystal], references: EnergyRefer
 
 
 def hull_of(crystals: Sequence[Crystal], elements: Sequence[str]) -> PhaseDiagram:
-    """Return the convex hull of the relaxed crystals and the elements."""
-    relaxed = [crystal for crystal in crystals if crystal.info["status"] == "ok"]
+    """Return the convex hull of the relaxed compounds and the elements, whose formation energy is zero."""
+    relaxed = [c for c in crystals if c.info["status"] == "ok" and len(c.structure.composition) > 1]
     return convex_hull(
         [crystal.structure.composition for crystal in relaxed],
         [crystal.info["formation_energy"] for crystal in relaxed],
@@ -153,17 +153,21 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
 
 
 def database_energies(
-    crystals: Sequence[Crystal], references: EnergyReferences, elements: Sequence[str]
+    crystals: Sequence[Crystal],
+    references: EnergyReferences,
+    elements: Sequence[str],
+    known: Sequence[Crystal] = (),
 ) -> tuple[list[Crystal], PhaseDiagram]:
-    """Return the crystals of the database with formation energies and hull distances, and their convex hull.
+    """Return the crystals of the database with formation energies and hull distances, and the convex hull.
 
     Args:
         crystals: Substituted crystals after relaxation.
         references: Energies of the elements, energy scheme and correction.
         elements: Elements of the system.
+        known: Known phases with formation energies, which join the hull.
 
     Raises:
-        InputError: If no crystal was relaxed.
+        InputError: If no crystal of the database was relaxed.
     """
     placed = with_formation_energies(crystals, references)
     if not any(crystal.info["status"] == "ok" for crystal in placed):
@@ -172,7 +176,7 @@ def database_energies(
             f"none of the {len(placed)} substituted crystals could be relaxed ({', '.join(reasons)}); see the logs of "
             "relax_database, and check relaxation.guards and relaxation.max_steps in the configuration."
         )
-    hull = hull_of(placed, elements)
+    hull = hull_of([*placed, *known], elements)
     return with_hull_distances(placed, hull), hull
 
 

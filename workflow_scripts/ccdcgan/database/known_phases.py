@@ -1,14 +1,70 @@
-"""Known phases of a chemical system: crystals of the sources, as they are, without substitution of elements."""
+"""Known phases of a chemical system: crystals of the sources as they are, without substitution of elements.
 
-import logging
+They join the convex hull and the comparison with candidates, but neither the database of substituted crystals nor any
+training.
+"""
+
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+import pandas as pd
+
+from ccdcgan.columns import SAME_AS
 from ccdcgan.crystals.structures import Crystal, standard_cell
-from ccdcgan.database.prototypes.oqmd import shipped_crystals
+from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.prototypes.collection import SOURCES
+from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
 from ccdcgan.utils.errors import InputError
 
-log = logging.getLogger(__name__)
+FOUND_COLUMNS = ("id", "source", "formula", "n_atoms", "source_formation_energy", "status", "reason", "detail")
+"""Columns of the table of :func:`collect_known`."""
+
+Row = dict[str, Any]
+
+
+def collect_known(
+    config: Mapping[str, Any],
+    elements: Sequence[str],
+    uniqueness: Uniqueness,
+    fetched: Mapping[str, str | Path] = MappingProxyType({}),
+) -> tuple[list[Crystal], pd.DataFrame]:
+    """Return the distinct known phases of a system, pure elements included.
+
+    Of equal crystals the one with the lowest formation energy in its source is retained, or the first one if the
+    source has no energies.
+
+    Args:
+        config: ``known``, the sources; ``max_atoms``, the largest number of atoms in the standard cell, None: no limit;
+            and ``sources``, the settings of each source by its name, as in the ``prototypes`` section of the
+            configuration.
+        elements: Elements of the system.
+        uniqueness: Equality of crystals.
+        fetched: Name of a source -> file that its rule has fetched.
+
+    Returns:
+        The crystals in their standard cell, and a table with FOUND_COLUMNS, one row per crystal of these elements in
+        the sources. Energies are in eV/atom.
+    """
+    found: list[tuple[Crystal | None, Row]] = []
+    for source in config["known"]:
+        file = Path(fetched[source]) if source in fetched else None
+        query = SourceQuery(config["sources"], len(elements), file, frozenset(elements))
+        found += _known_entries(source, query, config["max_atoms"])
+    numbers = [number for number, (crystal, _) in enumerate(found) if crystal is not None]
+    numbers.sort(key=lambda number: (_energy(found[number][1]), number))
+    verdicts = uniqueness.first_of_kind([found[number][0].structure for number in numbers])
+    retained = set()
+    for number, verdict in zip(numbers, verdicts, strict=True):
+        if verdict is None:
+            retained.add(number)
+        else:
+            same = found[numbers[verdict[1]]][1]["id"]
+            found[number][1].update(status="failed", reason="duplicate", detail=SAME_AS + same)
+    crystals = [crystal for number, (crystal, _) in enumerate(found) if number in retained]
+    return crystals, pd.DataFrame([row for _, row in found], columns=list(FOUND_COLUMNS))
 
 
 def known_crystals(
@@ -26,23 +82,54 @@ def known_crystals(
             many eV/atom.
 
     Returns:
-        Crystals ``oqmd-{row}`` in the order of the rows. Their info has ``source_formation_energy`` and
-        ``source_stability``, the distance from the hull of OQMD's other phases, both eV/atom.
+        Crystals ``oqmd-{row}`` in the order of the rows. Their info has ``source_formation_energy``, eV/atom.
     """
-    source = shipped_crystals()
-    crystals = []
-    for row in source.rows_of(elements):
-        energy, name = float(source.formation_energies[row]), source.name(row)
-        if energy > max_formation_energy:
+    settings = {"oqmd": {"max_formation_energy": max_formation_energy}}
+    query = SourceQuery(settings, len(elements), None, frozenset(elements))
+    return [crystal for crystal, _ in _known_entries("oqmd", query, max_atoms) if crystal is not None]
+
+
+def _known_entries(source: str, query: SourceQuery, max_atoms: int | None) -> Iterator[tuple[Crystal | None, Row]]:
+    """Yield the crystals of a source that consist of the elements of the query, each with its row of the table.
+
+    The crystal is None if it cannot be used.
+    """
+    for entry in SOURCES[source](query):
+        structure = entry.structure
+        if structure is None or not _symbols(entry) <= query.elements:
             continue
-        try:
-            structure = standard_cell(source.structure(row))
-        except InputError as error:
-            log.warning("%s is skipped: %s", name, error)
+        row = {
+            "id": entry.id,
+            "source": source,
+            "formula": structure.composition.reduced_formula,
+            "n_atoms": len(structure),
+            "source_formation_energy": entry.formation_energy,
+        }
+        refusal, detail = entry.refused, entry.detail
+        if not refusal and not structure.is_ordered:
+            refusal, detail = "disordered", "partial occupancies"
+        if not refusal:
+            try:
+                structure = standard_cell(structure)
+                row["n_atoms"] = len(structure)
+            except InputError as error:
+                refusal, detail = "no_standard_cell", str(error)
+        if not refusal and max_atoms is not None and len(structure) > max_atoms:
+            refusal, detail = "too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}"
+        if refusal:
+            yield None, row | {"status": "failed", "reason": refusal, "detail": detail}
             continue
-        if max_atoms is not None and len(structure) > max_atoms:
-            continue
-        info = {"prototype": name, "parent": name, "stage": "known", "status": "ok", "reason": ""}
-        info |= {"source_formation_energy": energy, "source_stability": float(source.stabilities[row])}
-        crystals.append(Crystal(name, structure, info))
-    return crystals
+        info = {"prototype": entry.id, "parent": entry.id, "stage": "known", "status": "ok", "reason": ""}
+        info |= {"source": source}
+        if entry.formation_energy is not None:
+            info["source_formation_energy"] = entry.formation_energy
+        yield Crystal(entry.id, structure, info), row | {"status": "ok", "reason": "", "detail": ""}
+
+
+def _symbols(entry: SourceEntry) -> set[str]:
+    return {element.symbol for element in entry.structure.composition.elements}
+
+
+def _energy(row: Row) -> float:
+    energy = row["source_formation_energy"]
+    return math.inf if energy is None else energy

@@ -101,13 +101,35 @@ def with_energy(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[np.isfinite(pd.to_numeric(frame["formation_energy"], errors="coerce").astype(float))]
 
 
+def compounds(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table whose formula has more than one element."""
+    return table[[len(Composition(formula)) > 1 for formula in table["formula"]]] if len(table) else table
+
+
+def hull_phases(database: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of the crystals that make up the hull: those of the database and the known compounds.
+
+    Args:
+        database: Table of the database.
+        known: Table of the known phases.
+
+    Returns:
+        Both tables, one below the other. ``known`` is the id of the known phase that a crystal is or equals.
+    """
+    database, known = complete(database, *_HULL_COLUMNS), complete(known, *_HULL_COLUMNS)
+    if known.empty:
+        return database
+    return pd.concat([database, compounds(known).assign(known=known["id"])], ignore_index=True)
+
+
 def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
     """Return the compounds on the convex hull, without the pure elements, ordered by fraction.
 
     Of several crystals of one formula the lowest one is taken.
 
     Args:
-        database: Table of the database with id, formula, fraction, formation_energy and e_above_hull (eV/atom).
+        database: Table of the crystals that make up the hull, from :func:`hull_phases`, with id, formula, fraction,
+            formation_energy and e_above_hull (eV/atom).
 
     Returns:
         Table with id, formula, fraction and formation_energy.

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ccdcgan import columns
 from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, in_order, reason_label
+from ccdcgan.database.thermodynamics import ON_HULL, compounds
 from ccdcgan.evaluation.best import classify
 from ccdcgan.schemes import screening
 from ccdcgan.utils.tables import complete
@@ -81,7 +82,7 @@ def funnels(
                 )
             },
             "distinct meta-stable": {
-                "in the database, or a repeat": _missing(left, "meta-stable", "distinct meta-stable")
+                "in the database, known, or a repeat": _missing(left, "meta-stable", "distinct meta-stable")
             },
         }
         result[scheme] = [Stage(name, count, _sorted(reasons.get(name, {}))) for name, count in left.items()]
@@ -123,20 +124,25 @@ def database_counts(
     substituted: pd.DataFrame,
     database: pd.DataFrame,
     thresholds: Mapping[str, float],
+    known: tuple[pd.DataFrame, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
-    """Count the crystals at each step from the prototypes to the database.
+    """Count the crystals at each step from the prototypes to the database, and the known phases.
 
     Args:
         prototypes: Table of the prototypes: status, reason.
         substituted: Table of the substituted crystals: status, reason.
         database: Table of the database: status, reason, formation_energy and e_above_hull (eV/atom).
         thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
+        known: Tables of the known phases found in the sources (status, reason), and of the relaxed ones (also formula,
+            repeats and e_above_hull); None: there are none.
 
     Returns:
         Table with stage, outcome (found, kept, a reason of rejection, or a kind of stability) and count.
     """
     rows: list[dict[str, Any]] = []
-    for stage, table in (("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)):
+    stages = [("prototypes", prototypes), ("substituted", substituted), ("relaxed", database)]
+    stages += zip(("known phases", "known phases, relaxed"), known or (), strict=False)
+    for stage, table in stages:
         kept = int((table["status"] == "ok").sum())
         rows += [{"stage": stage, "outcome": "found", "count": len(table)}]
         rows += [{"stage": stage, "outcome": "kept", "count": kept}]
@@ -151,6 +157,14 @@ def database_counts(
         "on the hull": (relaxed["e_above_hull"] < 1e-6).sum(),
     }
     rows += [{"stage": "database", "outcome": name, "count": int(n)} for name, n in counts.items()]
+    if known:
+        kept = compounds(known[1][known[1]["status"] == "ok"])
+        counts = {
+            "compounds": len(kept),
+            "compounds not in the database": (kept["repeats"] == "").sum(),
+            "compounds on the hull": (kept["e_above_hull"] <= ON_HULL).sum(),
+        }
+        rows += [{"stage": "known phases, relaxed", "outcome": name, "count": int(n)} for name, n in counts.items()]
     return pd.DataFrame(rows)
 
 

@@ -38,7 +38,7 @@ def classify(formation_energies: pd.Series, hull_distances: pd.Series, threshold
 
 
 def distinct_among(candidates: pd.DataFrame) -> pd.Series:
-    """Mark distinct candidates: the lowest-energy candidate of each kind that is not in the database.
+    """Mark distinct candidates: the lowest-energy candidate of each kind that is neither in the database nor known.
 
     Args:
         candidates: Placed candidates, or a selection of them: id, status, formation_energy (eV/atom), repeats, novel.

@@ -1,9 +1,12 @@
-"""Novelty of candidates: repeats of the database or of other candidates, and known structures from the sources."""
+"""Novelty of candidates: repeats of the database or of other candidates, and known phases from the sources."""
 
 from collections.abc import Collection, Sequence
 
+import pandas as pd
+
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.energies import to_table
 
 
 def known_structures(prototypes: Sequence[Crystal], elements: Collection[str]) -> list[Crystal]:
@@ -22,13 +25,14 @@ def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniquene
 
     Args:
         candidates: Relaxed candidates, failed ones included.
-        known: Structures from :func:`known_structures`.
+        known: Known phases, or structures from :func:`known_structures`.
         uniqueness: Compares crystals.
 
     Returns:
         For each candidate, in order, the id of the known structure; "" if there is no match or the candidate failed.
     """
-    relaxed = [i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"]
+    formulas = {crystal.formula for crystal in known}
+    relaxed = [i for i, one in enumerate(candidates) if one.info["status"] == "ok" and one.formula in formulas]
     verdicts = uniqueness.first_of_kind(
         [candidates[i].structure for i in relaxed], [crystal.structure for crystal in known]
     )
@@ -37,6 +41,28 @@ def find_known(candidates: Sequence[Crystal], known: Sequence[Crystal], uniquene
         kind, k = verdict or ("", 0)
         names[i] = known[k].id if kind == "known" else names[relaxed[k]] if kind == "self" else ""
     return names
+
+
+def known_phases_table(
+    phases: Sequence[Crystal], database: Sequence[Crystal], elements: Sequence[str], uniqueness: Uniqueness
+) -> pd.DataFrame:
+    """Return the table of the known phases, one row per phase in order, including failures.
+
+    Args:
+        phases: Known phases with formation energies and hull distances.
+        database: Relaxed crystals of the database.
+        elements: Elements of the system.
+        uniqueness: Compares crystals.
+
+    Returns:
+        Table of :func:`~ccdcgan.database.energies.to_table` with the columns source, source_formation_energy (eV/atom;
+        NaN if the source has none) and repeats, the id of the crystal of the database that equals the phase.
+    """
+    return to_table(phases, elements).assign(
+        source=[phase.info["source"] for phase in phases],
+        source_formation_energy=[phase.info.get("source_formation_energy", float("nan")) for phase in phases],
+        repeats=find_known(phases, database, uniqueness),
+    )
 
 
 def find_repeats(
@@ -49,12 +75,12 @@ def find_repeats(
 
     Args:
         candidates: Relaxed candidates, failed ones included.
-        database: Relaxed crystals of the database.
+        database: Crystals of the database and known phases; of equal ones the first is named.
         uniqueness: Compares crystals.
 
     Returns:
         For each candidate, in order, the id of the crystal that it repeats ("" if it repeats no crystal), and whether
-        it is not in the database. Failed candidates have "" and False.
+        it equals no crystal of ``database``. Failed candidates have "" and False.
     """
     relaxed = sorted(
         (i for i, crystal in enumerate(candidates) if crystal.info["status"] == "ok"),

@@ -42,15 +42,18 @@ def place_candidates(
     elements: Sequence[str],
     uniqueness: Uniqueness,
 ) -> tuple[list[Crystal], pd.DataFrame]:
-    """Compute the hull distances of relaxed candidates and find those that are not in the database.
+    """Compute the hull distances of relaxed candidates and find those that are new.
+
+    New are candidates that equal neither a crystal of the database nor a known phase.
 
     Args:
         candidates: Relaxed candidates in their standard cells, with formation energies, failed ones included.
         relaxed: The same candidates in the same order, with the cells and the order of atoms of the relaxation, which
             are those of ``generated``.
         generated: The same candidates before relaxation, by id.
-        database: Relaxed crystals of the database.
-        prototypes: Crystals from the prototype sources.
+        database: Relaxed crystals of the database, then the known phases; both make up the hull. A known phase whose
+            relaxation failed is compared with in its geometry in the source.
+        prototypes: Crystals by which a candidate can be known: the known phases, then those of the prototype sources.
         elements: Elements of the system.
         uniqueness: Compares crystals.
 
@@ -71,14 +74,14 @@ def place_candidates(
 
 
 def count_rediscovered(table: pd.DataFrame, formulas: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Count the crystals of the database that candidates reproduce, for compositions held out of training.
+    """Count the known crystals that candidates reproduce, for compositions held out of training.
 
     Args:
         table: Table from :func:`place_candidates`.
         formulas: Reduced formulas of the compositions held out.
 
     Returns:
-        Formula -> number of relaxed candidates, number of crystals of the database among them.
+        Formula -> number of relaxed candidates, number of crystals of the database and known phases among them.
     """
     counts = {}
     for formula in formulas:

@@ -23,11 +23,11 @@ FIRST = ("formation_energy", "e_above_hull", "energy_per_atom", "engine", "space
 
 
 def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], elements: Sequence[str]) -> list[Crystal]:
-    """Return the crystals of the database into which the chosen candidates would decompose.
+    """Return the crystals of the database and known phases into which the chosen candidates would decompose.
 
     Args:
         chosen: The candidates to verify.
-        database: Crystals of the database with formation energies.
+        database: Crystals of the database and known phases, with formation energies.
         elements: Elements of the system.
 
     Returns:
@@ -41,7 +41,8 @@ def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], ele
     }
     lowest: dict[str, Crystal] = {}
     for crystal in database:
-        if crystal.info["status"] == "ok" and crystal.formula in formulas:
+        is_compound = len(crystal.structure.composition) > 1
+        if crystal.info["status"] == "ok" and is_compound and crystal.formula in formulas:
             other = lowest.setdefault(crystal.formula, crystal)
             if crystal.info["formation_energy"] < other.info["formation_energy"]:
                 lowest[crystal.formula] = crystal

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ccdcgan.columns import scheme_label, title
-from ccdcgan.database.thermodynamics import hull_vertices, with_energy
+from ccdcgan.database.thermodynamics import compounds, hull_phases, hull_vertices, with_energy
 from ccdcgan.evaluation.best import THRESHOLDS, best_of
 from ccdcgan.figures.style import (
     BLACK,
@@ -38,12 +38,12 @@ def formation_energies(
     elements: Sequence[str],
     schemes: Sequence[str] = PAPER,
     thresholds: Mapping[str, float] = THRESHOLDS,
+    known: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw formation energies of the database and of the candidates of each scheme (Long et al., Figs. 2B, 3B).
 
-    For two elements they are drawn versus composition, with the convex hull of the database and the limit of
-    meta-stable crystals; for more elements versus hull distance. The number of crystals above the axis is given in the
-    panel.
+    For two elements they are drawn versus composition, with the convex hull and the limit of meta-stable crystals; for
+    more elements versus hull distance. The number of crystals above the axis is given in the panel.
 
     Args:
         database: Table with id, formula, fraction, formation_energy, e_above_hull.
@@ -51,15 +51,17 @@ def formation_energies(
         elements: Elements of the system.
         schemes: Schemes, one panel each.
         thresholds: Hull distances of ``stable`` and ``meta_stable`` crystals, eV/atom.
+        known: Table of the known phases.
     """
     binary = len(elements) == 2
+    phases = with_energy(compounds(complete(pd.DataFrame() if known is None else known, *_COLUMNS)))
     database = complete(database, *_COLUMNS)
     candidates = complete(candidates, *_COLUMNS, "scheme", "distinct", "stability")
-    known, relaxed = with_energy(database), with_energy(candidates)
-    if known.empty and relaxed.empty:
+    crystals, relaxed = with_energy(database), with_energy(candidates)
+    if crystals.empty and relaxed.empty:
         return empty_figure("nothing was relaxed, so that there are no formation energies")
     figure, panels = scheme_panels(len(schemes), 2.75, foot=0.6)
-    limits = energy_limits(pd.concat([known["formation_energy"], relaxed["formation_energy"]]))
+    limits = energy_limits(pd.concat([crystals["formation_energy"], relaxed["formation_energy"]]))
     x = "fraction" if binary else "e_above_hull"
     for axes, scheme in zip(panels, schemes, strict=False):
         rows = relaxed[relaxed["scheme"] == scheme]
@@ -67,11 +69,15 @@ def formation_energies(
         colour, marker = scheme_style(scheme)
         heading = f"{scheme_label(scheme)}\n{len(best):,} of {len(rows):,} distinct meta-stable"
         axes.set_title(heading, fontsize=9)
-        _points(axes, known, x, color=GREY, marker="o", s=9, alpha=0.7, lw=0, label=f"database (n = {len(known):,})")
+        label = f"database (n = {len(crystals):,})"
+        _points(axes, crystals, x, color=GREY, marker="o", s=9, alpha=0.7, lw=0, label=label)
+        if len(phases):
+            style = {"facecolor": "none", "edgecolor": BLACK, "lw": 0.8, "marker": "h", "s": 34, "zorder": 4}
+            _points(axes, phases, x, label=f"known phases (n = {len(phases):,})", **style)
         _points(axes, rows, x, color=colour, marker=marker, s=13, alpha=0.55, lw=0)
         _points(axes, best, x, facecolor=colour, marker=marker, s=24, edgecolor=BLACK, lw=0.8, zorder=4)
         if binary:
-            _draw_hull(axes, known, thresholds)
+            _draw_hull(axes, hull_phases(database, phases), thresholds)
         else:
             label = f"hull distance < {thresholds['meta_stable']:.3f} eV/atom"
             axes.axvspan(-100, thresholds["meta_stable"], color=GREY, alpha=0.15, lw=0, zorder=0, label=label)
@@ -79,19 +85,19 @@ def formation_energies(
         axes.set_ylim(limits)
         if rows.empty:
             axes.text(0.5, 0.985, "no candidate was relaxed", transform=axes.transAxes, ha="center", va="top")
-        _say_hidden(axes, pd.concat([known["formation_energy"], rows["formation_energy"]]), limits)
+        _say_hidden(axes, pd.concat([crystals["formation_energy"], rows["formation_energy"]]), limits)
     _points(
-        panels[0], known[:0], x, color=DARK_GREY, marker="o", s=13, alpha=0.55, lw=0, label="candidates (in colour)"
+        panels[0], crystals[:0], x, color=DARK_GREY, marker="o", s=13, alpha=0.55, lw=0, label="candidates (in colour)"
     )
     best_style = {"facecolor": DARK_GREY, "edgecolor": BLACK, "lw": 0.8}
-    _points(panels[0], known[:0], x, marker="o", s=24, label="distinct meta-stable candidates", **best_style)
+    _points(panels[0], crystals[:0], x, marker="o", s=24, label="distinct meta-stable candidates", **best_style)
     name_axes(
         panels, f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"), title("formation_energy")
     )
     if binary:
         panels[0].set_xlim(-0.04, 1.04)
     else:
-        everything = pd.concat([known, relaxed])
+        everything = pd.concat([crystals, phases, relaxed])
         shown = everything.loc[everything["formation_energy"] <= limits[1], "e_above_hull"]
         panels[0].set_xlim(shown.min() - 0.05 if len(shown) else -0.05, shown.max() + 0.05 if len(shown) else 1)
     one_legend(figure, panels)
@@ -121,12 +127,12 @@ def _say_hidden(axes: Axes, energies: pd.Series, limits: tuple[float, float]) ->
         )  # fmt: skip
 
 
-def _draw_hull(axes: Axes, database: pd.DataFrame, thresholds: Mapping[str, float]) -> None:
+def _draw_hull(axes: Axes, phases: pd.DataFrame, thresholds: Mapping[str, float]) -> None:
     """Draw the hull through its vertices and the elements at zero, with the limit of meta-stable crystals above it."""
-    vertices = hull_vertices(database)
+    vertices = hull_vertices(phases)
     x = np.concatenate([[0.0], vertices["fraction"], [1.0]])
     energy = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
-    axes.plot(x, energy, "-", color=BLACK, lw=1.1, marker="o", ms=3.5, label="hull of the database", zorder=3)
+    axes.plot(x, energy, "-", color=BLACK, lw=1.1, marker="o", ms=3.5, label="convex hull", zorder=3)
     dense = np.linspace(0, 1, 201)
     limit = np.interp(dense, x, energy) + thresholds["meta_stable"]
     axes.plot(

@@ -10,6 +10,7 @@ import pandas as pd
 from plotly.graph_objects import Figure
 
 from ccdcgan.columns import IMAGES, scheme_label
+from ccdcgan.database.thermodynamics import hull_phases
 from ccdcgan.evaluation.attrition import stage_counts
 from ccdcgan.evaluation.best import THRESHOLDS, best_candidates
 from ccdcgan.report.tables import Table
@@ -59,6 +60,7 @@ class ReportData:
     latents: pd.DataFrame = field(default_factory=pd.DataFrame)
     latent_tests: pd.DataFrame = field(default_factory=pd.DataFrame)
     parity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    known: pd.DataFrame = field(default_factory=pd.DataFrame)
     verified: pd.DataFrame | None = None
     phonons: pd.DataFrame | None = None
     scatter: pd.DataFrame | None = None
@@ -67,6 +69,7 @@ class ReportData:
     def __post_init__(self) -> None:
         columns = {
             "database": ("id", "formula", "fraction", "formation_energy", "e_above_hull", "status", "reason"),
+            "known": ("id", "formula", "space_group", "e_above_hull", "status", "reason", "repeats", "source"),
             "summary": ("scheme", "quantity", "numerator", "denominator", "value", "unit"),
             "losses": ("scheme", "reason", "count"),
             "reconstruction": ("id", "split", "matched", "reason"),
@@ -81,6 +84,11 @@ class ReportData:
     def counts(self) -> pd.DataFrame:
         """Number of crystals of each scheme at each stage, from :func:`ccdcgan.evaluation.attrition.stage_counts`."""
         return stage_counts(self.summary)
+
+    @cached_property
+    def hull(self) -> pd.DataFrame:
+        """Crystals that make up the hull, from :func:`ccdcgan.database.thermodynamics.hull_phases`."""
+        return hull_phases(self.database, self.known)
 
     @cached_property
     def best(self) -> pd.DataFrame:

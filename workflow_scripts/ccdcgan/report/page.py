@@ -32,6 +32,7 @@ from ccdcgan.report.tables import (
     constraint_table,
     database_table,
     hull_table,
+    known_table,
     latent_tests_table,
     latents_table,
     losses_table,
@@ -69,7 +70,7 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
     documents = {k: _yaml(v) for k, v in info.provenance.items() if k not in scalars}
     viewed = [crystal["id"] for crystal in media.crystals]
     heads, rows, n_candidates = candidate_rows(data.candidates, viewed, data.verified, data.phonons)
-    hull = hull_plot(data.database, data.candidates, info.elements, schemes, meta_stable)
+    hull = hull_plot(data.database, data.candidates, info.elements, schemes, meta_stable, data.known)
     plots = {"hull": hull, "latent": media.latent}
     plots = {name: json.loads(plot.to_json()) for name, plot in plots.items() if plot is not None}
     elements = element_colours(info.elements).items()
@@ -128,7 +129,8 @@ def _tables(
         "scatter": scatter_table(data.scatter, schemes),
         "losses": losses_table(data.losses, schemes),
         "database": database_table(data.database, info.thresholds),
-        "hull": hull_table(data.database, info.elements),
+        "hull": hull_table(data.hull, info.elements),
+        "known": known_table(data.known),
         "references": references_table(data.references),
         "database_losses": reasons_table("Crystals of the database that failed", data.database),
         "reconstruction": reconstruction_table(data.reconstruction),

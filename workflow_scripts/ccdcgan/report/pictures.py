@@ -19,7 +19,7 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 ALTERNATIVES: Mapping[str, str] = {
     "formation_energies": (
-        "Scatter plots, one per scheme: formation energies of database and candidates, with the convex hull."
+        "Scatter plots, one per scheme: formation energies of database, known phases and candidates, with the hull."
     ),
     "energy_histograms": ("Histograms of formation energies of the database and of each scheme, with their means."),
     "losses_by_reason": (

@@ -14,7 +14,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from ccdcgan.columns import scheme_label, scheme_labels, title
-from ccdcgan.database.thermodynamics import hull_vertices, with_energy
+from ccdcgan.database.thermodynamics import compounds, hull_phases, hull_vertices, with_energy
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.figures.energies import energy_limits
 from ccdcgan.figures.style import GREY, scheme_style
@@ -40,6 +40,8 @@ NEIGHBOURS = 5
 
 SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
 """Marker of matplotlib -> symbol of plotly."""
+KNOWN_STYLE = "#8a5a00", "hexagon-open"
+"""Colour and symbol of the known phases; the colour is legible on light and dark pages."""
 MOST_POINTS = 6000
 """Maximum number of database crystals in the hull plot, those nearest to the hull; more would be slow."""
 MOST_MAPPED = 3000
@@ -56,8 +58,9 @@ def hull_plot(
     elements: Sequence[str],
     schemes: Sequence[str],
     meta_stable: float,
+    known: pd.DataFrame | None = None,
 ) -> Figure | None:
-    """Plot the formation energies of database and candidates with the hull.
+    """Plot the formation energies of database, known phases and candidates with the hull.
 
     Two elements: versus composition. Three: in the triangle of compositions, coloured by hull distance. More: versus
     hull distance.
@@ -68,18 +71,21 @@ def hull_plot(
         elements: Elements of the system.
         schemes: Schemes to plot.
         meta_stable: Hull distance of meta-stable crystals, eV/atom.
+        known: Table of the known phases.
 
     Returns:
         The figure, None if nothing was relaxed.
     """
-    known = with_energy(complete(database, *_COLUMNS))
+    known = pd.DataFrame() if known is None else known
+    phases, vertices = with_energy(compounds(complete(known, *_COLUMNS))), hull_vertices(hull_phases(database, known))
+    crystals = with_energy(complete(database, *_COLUMNS))
     made = with_energy(once_each(complete(candidates, *_COLUMNS)))
-    if known.empty and made.empty:
+    if crystals.empty and made.empty:
         return None
-    known = known.nsmallest(MOST_POINTS, "e_above_hull")
+    crystals = crystals.nsmallest(MOST_POINTS, "e_above_hull")
     made = made[made["schemes"].map(lambda owners: any(scheme in schemes for scheme in owners)).astype(bool)]
     best = made["best"].astype(bool)
-    sets = [("database", known, GREY, "circle-open", 6)]
+    sets = [("database", crystals, GREY, "circle-open", 6), ("known phases", phases, *KNOWN_STYLE, 11)]
     for scheme in schemes:
         colour, marker = scheme_style(scheme)
         label, symbol = scheme_label(scheme), SYMBOLS[marker]
@@ -88,8 +94,8 @@ def hull_plot(
         sets.append((f"{label}: distinct meta-stable", made[of_scheme & best], colour, symbol, 10))
     sets = [entry for entry in sets if len(entry[1])]
     if len(elements) == 3:
-        return _triangle(sets, elements, hull_vertices(database))
-    return _plane(sets, elements, hull_vertices(database), meta_stable)
+        return _triangle(sets, elements, vertices)
+    return _plane(sets, elements, vertices, meta_stable)
 
 
 def _hover(rows: pd.DataFrame) -> dict:
@@ -132,7 +138,7 @@ def _plane(sets: list, elements: Sequence[str], vertices: pd.DataFrame, meta_sta
             Scatter(
                 x=points.tolist(),
                 y=energies.tolist(),
-                name="hull of the database",
+                name="convex hull",
                 text=names,
                 textposition="bottom center",
                 **(line | {"mode": "lines+text"}),

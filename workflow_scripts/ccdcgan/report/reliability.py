@@ -7,6 +7,7 @@ import pandas as pd
 from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, scheme_label
 from ccdcgan.database.energy_correction import SCHEME
 from ccdcgan.database.energy_scheme import RAW
+from ccdcgan.database.thermodynamics import compounds
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import number, percent, ratio
@@ -35,13 +36,14 @@ def trust(data: ReportData, schemes: Sequence[str], meta_stable: float) -> list[
         ("Dynamical stability", _dynamics(data.phonons)),
         (
             "Completeness of the hull",
-            f"The hull is computed from {relaxed:,} relaxed crystals of this database. A phase without a matching "
-            "prototype is missing and would increase the hull distances.",
+            f"The hull is computed from {relaxed:,} relaxed crystals of this database{_known(data.known)}. A phase "
+            "that is neither known to the sources nor has a matching prototype is missing and would increase the hull "
+            "distances.",
         ),
         (
             "Novelty",
-            "Distinct means neither in the database nor a repeat of another candidate. The literature was not "
-            "searched.",
+            "Distinct means neither in the database nor a known phase nor a repeat of another candidate. The "
+            "literature was not searched.",
         ),
         ("Representation", _representation(data.reconstruction)),
         ("Constraint", _constraint(data.parity)),
@@ -67,6 +69,14 @@ def _scheme(best: pd.DataFrame, database: pd.DataFrame) -> str:
         f"and those learned from DFT points, if there are any: {number(shift)} eV/atom on average. The tables list "
         "the uncorrected ones, too."
     )
+
+
+def _known(known: pd.DataFrame) -> str:
+    """Return the number of known compounds on which the hull is based, too."""
+    number_of = len(compounds(known[known["status"] == "ok"]))
+    if not number_of:
+        return ""
+    return f" and {number_of:,} known {'compound' if number_of == 1 else 'compounds'}"
 
 
 def _uncertainty(best: pd.DataFrame, meta_stable: float) -> str:

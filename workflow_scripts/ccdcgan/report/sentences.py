@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ccdcgan import columns
 from ccdcgan.columns import SCHEMES, scheme_label
-from ccdcgan.database.thermodynamics import hull_vertices
+from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import formula_html, group_html, number, percent
@@ -26,16 +26,44 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     """
     database = data.database
     relaxed = int((database["status"] == "ok").sum())
-    vertices = hull_vertices(database)["formula"]
+    vertices = hull_vertices(data.hull)["formula"]
     names = Markup(", ").join(formula_html(name) for name in vertices) or "none"
     share = f" ({percent(relaxed / len(database))})" if len(database) else ""
     text = Markup(
-        "The database of {} has {:,} substituted structures, of which {:,}{} relaxed. Compounds on its convex hull: {}."
+        "The database of {} has {:,} substituted structures, of which {:,}{} relaxed. Compounds on the convex hull: {}."
     )
     sentences: list[str | Markup] = [text.format(system, len(database), relaxed, share, names)]
+    sentences += _known_phases(data.known)
     sentences.append(_nearest(data.best))
     sentences += [_scheme_summary(scheme, data.counts) for scheme in schemes]
     return sentences
+
+
+def _known_phases(known: pd.DataFrame) -> list[Markup]:
+    """Describe the known compounds on the hull, and those that the database lacks; nothing without known compounds."""
+    relaxed = compounds(known[known["status"] == "ok"])
+    if relaxed.empty:
+        return []
+    relaxed = relaxed.sort_values(["e_above_hull", "id"])
+    missing = relaxed[relaxed["repeats"] == ""]
+    names = Markup(", ").join(
+        Markup("{} ({}, {})").format(
+            formula_html(row.formula),
+            group_html(row.space_group or "space group unknown"),
+            "on the hull" if row.e_above_hull <= ON_HULL else f"{number(row.e_above_hull)} eV/atom above it",
+        )
+        for row in missing.itertuples()
+    )
+    lacking = Markup("The substitution database lacks {:,} of them: {}.").format(len(missing), names)
+    text = Markup("The hull includes {:,} known {} of {}, relaxed with the same engine. {}")
+    return [
+        text.format(
+            len(relaxed),
+            "compound" if len(relaxed) == 1 else "compounds",
+            ", ".join(dict.fromkeys(relaxed["source"])),
+            lacking if len(missing) else "The substitution database has all of them.",
+        )
+    ]
 
 
 def _nearest(best: pd.DataFrame) -> str | Markup:
@@ -45,8 +73,8 @@ def _nearest(best: pd.DataFrame) -> str | Markup:
     first = best.iloc[0]
     distance = first["e_above_hull"]
     text = Markup(
-        "{} distinct, not in the database, and meta-stable. Nearest to the hull is {} (space group {}, {}): "
-        "formation energy {} eV/atom, {} eV/atom {} the hull of the database."
+        "{} distinct, not in the database, not known, and meta-stable. Nearest to the hull is {} (space group {}, {}): "
+        "formation energy {} eV/atom, {} eV/atom {} the hull."
     )
     many = f"{len(best):,} candidates are" if len(best) > 1 else "One candidate is"
     return text.format(
@@ -105,7 +133,7 @@ def cautions(engine: str, best: pd.DataFrame) -> list[str]:
     if below:
         names = "candidate lies" if below == 1 else "distinct candidates lie"
         notes.append(
-            f"{below:,} {names} below the hull of the database. This is either a new ground state or an error of the "
+            f"{below:,} {names} below the hull. This is either a new ground state or an error of the "
             "engine. Verify it with another engine first."
         )
     if not is_dft(engine):

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from ccdcgan import columns
 from ccdcgan.columns import reason_label, scheme_label, title
-from ccdcgan.database.thermodynamics import hull_vertices
+from ccdcgan.database.thermodynamics import compounds, hull_vertices
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
-from ccdcgan.report.formatting import NO_BREAK, formula_html, number, percent, ratio, words
+from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, ratio, text, words
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 from ccdcgan.utils.tables import is_true
 
@@ -147,14 +147,41 @@ def database_table(database: pd.DataFrame, thresholds: Mapping[str, float]) -> T
     return Table("Crystals of the database", ("crystals", "number"), rows, frozenset({1}), "it is empty.")
 
 
-def hull_table(database: pd.DataFrame, elements: Sequence[str]) -> Table:
-    """Return the compounds on the hull of the database."""
-    heads = ("formula", f"atomic fraction of {elements[-1]}", title("formation_energy"), "id")
+def hull_table(phases: pd.DataFrame, elements: Sequence[str]) -> Table:
+    """Return the compounds on the hull.
+
+    Args:
+        phases: Crystals of the database and known phases, from :func:`ccdcgan.database.thermodynamics.hull_phases`.
+        elements: Elements of the system.
+    """
+    heads = ("formula", f"atomic fraction of {elements[-1]}", title("formation_energy"), "id", title("known"))
+    known = phases.drop_duplicates("id").set_index("id").get("known", pd.Series(dtype=str))
     rows = [
-        (formula_html(row.formula), number(row.fraction), number(row.formation_energy), str(row.id))
-        for row in hull_vertices(database).itertuples()
+        (formula_html(row.formula), number(row.fraction), number(row.formation_energy))
+        + (str(row.id), text(known.get(row.id, "")))
+        for row in hull_vertices(phases).itertuples()
     ]
-    return Table("Compounds on the convex hull of the database", heads, rows, frozenset({1, 2}))
+    return Table("Compounds on the convex hull", heads, rows, frozenset({1, 2}))
+
+
+def known_table(known: pd.DataFrame) -> Table:
+    """Return the known compounds, nearest to the hull first, and which crystal of the database each of them equals."""
+    columns_shown = ("formula", "space_group", "e_above_hull", "formation_energy", "source_formation_energy")
+    rows = [
+        (formula_html(row["formula"]), group_html(text(row["space_group"])))
+        + tuple(number(row[name]) for name in columns_shown[2:])
+        + (str(row["id"]), _in_database(row))
+        for row in compounds(known).sort_values(["e_above_hull", "id"]).to_dict("records")
+    ]
+    heads = (*(title(name) for name in columns_shown), title("id"), "in the database")
+    return Table("Known compounds, relaxed with the same engine", heads, rows, frozenset({2, 3, 4}), "there are none.")
+
+
+def _in_database(row: Mapping[str, Any]) -> str:
+    """Return the crystal of the database that a known phase equals, "no", or why the phase was not relaxed."""
+    if row["status"] != "ok":
+        return f"not relaxed: {reason_label(row['reason'])}"
+    return row["repeats"] or "no"
 
 
 def references_table(references: pd.DataFrame) -> Table:

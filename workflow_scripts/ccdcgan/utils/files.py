@@ -29,6 +29,7 @@ TEXT_COLUMNS = {
     "detail",
     "repeats",
     "known",
+    "source",
     "repaired",
     "scheme",
     "kept_by",

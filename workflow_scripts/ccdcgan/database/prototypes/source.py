@@ -17,6 +17,7 @@ class SourceEntry:
         structure: The crystal; None if it cannot be read.
         refused: Reason why the source itself refuses the crystal as a prototype; "" if it does not.
         detail: The problem or the refusal in words.
+        formation_energy: Formation energy in the source, eV/atom; None if the source has none.
     """
 
     id: str
@@ -24,6 +25,7 @@ class SourceEntry:
     structure: Structure | None
     refused: str = ""
     detail: str = ""
+    formation_energy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,11 @@ class SourceQuery:
         settings: The ``prototypes`` section of the configuration.
         n_elements: Number of elements of the chemical system. A large source can skip crystals with more elements.
         fetched: File that the rule of the source has fetched; None for a source that needs no network.
+        elements: Elements of the system if only crystals of these elements are of use, so that a large source can skip
+            all others; None: crystals of any elements are.
     """
 
     settings: dict[str, Any]
     n_elements: int
     fetched: Path | None = None
+    elements: frozenset[str] | None = None
