@@ -108,7 +108,7 @@ def test_a_damaged_part_is_downloaded_again_and_a_damaged_response_is_refused(tm
     with pytest.raises(InputError, match="was changed after it was fetched; rename it"):
         check_kept(crystals, provenance)
     provenance.write_text("{")
-    with pytest.raises(InputError, match="is damaged; delete the folder"):
+    with pytest.raises(InputError, match="is damaged; rename the folder"):
         check_kept(crystals, provenance)
 
 
