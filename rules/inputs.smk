@@ -13,14 +13,17 @@ def fetched_sources(wildcards):
     return {name: path for source in config["prototypes"]["sources"] for name, path in FETCHED.get(source, {}).items()}
 
 
-def own_files():
-    """The user's own crystals, so that a change of one is noticed."""
+def own_files(wildcards):
+    """Fingerprint of the user's own crystals, so that a change of one is noticed; None without any.
+
+    The files are not inputs, since Snakemake cannot handle every name: braces, line breaks, names that are not UTF-8.
+    """
     section = config["prototypes"]
     if "files" not in section["sources"]:
-        return []
-    from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
+        return None
+    from ccdcgan.database.prototypes.provenance import own_checksums  # here, since the import takes seconds
 
-    return files_in(section["files"]["folder"])
+    return fingerprint(own_checksums(section["files"]["folder"]))
 
 
 def earlier_candidates():

@@ -15,9 +15,7 @@ with job(snakemake):
     from ccdcgan.utils.files import write_csv, write_text
 
     params, inputs = snakemake.params, dict(snakemake.input.items())
-    fetched = {
-        source: inputs[source] for source in params.settings["sources"] if source in inputs and source != "files"
-    }
+    fetched = {source: inputs[source] for source in params.settings["sources"] if source in inputs}
     provenances = {source: inputs[f"{source}_provenance"] for source in fetched}
     for source, path in fetched.items():
         check_kept(path, provenances[source])

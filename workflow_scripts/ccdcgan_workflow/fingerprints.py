@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "8a952eaa0c48",
-    "vasp": "25f4d4660784",
-    "gpaw": "d7b0237d9c77",
-    "ase": "8488c4f67369",
+    "mlip": "d0925164f5b0",
+    "vasp": "7226f98ec9d3",
+    "gpaw": "be1fb97f8572",
+    "ase": "43e445468a73",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
