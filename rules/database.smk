@@ -6,7 +6,6 @@ PARALLEL = 8  # maximum number of processes of a job that can divide its work
 rule build_prototypes:
     input:
         unpack(fetched_sources),
-        files=own_files(),
     output:
         crystals=f"{RESULTS}/database/prototypes.extxyz",
         table=f"{RESULTS}/database/prototypes.csv",
@@ -24,6 +23,7 @@ rule build_prototypes:
     params:
         settings=settings.prototype_settings(config),
         n_elements=len(ELEMENTS),
+        files=own_files(),
         code=code_fingerprint("build_prototypes"),
     message:
         "Reading prototypes from {params.settings[sources]}"

@@ -19,12 +19,19 @@ def known_sources(wildcards):
 
 
 def own_files(section="prototypes", key="sources"):
-    """The user's own crystals, if this key names the source files, so that a change of one is noticed."""
-    if "files" not in config[section][key]:
-        return []
-    from ccdcgan.database.prototypes.user_files import files_in  # here, since the import takes seconds
+    """Fingerprint of the user's own crystals, if this key names them, so that a change is noticed; else None.
 
-    return files_in(config["prototypes"]["files"]["folder"])
+    The files are not inputs, since Snakemake cannot handle every name: braces, line breaks, names that are not UTF-8.
+    """
+
+    def checksum(wildcards):
+        if "files" not in config[section][key]:
+            return None
+        from ccdcgan.database.prototypes.provenance import own_checksums  # here, since the import takes seconds
+
+        return fingerprint(own_checksums(config["prototypes"]["files"]["folder"]))
+
+    return checksum
 
 
 def earlier_candidates():

@@ -4,7 +4,6 @@
 rule find_known_phases:
     input:
         unpack(known_sources),
-        files=own_files("hull", "known"),
     output:
         crystals=f"{RESULTS}/database/known/found.extxyz",
         table=f"{RESULTS}/database/known/found.csv",
@@ -22,6 +21,7 @@ rule find_known_phases:
         settings=settings.known_phase_settings(config),
         elements=ELEMENTS,
         matcher=config["matcher"],
+        files=own_files("hull", "known"),
         code=code_fingerprint("find_known_phases"),
     message:
         "Finding the known phases in {params.settings[known]}"

@@ -24,14 +24,14 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "787a42b1181f",
-    "vasp": "d6e033b51684",
-    "gpaw": "e2e1444a51c5",
-    "ase": "be27b3206766",
+    "mlip": "fb5679ec3b06",
+    "vasp": "aa8321e5d230",
+    "gpaw": "30b9bf292d46",
+    "ase": "2c568921cfa3",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
-SAME_RELAXATIONS = ("960d04f5bc9a",)
+SAME_RELAXATIONS = ("960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369")
 """Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
 
 The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the

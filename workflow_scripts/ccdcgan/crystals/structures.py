@@ -1,6 +1,7 @@
 """Crystals, structure sets as extended XYZ, the standard cell, and interatomic distances."""
 
 import itertools
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import ase.io
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.utils.errors import InputError
@@ -66,8 +68,8 @@ def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
     frames = []
     for crystal in crystals:
         atoms = to_atoms(crystal.structure)
-        info = {key: _plain(value) for key, value in crystal.info.items()}
-        atoms.info = {"id": crystal.id} | {key: value for key, value in info.items() if value != ""}
+        info = {"id": crystal.id} | {key: _plain(value) for key, value in crystal.info.items()}
+        atoms.info = {key: _protected(value) for key, value in info.items() if value != ""}
         frames.append(atoms)
     with atomic_path(path) as temporary:
         if frames:
@@ -108,6 +110,17 @@ def _plain(value: Any) -> Any:
     if value is None:
         return ""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _protected(value: Any) -> Any:
+    """Return a value such that ASE reads the same value after writing it: the text InF stays a text."""
+    if not isinstance(value, str):
+        return value
+    escaped = value.replace("\\", "\\\\")
+    read = key_val_str_to_dict(key_val_dict_to_str({"text": escaped})).get("text")
+    if isinstance(read, str) and read == value:
+        return escaped
+    return "_JSON " + json.dumps(value).replace("\\", "\\\\")
 
 
 def standard_cell(structure: Structure, primitive: bool = True, symprec: float = SYMPREC) -> Structure:

@@ -9,18 +9,22 @@ into ``resources/``.
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+from pymatgen.core import Structure
 
+from ccdcgan.columns import reason_label
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.prototypes.aflow import read_aflow
+from ccdcgan.database.prototypes.checks import checked
 from ccdcgan.database.prototypes.download import downloaded_entries
 from ccdcgan.database.prototypes.oqmd import read_oqmd
-from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
+from ccdcgan.database.prototypes.source import Refusal, SourceEntry, SourceQuery
 from ccdcgan.database.prototypes.user_files import read_files
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.parallel import parallel_map
@@ -35,6 +39,18 @@ SOURCES: dict[str, Callable[[SourceQuery], Iterator[SourceEntry]]] = {
     "optimade": partial(downloaded_entries, source="optimade"),
 }
 """Name of a source in the configuration (``prototypes.sources``) -> its function."""
+
+FAULTS = {
+    "unreadable",
+    "not_finite_numbers",
+    "not_an_element",
+    "formula_mismatch",
+    "unknown_symmetry",
+    "bad_lattice",
+    "too_close",
+    "no_standard_cell",
+}
+"""Reasons that mean a fault of a file or entry, which the log names one by one."""
 
 
 def collect_prototypes(
@@ -61,23 +77,19 @@ def collect_prototypes(
     Raises:
         InputError: If no prototype is left.
     """
-    crystals, rows = [], []
+    crystals, rows, ids = [], [], set()
     for source in config["sources"]:
         query = SourceQuery(config, n_elements, Path(fetched[source]) if source in fetched else None)
-        entries = list(SOURCES[source](query))
+        entries = [_with_unique_id(entry, ids) for entry in SOURCES[source](query)]
         to_prototype = partial(_to_prototype, max_atoms=config["max_atoms"])
         results = parallel_map(to_prototype, entries, f"standard cells of {source}", processes, chunk=100)
-        for entry, (crystal, reason, detail) in zip(entries, results, strict=True):
-            row = {"id": entry.id, "source": source, "status": "failed" if reason else "ok", "reason": reason}
-            if entry.structure is not None:
-                composition = entry.structure.composition
-                row |= {"formula": composition.reduced_formula, "n_elements": len(composition)}
+        for entry, (crystal, row) in zip(entries, results, strict=True):
+            status = "failed" if row["reason"] else "ok"
+            rows.append({"id": entry.id, "source": source, "status": status, **row})
             if crystal is not None:
-                row["n_atoms"] = len(crystal.structure)
                 crystals.append(crystal)
-            elif reason == "unreadable":
-                log.warning("%s is skipped: %s", entry.id, detail)
-            rows.append(row | {"detail": detail})
+            elif row["reason"] in FAULTS:
+                log.warning("%s is skipped: %s (%s)", entry.id, reason_label(row["reason"]), row["detail"])
     if not crystals:
         counts = ", ".join(f"{n} {reason}" for reason, n in Counter(row["reason"] for row in rows).items())
         raise InputError(
@@ -93,22 +105,55 @@ def collect_prototypes(
     return crystals, pd.DataFrame(rows)
 
 
-def _to_prototype(entry: SourceEntry, max_atoms: int) -> tuple[Crystal | None, str, str]:
-    """Return the prototype and two empty texts, or None with the reason and detail of the refusal."""
+def _with_unique_id(entry: SourceEntry, ids: set[str]) -> SourceEntry:
+    """Return an entry whose id no earlier entry has, and add its id to ``ids``."""
+    name, number = entry.id, 1
+    while name in ids:
+        number += 1
+        name = f"{entry.id}-again-{number}"
+    ids.add(name)
+    return replace(entry, id=name)
+
+
+def _to_prototype(entry: SourceEntry, max_atoms: int) -> tuple[Crystal | None, dict[str, Any]]:
+    """Return the prototype, None if the crystal is refused, and what the table says about it."""
+    row: dict[str, Any] = {"reason": "", "formula": "", "detail": ""}
     if entry.structure is None:
-        return None, entry.refused or "unreadable", entry.detail
+        return None, row | {"reason": entry.refused or "unreadable", "detail": entry.detail}
     if entry.refused:
-        return None, entry.refused, entry.detail
-    if not entry.structure.is_ordered:
-        return None, "disordered", "partial occupancies"
+        row |= {"reason": entry.refused, "detail": entry.detail} | _composition(entry.structure)
+        return None, row
     try:
-        structure = standard_cell(entry.structure)
-    except InputError as error:
-        return None, "no_standard_cell", str(error)
-    if len(structure) > max_atoms:
-        return None, "too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}"
+        structure = checked(entry.structure)
+        row |= _composition(structure)
+        if not structure.is_ordered:
+            raise Refusal("disordered", "partial occupancies")
+        structure = _standard(structure)
+        if len(structure) > max_atoms:
+            raise Refusal("too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}")
+    except Refusal as refusal:
+        detail = f"{entry.detail}: {refusal.detail}" if entry.detail else refusal.detail
+        return None, row | {"reason": refusal.reason, "detail": detail}
     info = {"prototype": entry.id, "parent": entry.id, "stage": "prototype", "status": "ok", "reason": ""}
-    return Crystal(entry.id, structure, info), "", ""
+    return Crystal(entry.id, structure, info), row | {"n_atoms": len(structure)}
+
+
+def _composition(structure: Structure) -> dict[str, Any]:
+    """Return formula and number of elements; ions of one element are one element."""
+    composition = structure.composition.element_composition
+    return {"formula": composition.reduced_formula, "n_elements": len(composition)}
+
+
+def _standard(structure: Structure) -> Structure:
+    """Return the standard cell of a crystal.
+
+    Raises:
+        Refusal: If there is none.
+    """
+    try:
+        return standard_cell(structure)
+    except Exception as error:  # spglib raises several types of errors
+        raise Refusal("no_standard_cell", " ".join(f"{type(error).__name__}: {error}".split())[:200]) from None
 
 
 def _thin_out(crystals: list[Crystal], limit: int) -> list[Crystal]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ccdcgan.database.prototypes.oqmd import SHIPPED
-from ccdcgan.database.prototypes.user_files import files_in
+from ccdcgan.database.prototypes.user_files import files_in, shown_name
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_text
 
@@ -44,6 +44,18 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} is damaged; rename the folder {Path(path).parent} and run again.") from None
 
 
+def own_checksums(folder: str | Path) -> dict[str, str]:
+    """Return the SHA-256 of every structure file of the user: its path -> checksum or problem."""
+    checksums = {}
+    for path in files_in(folder):
+        try:
+            checksum = sha256_of(path) if path.is_file() else "not a regular file"
+        except OSError as error:
+            checksum = f"unreadable: {error.strerror}"
+        checksums[f"{Path(folder).as_posix()}/{shown_name(path, folder)}"] = checksum
+    return checksums
+
+
 def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str | Path]) -> dict[str, Any]:
     """Return the provenance of every configured source, with checksums.
 
@@ -57,7 +69,7 @@ def describe_sources(settings: Mapping[str, Any], provenances: Mapping[str, str 
             described[source] = read_provenance(provenances[source])
         elif source == "files":
             folder = settings["files"]["folder"]
-            described[source] = {"folder": folder, "sha256": {str(path): sha256_of(path) for path in files_in(folder)}}
+            described[source] = {"folder": folder, "sha256": own_checksums(folder)}
         elif source == "oqmd":
             described[source] = {
                 "what": "OQMD/ICSD crystals with PBE formation energies, shipped with the workflow",

@@ -7,6 +7,19 @@ from typing import Any
 from pymatgen.core import Structure
 
 
+class Refusal(Exception):
+    """One crystal of a source cannot be used; the others can.
+
+    Args:
+        reason: Reason, a key of ``ccdcgan.columns.REASONS``.
+        detail: What was found, in words.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason, self.detail = reason, detail
+
+
 @dataclass(frozen=True)
 class SourceEntry:
     """One crystal of a source.
@@ -16,7 +29,7 @@ class SourceEntry:
         source: Name of the source.
         structure: The crystal; None if it cannot be read.
         refused: Reason why the source itself refuses the crystal as a prototype; "" if it does not.
-        detail: The problem or the refusal in words.
+        detail: The problem or the refusal in words; of a crystal of a file, the name of the file.
         formation_energy: Formation energy in the source, eV/atom; None if the source has none.
     """
 
