@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "8a952eaa0c48",
-    "vasp": "25f4d4660784",
-    "gpaw": "d7b0237d9c77",
-    "ase": "8488c4f67369",
+    "mlip": "a3c0f351e335",
+    "vasp": "63ee8b89d1d5",
+    "gpaw": "4e998d7c43db",
+    "ase": "3553a2642f1e",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

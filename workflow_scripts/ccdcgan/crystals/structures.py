@@ -1,6 +1,7 @@
 """Crystals, structure sets as extended XYZ, the standard cell, and interatomic distances."""
 
 import itertools
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import ase.io
 import numpy as np
 import spglib
 from ase import Atoms
+from ase.io.extxyz import key_val_dict_to_str, key_val_str_to_dict
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.utils.errors import InputError
@@ -67,7 +69,8 @@ def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
     for crystal in crystals:
         atoms = to_atoms(crystal.structure)
         info = {key: _plain(value) for key, value in crystal.info.items()}
-        atoms.info = {"id": crystal.id} | {key: value for key, value in info.items() if value != ""}
+        texts = {key: _as_text(value) if isinstance(value, str) else value for key, value in info.items()}
+        atoms.info = {"id": _as_text(crystal.id)} | {key: value for key, value in texts.items() if value != ""}
         frames.append(atoms)
     with atomic_path(path) as temporary:
         if frames:
@@ -98,6 +101,21 @@ def read_set(path: str | Path) -> list[Crystal]:
             info |= {key: float(value) for key, value in atoms.calc.results.items() if np.ndim(value) == 0}
         crystals.append(Crystal(str(atoms.info["id"]), from_atoms(atoms), info))
     return crystals
+
+
+def _as_text(value: str) -> str:
+    """Return a text as ASE has to be given it to return it unchanged from extended XYZ.
+
+    ASE reads texts such as NaN, InF, 007, "1 2" and T as numbers, arrays or truth values, drops backslashes when it
+    reads, and does not escape the end of a line when it writes. Such texts are written in its notation of JSON.
+    """
+    if not value:
+        return value
+    if value.isprintable() and "=" not in value:
+        read = key_val_str_to_dict(key_val_dict_to_str({"text": value})).get("text")
+        if isinstance(read, str) and read == value:
+            return value
+    return "_JSON " + json.dumps(value).replace("\\", "\\\\")
 
 
 def _plain(value: Any) -> Any:
