@@ -9,10 +9,10 @@ log = logging.getLogger("ccdcgan.selection")
 with job(snakemake):
     from ccdcgan.candidates.ranking import rank_by_composition
     from ccdcgan.candidates.selection import select
-    from ccdcgan.columns import REPEAT
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.energies import hull_of
+    from ccdcgan.reasons import REPEAT
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, params, scheme = snakemake.input, snakemake.params, snakemake.wildcards.scheme

@@ -7,7 +7,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.verification")
 
 with job(snakemake):
-    from ccdcgan.crystals.structures import read_set, write_set
+    from ccdcgan.crystals.read_back import write_checked_set
+    from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.evaluation.best import best_distinct
     from ccdcgan.evaluation.verification import competing_phases, to_verify
@@ -21,4 +22,4 @@ with job(snakemake):
     lowest = set(read_csv(inputs.references)["id"])
     references = [crystal for crystal in read_set(inputs.reference_crystals) if crystal.id in lowest]
     log.info("%d candidates, %d competing phases, %d elements", len(chosen), len(competing), len(references))
-    write_set(snakemake.output[0], to_verify(chosen, competing, references))
+    write_checked_set(snakemake.output[0], to_verify(chosen, competing, references))

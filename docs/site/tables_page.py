@@ -6,7 +6,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ccdcgan.columns import COLUMNS, REASONS
+from ccdcgan.columns import COLUMNS
+from ccdcgan.reasons import REASONS
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs/tables.md"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Composition
 
-from ccdcgan import columns
+from ccdcgan import columns, reasons
 from ccdcgan.candidates.ranking import rank_by_composition
 from ccdcgan.candidates.selection import select
 from ccdcgan.crystals.structures import Crystal
@@ -217,7 +217,7 @@ def test_the_most_promising_candidates_are_chosen_of_all_images():
     selected, counts = select(shards, samples, 3, uniqueness=Uniqueness(MATCHER), order=order)
     assert [crystal.id for crystal in selected] == ["low", "other", "high"]
     assert counts["within_selection"].sum() == 5  # every image was looked at
-    assert counts.set_index("reason").loc[columns.REPEAT, "count"] == 1
+    assert counts.set_index("reason").loc[reasons.REPEAT, "count"] == 1
     selected, counts = select(shards, samples, 1, uniqueness=Uniqueness(MATCHER), compositions=["Bi2Se3"], order=order)
     assert [crystal.id for crystal in selected] == ["other"] and counts["within_selection"].sum() == 5
 
@@ -232,7 +232,7 @@ def test_repeats_are_left_out_before_relaxation_and_counted():
         selected, counts = select(shards, samples, limit, uniqueness=Uniqueness(MATCHER), database=database)
         assert [crystal.id for crystal in selected] == expected
         assert counts["within_selection"].sum() == images and counts["count"].sum() == 7
-        assert counts.set_index("reason").loc[columns.REPEAT, "count"] == repeats
+        assert counts.set_index("reason").loc[reasons.REPEAT, "count"] == repeats
 
 
 def test_database_counts_include_rejected_crystals():

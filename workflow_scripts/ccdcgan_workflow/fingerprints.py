@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "fb5679ec3b06",
-    "vasp": "aa8321e5d230",
-    "gpaw": "30b9bf292d46",
-    "ase": "2c568921cfa3",
+    "mlip": "a7ca6bf4b315",
+    "vasp": "b2469e1c0748",
+    "gpaw": "124e2900a51e",
+    "ase": "f83082a716e2",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

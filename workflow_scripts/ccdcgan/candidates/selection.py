@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
-from ccdcgan.columns import REPEAT
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.reasons import REPEAT
 
 COUNT_COLUMNS = ["reason", "count", "within_selection"]
 CHUNK = 50

@@ -68,8 +68,9 @@ def write_set(path: str | Path, crystals: Iterable[Crystal]) -> None:
     frames = []
     for crystal in crystals:
         atoms = to_atoms(crystal.structure)
-        info = {"id": crystal.id} | {key: _plain(value) for key, value in crystal.info.items()}
-        atoms.info = {key: _protected(value) for key, value in info.items() if value != ""}
+        info = {key: _plain(value) for key, value in crystal.info.items()}
+        texts = {key: _as_text(value) if isinstance(value, str) else value for key, value in info.items()}
+        atoms.info = {"id": _as_text(crystal.id)} | {key: value for key, value in texts.items() if value != ""}
         frames.append(atoms)
     with atomic_path(path) as temporary:
         if frames:
@@ -102,6 +103,21 @@ def read_set(path: str | Path) -> list[Crystal]:
     return crystals
 
 
+def _as_text(value: str) -> str:
+    """Return a text as ASE has to be given it to return it unchanged from extended XYZ.
+
+    ASE reads texts such as NaN, InF, 007, "1 2" and T as numbers, arrays or truth values, drops backslashes when it
+    reads, and does not escape the end of a line when it writes. Such texts are written in its notation of JSON.
+    """
+    if not value:
+        return value
+    if value.isprintable() and "=" not in value:
+        read = key_val_str_to_dict(key_val_dict_to_str({"text": value})).get("text")
+        if isinstance(read, str) and read == value:
+            return value
+    return "_JSON " + json.dumps(value).replace("\\", "\\\\")
+
+
 def _plain(value: Any) -> Any:
     """Convert a numpy scalar to a Python scalar, and None to an empty text.
 
@@ -110,17 +126,6 @@ def _plain(value: Any) -> Any:
     if value is None:
         return ""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _protected(value: Any) -> Any:
-    """Return a value such that ASE reads the same value after writing it: the text InF stays a text."""
-    if not isinstance(value, str):
-        return value
-    escaped = value.replace("\\", "\\\\")
-    read = key_val_str_to_dict(key_val_dict_to_str({"text": escaped})).get("text")
-    if isinstance(read, str) and read == value:
-        return escaped
-    return "_JSON " + json.dumps(value).replace("\\", "\\\\")
 
 
 def standard_cell(structure: Structure, primitive: bool = True, symprec: float = SYMPREC) -> Structure:

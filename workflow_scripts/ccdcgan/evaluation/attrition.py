@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan import columns
-from ccdcgan.columns import OTHER_COMPOSITION, REPEAT, in_order, reason_label
+from ccdcgan import columns, reasons
+from ccdcgan.columns import in_order
 from ccdcgan.database.thermodynamics import ON_HULL, compounds
 from ccdcgan.evaluation.best import classify
+from ccdcgan.reasons import OTHER_COMPOSITION, REPEAT, reason_label
 from ccdcgan.schemes import screening
 from ccdcgan.utils.tables import complete
 
@@ -196,7 +197,7 @@ def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], s
         if n_screened:
             rows.append({"scheme": screening(scheme), "reason": "screened", "count": n_screened})
     rows += [
-        {"scheme": scheme, "reason": columns.OTHER_COMPOSITION, "count": int(n)} for scheme, n in others.items() if n
+        {"scheme": scheme, "reason": reasons.OTHER_COMPOSITION, "count": int(n)} for scheme, n in others.items() if n
     ]
     failed = candidates[candidates["status"] != "ok"].groupby(["scheme", "reason"]).size()
     rows += [{"scheme": scheme, "reason": reason, "count": int(n)} for (scheme, reason), n in failed.items()]

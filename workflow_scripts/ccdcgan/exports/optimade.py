@@ -6,17 +6,21 @@ Measure (UCUM). Source: OPTIMADE specification 1.2, and https://github.com/Mater
 """
 
 import json
+import warnings
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from optimade import __api_version__
+from optimade.adapters import Structure as OptimadeStructure
 from optimade.adapters.structures.pymatgen import from_pymatgen
 from optimade.models import EntryInfoResource
 from optimade.server.schemas import ENTRY_INFO_SCHEMAS, retrieve_queryable_properties
 
 from ccdcgan.columns import COLUMNS, title
+from ccdcgan.crystals.read_back import check_atoms, difference, not_written
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.files import atomic_path
 
@@ -33,6 +37,9 @@ def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Cry
         path: The file.
         table: Table from :func:`ccdcgan.exports.tables.export_table`.
         crystals: Crystals from :func:`ccdcgan.exports.structure_files.in_table_order`.
+
+    Raises:
+        InputError: A crystal does not round-trip.
     """
     own = [name for name in table if name not in _STANDARD]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as lines:
@@ -42,6 +49,22 @@ def write_optimade(path: str | Path, table: pd.DataFrame, crystals: Sequence[Cry
             *(_entry(crystal, own) for crystal in crystals),
         ):
             lines.write(json.dumps(line, allow_nan=False, sort_keys=True) + "\n")
+        lines.flush()
+        _check(temporary, Path(path).name, crystals)
+
+
+def _check(path: Path, file: str, crystals: Sequence[Crystal]) -> None:
+    """Check that OPTIMADE's own converters to pymatgen and ASE read the crystals from a file."""
+    with open(path, encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in islice(lines, 2, None)]
+    for crystal, entry in zip(crystals, entries, strict=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of properties that OPTIMADE recommends
+            read = OptimadeStructure({**entry, "relationships": None})
+            wrong = difference(crystal.structure, read.as_pymatgen)
+        if wrong:
+            raise not_written(file, crystal.id, f"pymatgen {wrong}")
+        check_atoms(file, crystal.id, crystal.structure, read.as_ase)
 
 
 def _description(table: pd.DataFrame, own: Sequence[str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan.columns import reason_label, scheme_label
+from ccdcgan.columns import scheme_label
 from ccdcgan.evaluation.attrition import STAGES, stage_counts
 from ccdcgan.figures.style import count_ticks, new_figure, panels_across, say_empty, scheme_style, styled
+from ccdcgan.reasons import reason_label
 from ccdcgan.schemes import PAPER
 from ccdcgan.utils.tables import complete
 

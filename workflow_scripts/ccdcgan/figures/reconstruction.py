@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ccdcgan.columns import SPLITS, reason_label
+from ccdcgan.columns import SPLITS
 from ccdcgan.figures.crystals import crystal_title, draw_crystal, element_colours
 from ccdcgan.figures.style import DARK_GREY, empty_figure, new_figure, say_empty, styled
+from ccdcgan.reasons import reason_label
 from ccdcgan.representation.reconstruction_examples import Examples
 from ccdcgan.utils.tables import is_true
 

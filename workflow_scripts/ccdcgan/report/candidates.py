@@ -1,19 +1,25 @@
 """Candidates in the report: table of all candidates, and views, facts and files of the best ones."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+from pymatgen.core import Structure
 
-from ccdcgan.columns import reason_label, scheme_label, scheme_labels, title
+from ccdcgan.columns import scheme_label, scheme_labels, title
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.exports.structure_files import cif_text, poscar_text
+from ccdcgan.reasons import reason_label
 from ccdcgan.report.formatting import formula_html, group_html, number, text
 from ccdcgan.report.reliability import UNCERTAINTY
 from ccdcgan.report.structure_view import view
+from ccdcgan.utils.errors import InputError
+
+log = logging.getLogger(__name__)
 
 MOST_ROWS = 1500
 """Maximum number of candidates in the table of the page."""
@@ -145,7 +151,8 @@ def views(
 
     Returns:
         For each candidate: ``id``, ``formula``, ``label``, ``views`` (title, note, cell, atoms, bonds), ``facts``
-        (name, value), and the texts of the files, ``cif`` and ``poscar``.
+        (name, value), and the texts of the files, ``cif`` and ``poscar``; a text is "" if the file would hold another
+        crystal.
     """
     second, dynamics = _by_id(verified), _by_id(phonons)
     entries = []
@@ -183,11 +190,20 @@ def views(
                 "label": f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom",
                 "views": shown,
                 "facts": facts,
-                "cif": cif_text(structure),
-                "poscar": poscar_text(structure),
+                "cif": _file(cif_text, crystal),
+                "poscar": _file(poscar_text, crystal),
             }
         )
     return entries
+
+
+def _file(text_of: Callable[[Structure, str], str], crystal: Crystal) -> str:
+    """Return the text of a structure file, "" with a warning if the crystal cannot be written."""
+    try:
+        return text_of(crystal.structure, crystal.id)
+    except InputError as error:
+        log.warning("%s", error)
+        return ""
 
 
 def _view(name: str, note: str, crystal: Crystal) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from ccdcgan import columns
-from ccdcgan.columns import reason_label, scheme_label, title
+from ccdcgan.columns import scheme_label, title
 from ccdcgan.database.thermodynamics import compounds, hull_vertices
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
+from ccdcgan.reasons import reason_label
 from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, ratio, text, words
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 from ccdcgan.utils.tables import is_true

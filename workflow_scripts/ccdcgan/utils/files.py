@@ -4,8 +4,10 @@ A file is written under a temporary name, flushed to disk and then renamed.
 """
 
 import fcntl
+import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +65,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def safe_name(text: str) -> str:
+    """Return a text that can be part of the name of a file: letters, digits, ``.``, ``_``, ``-`` and ``+`` only.
+
+    If a character is replaced or the text is shortened, a hash is appended, so that different texts give different
+    names.
+    """
+    kept = re.sub(r"[^\w.+-]", "_", text).lstrip(".").encode()[:150].decode(errors="ignore")
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return kept if kept and kept == text else f"{kept}-{digest[:8]}"
 
 
 def write_text(path: str | Path, text: str) -> None:

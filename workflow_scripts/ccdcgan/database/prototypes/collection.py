@@ -18,7 +18,6 @@ from typing import Any
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan.columns import reason_label
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.prototypes.aflow import read_aflow
 from ccdcgan.database.prototypes.checks import checked
@@ -26,6 +25,7 @@ from ccdcgan.database.prototypes.download import downloaded_entries
 from ccdcgan.database.prototypes.oqmd import read_oqmd
 from ccdcgan.database.prototypes.source import Refusal, SourceEntry, SourceQuery
 from ccdcgan.database.prototypes.user_files import read_files
+from ccdcgan.reasons import reason_label
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.parallel import parallel_map
 

@@ -11,7 +11,7 @@ class Refusal(Exception):
     """One crystal of a source cannot be used; the others can.
 
     Args:
-        reason: Reason, a key of ``ccdcgan.columns.REASONS``.
+        reason: Reason, a key of ``ccdcgan.reasons.REASONS``.
         detail: What was found, in words.
     """
 
