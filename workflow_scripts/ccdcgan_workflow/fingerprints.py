@@ -25,7 +25,7 @@ ENGINE_MODULES = {
 
 RELAXATION_CODE = {
     "mlip": "a3c0f351e335",
-    "vasp": "63ee8b89d1d5",
+    "vasp": "16b3724c0d77",
     "gpaw": "4e998d7c43db",
     "ase": "3553a2642f1e",
 }
