@@ -38,23 +38,28 @@ def write_record():
 
 def warn_of_potcar_library():
     """Print in a dry run that the run itself would be refused."""
-    if settings.needs_potcars(config) and command_line.is_dry_run(ARGUMENTS):
-        from ccdcgan.relaxation.potcars import potcar_folder
+    if settings.uses_vasp(config) and command_line.is_dry_run(ARGUMENTS):
+        from ccdcgan.relaxation.potcars import check_vasp_inputs, potcar_folder
 
+        section = config["relaxation"]["vasp"]
         try:
-            potcar_folder()
+            check_vasp_inputs(section["incar"], section["potcar_functional"])
+            if settings.needs_potcars(config):
+                potcar_folder(section["potcar_functional"])
         except InputError as error:
             print(f"This run would not start: {error}", file=sys.stderr)
 
 
 def check_potcar_library():
-    """Refuse to submit the first job while a POTCAR is missing; VASP itself may be installed on the nodes only."""
-    if settings.needs_potcars(config):
-        from ccdcgan.relaxation.potcars import check_potcars
+    """Refuse to submit the first job with wrong inputs of VASP or without a POTCAR; VASP may be on the nodes only."""
+    if settings.uses_vasp(config):
+        from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs
 
         section = config["relaxation"]["vasp"]
         try:
-            check_potcars(set(ELEMENTS), section["potcar"], section["potcar_functional"])
+            check_vasp_inputs(section["incar"], section["potcar_functional"])
+            if settings.needs_potcars(config):
+                check_potcars(set(ELEMENTS), section["potcar"], section["potcar_functional"])
         except InputError as error:
             raise WorkflowError(str(error)) from None
 

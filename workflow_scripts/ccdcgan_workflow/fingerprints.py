@@ -25,7 +25,7 @@ ENGINE_MODULES = {
 
 RELAXATION_CODE = {
     "mlip": "a7ca6bf4b315",
-    "vasp": "b2469e1c0748",
+    "vasp": "181420b2c2d2",
     "gpaw": "124e2900a51e",
     "ase": "f83082a716e2",
 }

@@ -84,10 +84,14 @@ def energy_model(config: Settings) -> str:
     return names.get(section["engine"], section["ase"]["calculator"])
 
 
+def uses_vasp(config: Settings) -> bool:
+    """Tell whether VASP relaxes or verifies."""
+    return "vasp" in (config["relaxation"]["engine"], config["verify"]["engine"])
+
+
 def needs_potcars(config: Settings) -> bool:
     """Tell whether any stage of the run needs POTCARs."""
-    engines = (config["relaxation"]["engine"], config["verify"]["engine"])
-    return "vasp" in engines and not config["relaxation"]["vasp"]["potcar_spec"]
+    return uses_vasp(config) and not config["relaxation"]["vasp"]["potcar_spec"]
 
 
 def constraint_settings(config: Settings) -> dict[str, Any]:

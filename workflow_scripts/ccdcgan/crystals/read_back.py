@@ -27,19 +27,31 @@ EXACT = 1e-4
 """Largest displacement (angstrom) of an atom or a cell vector in a file that stores numbers with all digits."""
 
 
+def right_handed(structure: Structure) -> Structure:
+    """Return the crystal in a right-handed cell; a left-handed one is replaced by its inverse, the same lattice.
+
+    VASP needs such a cell. The crystal is not mirrored, as it is by a change of the sign of the cell alone.
+    """
+    if np.linalg.det(structure.lattice.matrix) > 0:
+        return structure
+    lattice = Lattice(-structure.lattice.matrix)
+    return Structure(
+        lattice, structure.species_and_occu, -structure.frac_coords, site_properties=structure.site_properties
+    )
+
+
 def written_cell(structure: Structure) -> Structure:
     """Return the crystal in the right-handed cell in which it is written, with all atoms inside and in the same order.
 
-    A left-handed cell is replaced by its inverse, which has the same lattice; the crystal is not mirrored. Site
-    properties and labels are dropped, and no coordinate is -0.
+    Site properties and labels are dropped, and no coordinate is -0.
 
     Args:
         structure: Crystal in any cell.
     """
-    sign = -1 if np.linalg.det(structure.lattice.matrix) < 0 else 1
-    frac_coords = (sign * structure.frac_coords) % 1
+    cell = right_handed(structure)
+    frac_coords = cell.frac_coords % 1
     frac_coords[frac_coords > 1 - 1e-12] = 0  # -1e-20 % 1 is 1
-    return Structure(Lattice(sign * structure.lattice.matrix + 0.0), structure.species, frac_coords + 0.0)
+    return Structure(Lattice(cell.lattice.matrix + 0.0), cell.species, frac_coords + 0.0)
 
 
 def difference(
@@ -233,12 +245,26 @@ def poscar_text(structure: Structure, name: str = "") -> str:
     Raises:
         InputError: The crystal cannot be written.
     """
+    text = Poscar(written_cell(structure)).get_str()
+    check_poscar(text, structure, name or structure.composition.formula)
+    return text
+
+
+def check_poscar(text: str, structure: Structure, name: str) -> None:
+    """Check that pymatgen and ASE read a crystal from the text of a POSCAR.
+
+    Args:
+        text: The file.
+        structure: The crystal.
+        name: Id of the crystal for the message.
+
+    Raises:
+        InputError: The file holds another crystal.
+    """
     cell = written_cell(structure)
-    text = Poscar(cell).get_str()
     wrong = text_difference(POSCAR_READERS, text, lambda found: difference(cell, found))
     if wrong:
-        raise not_written("POSCAR", name or structure.composition.formula, wrong)
-    return text
+        raise not_written("POSCAR", name, wrong)
 
 
 def not_written(file: str, name: str, wrong: str) -> InputError:

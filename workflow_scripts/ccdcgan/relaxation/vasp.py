@@ -28,10 +28,11 @@ from maggma.stores import MemoryStore
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
+from ccdcgan.crystals.read_back import check_poscar, poscar_text, right_handed
 from ccdcgan.relaxation.ase_relaxation import Relaxation, failed
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
 from ccdcgan.relaxation.kpoints import gamma_mesh
-from ccdcgan.relaxation.potcars import check_potcars, potcar_folder
+from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs, incar_tags, potcar_folder
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.hashing import fingerprint
 
@@ -74,7 +75,7 @@ class VaspRelaxMaker(Maker):
         encut: Cut-off energy of the plane waves, eV.
         k_length: Length that determines the k-point mesh, angstrom.
         kpoints: Gamma-centred mesh to use instead; None: from ``k_length``.
-        incar: INCAR keys to set; None as a value removes a key.
+        incar: INCAR tags to set, in capitals or not; None as a value removes a tag.
         potcar: Element -> POTCAR symbol.
         potcar_functional: Functional of the POTCAR library.
         potcar_spec: Whether to write names instead of POTCARs, for reviewing inputs and for tests.
@@ -104,7 +105,8 @@ class VaspRelaxMaker(Maker):
     work_dir: str = "."
 
     def __post_init__(self) -> None:
-        """Check that VASP and its POTCARs are available before anything runs; raises InputError."""
+        """Check INCAR, VASP and the POTCAR library before anything runs; raises InputError."""
+        check_vasp_inputs(self.incar, self.potcar_functional)
         self.command = self.command or os.environ.get("ATOMATE2_VASP_CMD") or os.environ.get("VASP_CMD") or "vasp_std"
         program = shlex.split(os.path.expandvars(self.command))[0]
         if self.modules:
@@ -116,7 +118,7 @@ class VaspRelaxMaker(Maker):
                 "environment variable VASP_CMD to the command that starts VASP, or choose another engine."
             )
         if not self.potcar_spec:
-            potcar_folder()
+            potcar_folder(self.potcar_functional)
 
     @property
     def label(self) -> str:
@@ -124,7 +126,7 @@ class VaspRelaxMaker(Maker):
         return "vasp-PBE"
 
     def check_elements(self, elements: set[str]) -> None:
-        """Raise InputError for the first element whose POTCAR is missing."""
+        """Raise InputError for the first element whose POTCAR is missing or of another functional."""
         if not self.potcar_spec:
             check_potcars(elements, self.potcar, self.potcar_functional)
 
@@ -132,7 +134,7 @@ class VaspRelaxMaker(Maker):
         """Return the generator of the input files."""
         ions = {"NSW": 0, "IBRION": -1} if self.static else {"EDIFFG": -self.fmax}
         return MeshRelaxSetGenerator(
-            user_incar_settings={"GGA": "PE", "ENCUT": self.encut, **ions, **self.incar},
+            user_incar_settings={"GGA": "PE", "ENCUT": self.encut, **ions, **incar_tags(self.incar)},
             user_potcar_settings=self.potcar,
             user_potcar_functional=self.potcar_functional,
             k_length=self.k_length,
@@ -140,12 +142,18 @@ class VaspRelaxMaker(Maker):
         )
 
     def write_inputs(self, structure: Structure, folder: Path) -> None:
-        """Write INCAR, KPOINTS, POSCAR and POTCAR (or its names) of the first relaxation into ``folder``."""
-        inputs = self.inputs().get_input_set(structure, potcar_spec=self.potcar_spec)
+        """Write INCAR, KPOINTS, POSCAR and POTCAR (or its names) of the first relaxation into ``folder``.
+
+        Raises:
+            InputError: pymatgen or ASE reads another crystal from the POSCAR.
+        """
+        inputs = self.inputs().get_input_set(right_handed(structure), potcar_spec=self.potcar_spec)
         inputs.write_input(folder)
+        check_poscar((folder / "POSCAR").read_text(), structure, folder.name)
 
     def make(self, structure: Structure) -> Flow:
         """Return the flow of two relaxations (static: of one run); its output is the document of the last one."""
+        structure = right_handed(structure)  # of another cell pymatgen's POSCAR is the mirror image
         gamma_command = os.environ.get("ATOMATE2_VASP_GAMMA_CMD", self.command)
         handlers = list(DEFAULT_HANDLERS)
         if self.wall_clock is not None:
@@ -182,6 +190,10 @@ class VaspRelaxMaker(Maker):
         folder = Path(self.work_dir).resolve() / name
         folder.mkdir(parents=True, exist_ok=True)
         start = structure if self.static else last_geometry(folder, structure)
+        try:
+            poscar_text(right_handed(start), name)
+        except InputError as error:
+            return failed(structure, "vasp_failed", str(error))
         log.info("VASP runs in %s%s", folder, "" if start is structure else ", from the last ionic step in it")
         os.environ.pop("CUSTODIAN_WALLTIME_START", None)  # restarts custodian's clock for each crystal
         flow = self.make(start)
