@@ -13,11 +13,10 @@ from typing import Any
 import pandas as pd
 
 from ccdcgan.columns import SAME_AS
-from ccdcgan.crystals.structures import Crystal, standard_cell
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.prototypes.collection import SOURCES
+from ccdcgan.database.prototypes.collection import SOURCES, usable_crystal, with_unique_id
 from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
-from ccdcgan.utils.errors import InputError
 
 FOUND_COLUMNS = ("id", "source", "formula", "n_atoms", "source_formation_energy", "status", "reason", "detail")
 """Columns of the table of :func:`collect_known`."""
@@ -49,10 +48,11 @@ def collect_known(
         the sources. Energies are in eV/atom.
     """
     found: list[tuple[Crystal | None, Row]] = []
+    ids: set[str] = set()
     for source in config["known"]:
         file = Path(fetched[source]) if source in fetched else None
         query = SourceQuery(config["sources"], len(elements), file, frozenset(elements))
-        found += _known_entries(source, query, config["max_atoms"])
+        found += _known_entries(source, query, config["max_atoms"], ids)
     numbers = [number for number, (crystal, _) in enumerate(found) if crystal is not None]
     numbers.sort(key=lambda number: (_energy(found[number][1]), number))
     verdicts = uniqueness.first_of_kind([found[number][0].structure for number in numbers])
@@ -86,48 +86,34 @@ def known_crystals(
     """
     settings = {"oqmd": {"max_formation_energy": max_formation_energy}}
     query = SourceQuery(settings, len(elements), None, frozenset(elements))
-    return [crystal for crystal, _ in _known_entries("oqmd", query, max_atoms) if crystal is not None]
+    return [crystal for crystal, _ in _known_entries("oqmd", query, max_atoms, set()) if crystal is not None]
 
 
-def _known_entries(source: str, query: SourceQuery, max_atoms: int | None) -> Iterator[tuple[Crystal | None, Row]]:
+def _known_entries(
+    source: str, query: SourceQuery, max_atoms: int | None, ids: set[str]
+) -> Iterator[tuple[Crystal | None, Row]]:
     """Yield the crystals of a source that consist of the elements of the query, each with its row of the table.
 
-    The crystal is None if it cannot be used.
+    The crystal is None if it cannot be used. Ids that are in ``ids`` already are changed, and all are added to it.
     """
     for entry in SOURCES[source](query):
-        structure = entry.structure
-        if structure is None or not _symbols(entry) <= query.elements:
+        if entry.structure is None or not _symbols(entry) <= query.elements:
             continue
-        row = {
-            "id": entry.id,
-            "source": source,
-            "formula": structure.composition.reduced_formula,
-            "n_atoms": len(structure),
-            "source_formation_energy": entry.formation_energy,
-        }
-        refusal, detail = entry.refused, entry.detail
-        if not refusal and not structure.is_ordered:
-            refusal, detail = "disordered", "partial occupancies"
-        if not refusal:
-            try:
-                structure = standard_cell(structure)
-                row["n_atoms"] = len(structure)
-            except InputError as error:
-                refusal, detail = "no_standard_cell", str(error)
-        if not refusal and max_atoms is not None and len(structure) > max_atoms:
-            refusal, detail = "too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}"
-        if refusal:
-            yield None, row | {"status": "failed", "reason": refusal, "detail": detail}
-            continue
-        info = {"prototype": entry.id, "parent": entry.id, "stage": "known", "status": "ok", "reason": ""}
-        info |= {"source": source}
-        if entry.formation_energy is not None:
-            info["source_formation_energy"] = entry.formation_energy
-        yield Crystal(entry.id, structure, info), row | {"status": "ok", "reason": "", "detail": ""}
+        entry = with_unique_id(entry, ids)
+        crystal, facts = usable_crystal(entry, max_atoms)
+        row = {"id": entry.id, "source": source, "n_atoms": len(entry.structure), **facts}
+        row |= {"status": "failed" if facts["reason"] else "ok", "source_formation_energy": entry.formation_energy}
+        if crystal is not None:
+            energy = entry.formation_energy
+            known = {} if energy is None else {"source_formation_energy": energy}
+            crystal = crystal.updated(stage="known", source=source, **known)
+        yield crystal, row
 
 
 def _symbols(entry: SourceEntry) -> set[str]:
-    return {element.symbol for element in entry.structure.composition.elements}
+    """Return the symbols of the elements of an entry, isotopes and ions included."""
+    symbols = {getattr(species, "symbol", str(species)) for species in entry.structure.composition.elements}
+    return {"H" if symbol in ("D", "T") else symbol for symbol in symbols}
 
 
 def _energy(row: Row) -> float:

@@ -80,9 +80,9 @@ def collect_prototypes(
     crystals, rows, ids = [], [], set()
     for source in config["sources"]:
         query = SourceQuery(config, n_elements, Path(fetched[source]) if source in fetched else None)
-        entries = [_with_unique_id(entry, ids) for entry in SOURCES[source](query)]
-        to_prototype = partial(_to_prototype, max_atoms=config["max_atoms"])
-        results = parallel_map(to_prototype, entries, f"standard cells of {source}", processes, chunk=100)
+        entries = [with_unique_id(entry, ids) for entry in SOURCES[source](query)]
+        to_crystal = partial(usable_crystal, max_atoms=config["max_atoms"])
+        results = parallel_map(to_crystal, entries, f"standard cells of {source}", processes, chunk=100)
         for entry, (crystal, row) in zip(entries, results, strict=True):
             status = "failed" if row["reason"] else "ok"
             rows.append({"id": entry.id, "source": source, "status": status, **row})
@@ -105,7 +105,7 @@ def collect_prototypes(
     return crystals, pd.DataFrame(rows)
 
 
-def _with_unique_id(entry: SourceEntry, ids: set[str]) -> SourceEntry:
+def with_unique_id(entry: SourceEntry, ids: set[str]) -> SourceEntry:
     """Return an entry whose id no earlier entry has, and add its id to ``ids``."""
     name, number = entry.id, 1
     while name in ids:
@@ -115,8 +115,17 @@ def _with_unique_id(entry: SourceEntry, ids: set[str]) -> SourceEntry:
     return replace(entry, id=name)
 
 
-def _to_prototype(entry: SourceEntry, max_atoms: int) -> tuple[Crystal | None, dict[str, Any]]:
-    """Return the prototype, None if the crystal is refused, and what the table says about it."""
+def usable_crystal(entry: SourceEntry, max_atoms: int | None) -> tuple[Crystal | None, dict[str, Any]]:
+    """Check the crystal of an entry and bring it to its standard cell.
+
+    Args:
+        entry: Entry of a source.
+        max_atoms: Largest number of atoms in the standard cell; None: no limit.
+
+    Returns:
+        The crystal as a prototype, None if it is refused; and the columns of its row: reason, formula, detail and, if
+        known, n_elements and n_atoms.
+    """
     row: dict[str, Any] = {"reason": "", "formula": "", "detail": ""}
     if entry.structure is None:
         return None, row | {"reason": entry.refused or "unreadable", "detail": entry.detail}
@@ -129,7 +138,7 @@ def _to_prototype(entry: SourceEntry, max_atoms: int) -> tuple[Crystal | None, d
         if not structure.is_ordered:
             raise Refusal("disordered", "partial occupancies")
         structure = _standard(structure)
-        if len(structure) > max_atoms:
+        if max_atoms is not None and len(structure) > max_atoms:
             raise Refusal("too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}")
     except Refusal as refusal:
         detail = f"{entry.detail}: {refusal.detail}" if entry.detail else refusal.detail
