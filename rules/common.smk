@@ -16,7 +16,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger as snakemake_logger
 from snakemake.utils import update_config
 
-if workflow.modifier.skip_configfile:  # a module of another workflow, which may name only what it changes
+IS_MODULE = bool(workflow.modifier.skip_configfile)  # of another workflow, which may name only what it changes
+if IS_MODULE:
     given, config = config, yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
     update_config(config, given)
 

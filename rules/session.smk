@@ -11,6 +11,8 @@ def changes_nothing():
 def announce():
     """Print which finished results are made again because a setting or the code changed; at the end of a dry run."""
     made = record.read_record(RESULTS)
+    if IS_MODULE and not workflow.dryrun:  # Snakemake does not execute the onstart of a module
+        write_record()
     line = announcement.announcement(
         RESULTS,
         announcement.made_again(workflow.dag, dict.fromkeys(Path(rule.snakefile).stem for rule in workflow.rules)),

@@ -20,8 +20,40 @@ from tests.support.slurm_cluster import SlurmCluster, missing
 from tests.support.slurm_workflow import ClusterWorkflow
 
 TARGET = "results/toy/database/prototypes.csv"
-EXPRESSIONS = ["2024-31", "all", "open", "input", "threads", "1e3", "0x1F", "a*b", "[]", "1_000", "max(1, 2)", "a-b"]
-TEXTS = ["007", "True", "no", "2024-01-31", "12:30:45", "1.50", "o'brien", 'quo"ted', "$HOME", "~user", "back\\slash"]
+EXPRESSIONS = [
+    "2024-31",
+    "all",
+    "open",
+    "input",
+    "threads",
+    "1e3",
+    "0x1F",
+    "a*b",
+    "[]",
+    "1_000",
+    "max(1, 2)",
+    "a-b",
+    "lookup",
+]
+TEXTS = [
+    "None",
+    "lambda",
+    "not-a",
+    "gpu-all",
+    "all-gpu",
+    "umlaut-ä",
+    "007",
+    "True",
+    "no",
+    "2024-01-31",
+    "12:30:45",
+    "1.50",
+    "o'brien",
+    'quo"ted',
+    "$HOME",
+    "~user",
+    "back\\slash",
+]
 
 
 def profile(site: Path, patch: pytest.MonkeyPatch) -> dict:
@@ -123,7 +155,6 @@ def test_snakemake_is_itself_a_job(tmp_path: Path, slurm: SlurmCluster, monkeypa
     said = slurm.ask(
         "sbatch",
         "--wait",
-        "--ntasks=1",
         "--cpus-per-task=1",
         "--mem=1000",
         "--time=10",
@@ -137,11 +168,12 @@ def test_snakemake_is_itself_a_job(tmp_path: Path, slurm: SlurmCluster, monkeypa
 @pytest.mark.slurm
 def test_a_run_on_one_machine_inside_a_job_uses_what_the_job_was_given(tmp_path: Path, slurm: SlurmCluster):
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
-    words = [*command, TARGET, *TOY]
-    done = slurm.ask("srun", "--ntasks=1", "--cpus-per-task=1", "--mem=3000", "--time=10", *words)
-    assert (tmp_path / TARGET).exists(), done[-3000:]
-    assert "Provided cores: 1" in done
-    assert 'Resource("mem_mb", 2700)' in done
+    said, script = tmp_path / "said.txt", tmp_path / "job.sh"
+    script.write_text(f"#!/bin/bash\n{shlex.join([*command, TARGET, *TOY])}\n")
+    slurm.ask("sbatch", "--wait", "--cpus-per-task=1", "--mem=3000", "--time=10", f"--output={said}", str(script))
+    assert (tmp_path / TARGET).exists(), said.read_text()[-3000:]
+    assert "Provided cores: 1 " in said.read_text()
+    assert 'Resource("mem_mb", 2700)' in said.read_text()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def made_again(dag: Any, stages: Iterable[str]) -> MadeAgain:
         stages: Names of all rule files, in the order of the Snakefile.
     """
     jobs = [job for job in dag.needrun_jobs() if any(os.path.exists(path) for path in job.output)]
-    found = {Path(job.rule.snakefile).stem for job in jobs}
+    found = {Path(job.rule.snakefile).stem for job in jobs} - {"Snakefile"}
     return MadeAgain(
         len(jobs),
         len({job.rule.name for job in jobs}),
