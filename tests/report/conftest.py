@@ -66,7 +66,7 @@ def candidates() -> pd.DataFrame:
 def known() -> pd.DataFrame:
     """Two compounds of the sources that the database lacks, one that it has, one failure and an element."""
     rows = [
-        ("oqmd-1", "Bi4Se3", 3 / 7, hull(0.5) - 0.02, 0.0, "R-3m", "ok", "", "", -0.27),
+        ("oqmd-1", "Bi4Se3", 3 / 7, -0.33, 0.0, "R-3m", "ok", "", "", -0.27),
         ("oqmd-2", "BiSe", 0.5, hull(0.5) + 0.1, 0.11, "Fm-3m", "ok", "", "", -0.16),
         ("oqmd-3", "Bi2Se3", 0.6, hull(0.6), 0.0, "R-3m", "ok", "", "db-000", -0.39),
         ("oqmd-4", "BiSe3", 0.75, np.nan, np.nan, "", "failed", "not_converged", "", -0.1),

@@ -281,6 +281,18 @@ def test_hull_of_three_elements_is_a_triangle_with_every_crystal(database, candi
     assert np.allclose([sum(abc) for trace in points for abc in zip(trace.a, trace.b, trace.c, strict=True)], 1)
 
 
+@pytest.mark.parametrize("elements", [("Bi", "Se"), ("Bi", "Se", "Te"), ("Bi", "Mn", "Se", "Te")])
+def test_known_phases_are_plotted_and_join_the_hull_of_any_system(database, candidates, known, elements):
+    with_known = hull_plot(database, candidates, elements, PAPER_SCHEMES, 0.15, known)
+    without = hull_plot(database, candidates, elements, PAPER_SCHEMES, 0.15)
+    assert {trace.name for trace in with_known.data} - {trace.name for trace in without.data} == {"known phases (3)"}
+    [phases] = [trace for trace in with_known.data if trace.name == "known phases (3)"]
+    assert {data[0] for data in phases.customdata} == {"oqmd-1", "oqmd-2", "oqmd-3"}
+    if len(elements) == 3:
+        ends = [{x for trace in f.data if trace.mode == "lines" for x in trace.a} for f in (with_known, without)]
+        assert [4 / 7 in found for found in ends] == [True, False]  # tie lines to the known Bi4Se3
+
+
 def test_more_elements_are_plotted_against_hull_distance(database, candidates):
     figure = hull_plot(database, candidates, ("Li", "Mg", "Mn", "O"), PAPER_SCHEMES, 0.15)
     assert figure.layout.xaxis.title.text == "hull distance (eV/atom)"

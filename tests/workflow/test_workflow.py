@@ -82,6 +82,21 @@ def test_toy_database_is_consistent(toy_run: Workflow):
     assert ((table["reason"] == "") == (table["status"] == "ok")).all()
 
 
+def test_known_phases_join_the_hull_but_neither_the_database_nor_the_training(toy_run: Workflow):
+    folder = results(toy_run) / "database"
+    found, known, database = (read_csv(folder / name) for name in ("known/found.csv", "known.csv", "database.csv"))
+    assert known["id"].tolist() == found.loc[found["status"] == "ok", "id"].tolist()
+    assert [crystal.id for crystal in read_set(folder / "known.extxyz")] == known["id"].tolist()
+    assert {"Cu", "Au"} < set(known["formula"]) and (known["source"] == "oqmd").all()
+    assert (known.loc[known["status"] == "ok", "e_above_hull"] >= -1e-9).all()
+    assert set(known["repeats"]) - {""} <= set(database["id"]) and set(database["known"]) - {""} <= set(known["id"])
+    for trained_on in ("database/database.csv", "representation/split.csv", "models/constraint.csv"):
+        assert not set(known["id"]) & set(read_csv(results(toy_run) / trained_on)["id"])
+    references = read_csv(folder / "references.csv").set_index("element")
+    lowest = known[known["status"] == "ok"].groupby("formula")["energy_per_atom"].min()
+    assert all(references.loc[element, "energy_per_atom"] <= lowest[element] + 1e-9 for element in ("Cu", "Au"))
+
+
 def test_every_ratio_has_numerator_and_denominator(toy_run: Workflow):
     summary = pd.read_csv(results(toy_run) / "summary.csv")
     assert set(summary["scheme"]) == SCHEMES
