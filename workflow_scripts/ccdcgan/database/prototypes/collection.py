@@ -117,7 +117,7 @@ def _with_unique_id(entry: SourceEntry, ids: set[str]) -> SourceEntry:
 
 def _to_prototype(entry: SourceEntry, max_atoms: int) -> tuple[Crystal | None, dict[str, Any]]:
     """Return the prototype, None if the crystal is refused, and what the table says about it."""
-    row: dict[str, Any] = {"reason": "", "formula": "", "detail": ""}
+    row: dict[str, Any] = {"reason": "", "formula": "", "n_elements": None, "n_atoms": None, "detail": ""}
     if entry.structure is None:
         return None, row | {"reason": entry.refused or "unreadable", "detail": entry.detail}
     if entry.refused:
