@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "d0925164f5b0",
-    "vasp": "7226f98ec9d3",
-    "gpaw": "be1fb97f8572",
-    "ase": "43e445468a73",
+    "mlip": "396dd6ef69f3",
+    "vasp": "b5149590431e",
+    "gpaw": "e17420bcaed8",
+    "ase": "c1ce8f494efc",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

@@ -118,7 +118,7 @@ def _protected(value: Any) -> Any:
         return value
     escaped = value.replace("\\", "\\\\")
     read = key_val_str_to_dict(key_val_dict_to_str({"text": escaped})).get("text")
-    if isinstance(read, str) and read == value:
+    if isinstance(read, str) and read == value and value.isprintable():  # a line break would end the frame's line
         return escaped
     return "_JSON " + json.dumps(value).replace("\\", "\\\\")
 
