@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure, SymmOp
@@ -156,3 +156,20 @@ def test_sodium_nitride_in_a_table_is_not_a_missing_number(tmp_path):
     table = pd.DataFrame({"formula": ["NaN", ""], "formation_energy": [0.5, np.nan]})
     write_csv(tmp_path / "table.csv", table)
     pd.testing.assert_frame_equal(read_csv(tmp_path / "table.csv"), table)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12))
+@example(text="InF")
+@example(text="NaN")
+@example(text="T")
+@example(text="1e5")
+@example(text="007")
+@example(text="a\\b")
+@example(text="[1, 2]")
+@example(text="line\nbreak")
+def test_texts_of_a_set_stay_texts(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("set") / "set.extxyz"
+    write_set(path, [Crystal(text, bi2se3(), {"parent": text, "n": 1})])
+    (crystal,) = read_set(path)
+    assert (crystal.id, crystal.info["parent"], crystal.info["n"]) == (text, text, 1)

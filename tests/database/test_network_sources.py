@@ -1,8 +1,10 @@
 """Sources on a network, queried over loopback: paging, resumption, and one sentence for every failure."""
 
 import json
+from contextlib import ExitStack
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from ccdcgan.database.prototypes.collection import collect_prototypes
 from ccdcgan.database.prototypes.provenance import check_kept
@@ -195,3 +197,122 @@ def test_optimade_entries_become_prototypes_and_errors_sentences(tmp_path):
         with pytest.raises(InputError, match="gave no crystals for the filter .*unknown property") as caught:
             fetch_optimade(*other, {"urls": [address], "filter": "spacegroup=1"}, 1, 1)
     assert "\n" not in str(caught.value)
+
+
+def page(data, more=False, following=None, **meta) -> dict:
+    """Return a page of an OPTIMADE answer."""
+    return {"data": data, "meta": {"more_data_available": more} | meta, "links": {"next": following}}
+
+
+def optimade(folder, *providers, n_elements=1, max_atoms=1, **settings):
+    """Download from providers, functions of (path, query) that return status and body; return crystals and table."""
+    paths = folder / "kept/crystals.jsonl.gz", folder / "kept/provenance.json"
+    with ExitStack() as stack:
+        urls = [stack.enter_context(serving(lambda p, q, h, f=f: f(p, q))) for f in providers]
+        fetch_optimade(*paths, {"urls": urls, "filter": None} | settings, n_elements, max_atoms)
+    config = {"sources": ["optimade"], "max_atoms": 20, "limit": None}
+    return collect_prototypes(config, 2, {"optimade": paths[0]})
+
+
+ONE, TWO = entry("1", cesium_chloride()), entry("2", rock_salt().get_primitive_structure())
+
+CONTRADICTIONS = {
+    "more without a link": [page([ONE], more=True)],
+    "an empty page with a link": [page([], more=True, following="?page=1")],
+    "the same page again": [page([ONE], more=True, following="?page=0"), page([ONE])],
+    "a loop": [page([ONE], more=True, following="?page=1"), page([TWO], more=True, following="?page=1")],
+    "an id twice on two pages": [page([ONE], more=True, following="?page=1"), page([ONE | {"attributes": {}}])],
+    "an id twice on one page": [page([ONE, ONE])],
+    "fewer than stated": [page([ONE], data_returned=2)],
+    "more than stated": [page([ONE, TWO], data_returned=1)],
+    "two statements": [page([ONE], True, "?page=1", data_returned=2), page([TWO], data_returned=3)],
+    "data after the end": [page([ONE], more=False, following="?page=1"), page([TWO])],
+    "a page of errors": [page([ONE], True, "?page=1"), page([]) | {"errors": [{"status": "500", "detail": "no"}]}],
+    "data of another type": [page({"1": ONE})],
+    "a list": [[ONE]],
+    "more of another type": [page([ONE], more="yes")],
+    "a link of another type": [page([ONE], more=True, following=7)],
+    "meta of another type": [page([ONE]) | {"meta": "none"}],
+}
+
+
+@pytest.mark.parametrize("kind", CONTRADICTIONS)
+def test_an_incomplete_or_contradictory_answer_is_an_error_and_nothing_is_kept(tmp_path, kind):
+    pages = CONTRADICTIONS[kind]
+    with pytest.raises(InputError, match=r"prototypes\.optimade: http.* gave no crystals for the filter") as caught:
+        optimade(tmp_path, lambda path, query: (200, pages[int(query.get("page", 0))]))
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_several_pages_are_one_answer(tmp_path):
+    pages = [
+        page([ONE], True, {"href": "?page=1"}, data_returned=2),
+        page([TWO], data_returned=2) | {"links": {}},
+    ]
+    prototypes, _ = optimade(tmp_path, lambda path, query: (200, pages[int(query.get("page", 0))]))
+    assert [len(crystal.structure) for crystal in prototypes] == [2, 2]
+
+
+def test_a_busy_provider_is_asked_again(tmp_path):
+    answers = iter([(429, {}), (502, {}), (200, page([ONE]))])
+    assert len(optimade(tmp_path, lambda path, query: next(answers))[0]) == 1
+    with pytest.raises(InputError, match="status 429"):
+        optimade(tmp_path / "other", lambda path, query: (429, {}))
+
+
+def test_providers_may_use_the_same_ids(tmp_path):
+    other = entry("1", rock_salt().get_primitive_structure())
+    prototypes, table = optimade(
+        tmp_path, lambda path, query: (200, page([ONE])), lambda path, query: (200, page([other]))
+    )
+    assert len(prototypes) == 2 and table["id"].is_unique and all(name.endswith("/1") for name in table["id"])
+
+
+def test_one_bad_entry_does_not_hide_the_others(tmp_path):
+    slab = Structure(Lattice.tetragonal(3.6, 25.0), ["Bi", "Se"], [[0, 0, 0], [0.5, 0.5, 0.07]])
+    entries = [entry(str(n), cesium_chloride()) for n in range(5)] + [entry("5", slab), entry("6", slab), 17]
+    attributes = [item["attributes"] for item in entries[:7]]
+    attributes[0] |= {"dimension_types": None, "nperiodic_dimensions": None}
+    attributes[1]["dimension_types"] = [1, 1, 0]
+    attributes[2]["cartesian_site_positions"][0] = [float("nan"), 0, 0]
+    attributes[3]["species_at_sites"] = ["Bi", "Unknown"]
+    del entries[4]["id"]
+    attributes[6] |= {"dimension_types": None, "nperiodic_dimensions": None}
+    _, table = optimade(tmp_path, lambda path, query: (200, page(entries)))
+    reasons = dict(zip(range(8), table["reason"], strict=True))
+    assert reasons[0] == "" and reasons[4] == "unreadable"
+    assert reasons[1] == reasons[5] == reasons[6] == "not_three_dimensional"
+    assert reasons[2] in ("not_finite_numbers", "unreadable") and reasons[3] == reasons[7] == "unreadable"
+
+
+def test_an_incomplete_answer_of_the_materials_project_is_an_error(tmp_path, api, monkeypatch):
+    service, address = api
+    answer = MaterialsProject.__call__
+
+    def less(self, *arguments):
+        status, body = answer(self, *arguments)
+        if "meta" in body:
+            body["meta"]["total_doc"] += change
+        return status, body
+
+    monkeypatch.setattr(MaterialsProject, "__call__", less)
+    for change in (1, -1):
+        with pytest.raises(InputError, match="the Materials Project gave no crystals .*stated"):
+            fetch(tmp_path / str(change), address)
+        assert not (tmp_path / str(change) / "kept/crystals.jsonl.gz").exists()
+
+
+def test_two_crystals_of_one_id_are_an_error(tmp_path, api, monkeypatch):
+    other = MaterialsProject.__call__
+
+    def renamed(self, *arguments):
+        status, body = other(self, *arguments)
+        for document in body.get("data", []):
+            document["material_id"] = "mp-1"
+        return status, body
+
+    monkeypatch.setattr(MaterialsProject, "__call__", renamed)
+    with pytest.raises(InputError, match="two different crystals with the id 'mp-1'; delete"):
+        fetch(tmp_path, api[1])
+    assert not (tmp_path / "kept/crystals.jsonl.gz").exists()

@@ -123,10 +123,10 @@ def usable_crystal(entry: SourceEntry, max_atoms: int | None) -> tuple[Crystal |
         max_atoms: Largest number of atoms in the standard cell; None: no limit.
 
     Returns:
-        The crystal as a prototype, None if it is refused; and the columns of its row: reason, formula, detail and, if
-        known, n_elements and n_atoms.
+        The crystal as a prototype, None if it is refused; and the columns of its row: reason, formula, detail,
+        n_elements and n_atoms; None where unknown.
     """
-    row: dict[str, Any] = {"reason": "", "formula": "", "detail": ""}
+    row: dict[str, Any] = {"reason": "", "formula": "", "n_elements": None, "n_atoms": None, "detail": ""}
     if entry.structure is None:
         return None, row | {"reason": entry.refused or "unreadable", "detail": entry.detail}
     if entry.refused:

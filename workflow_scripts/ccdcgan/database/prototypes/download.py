@@ -13,13 +13,15 @@ from pymatgen.core import Structure
 
 from ccdcgan.database.prototypes.provenance import write_provenance
 from ccdcgan.database.prototypes.source import SourceEntry, SourceQuery
+from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path, exclusive
 from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-"""One crystal: ``id``, and ``structure`` (dictionary of pymatgen) or ``problem`` (why it cannot be read)."""
+"""One crystal: ``id``, and ``structure`` (dictionary of pymatgen) or ``problem`` (why it cannot be used). A problem has
+``reason`` if it is another one than "unreadable"."""
 
 
 def fetch_parts(
@@ -40,6 +42,9 @@ def fetch_parts(
         parts: Name of a part -> its query.
         fetch: Function that takes a query and returns the crystals.
         facts: Entries of the provenance.
+
+    Raises:
+        InputError: If the service gives two different crystals the same id.
     """
     folder = Path(crystals).parent
     with exclusive(folder / ".lock"):
@@ -55,9 +60,26 @@ def fetch_parts(
             _write_rows(paths[name], answer)
             rows += answer
             progress.advance(note=f"{len(rows)} crystals")
+        rows = _with_unique_ids(rows, f"{facts['source']}, whose answers are kept in {folder / 'parts'},")
         _write_rows(Path(crystals), rows)
         fetched = datetime.now(UTC).isoformat(timespec="seconds")
         write_provenance(provenance, {**facts, "crystals": len(rows), "fetched": fetched}, crystals)
+
+
+def _with_unique_ids(rows: list[Row], origin: str) -> list[Row]:
+    """Return the crystals without those that a service sent twice.
+
+    Raises:
+        InputError: If two different crystals have one id.
+    """
+    unique: dict[str, Row] = {}
+    for row in rows:
+        if unique.setdefault(row["id"], row) != row:
+            raise InputError(
+                f"prototypes.sources: {origin} gave two different crystals with the id {row['id']!r}; delete that "
+                "folder and run again, or choose another source."
+            )
+    return list(unique.values())
 
 
 def _stored_rows(path: Path) -> list[Row] | None:
@@ -92,7 +114,13 @@ def downloaded_entries(query: SourceQuery, source: str) -> Iterator[SourceEntry]
     """
     for row in read_rows(query.fetched):
         name = f"{source}-{row['id']}"
-        if "structure" in row:
-            yield SourceEntry(name, source, Structure.from_dict(row["structure"]))
+        if "structure" not in row:
+            yield SourceEntry(name, source, None, row.get("reason", "unreadable"), row["problem"])
+            continue
+        try:
+            structure = Structure.from_dict(row["structure"])
+        except Exception as error:  # any part of the dictionary may be wrong
+            detail = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            yield SourceEntry(name, source, None, "unreadable", detail)
         else:
-            yield SourceEntry(name, source, None, detail=row["problem"])
+            yield SourceEntry(name, source, structure)

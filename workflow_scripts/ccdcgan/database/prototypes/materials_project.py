@@ -5,6 +5,7 @@ the headers of the requests only, and it is removed from error messages.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,11 @@ def fetch_materials_project(
     }
     try:
         with MPRester(key, endpoint=endpoint, use_document_model=False, mute_progress_bars=True) as rester:
+            answers: list[tuple[Any, int]] = []
+            rester.session.hooks["response"].append(partial(_record, answers=answers))
 
             def fetch(part: tuple[int, int]) -> list[Row]:
+                answers.clear()
                 documents = rester.materials.summary.search(
                     num_elements=part[0],
                     num_sites=part[1],
@@ -66,6 +70,7 @@ def fetch_materials_project(
                     fields=["material_id", "structure"],
                     chunk_size=PAGE,
                 )
+                _check_complete(answers, len(documents))
                 return [_row(document) for document in documents]
 
             facts = {
@@ -80,6 +85,26 @@ def fetch_materials_project(
             fetch_parts(crystals, provenance, parts, fetch, facts)
     except (MPRestError, requests.RequestException, ValueError, KeyError) as error:
         raise InputError(_message(error, key)) from None
+
+
+def _record(response: requests.Response, *_: Any, answers: list[tuple[Any, int]], **__: Any) -> None:
+    """Record how many crystals an answer states, and how many it contains. The client does not compare them."""
+    try:
+        body = response.json()
+        answers.append((body["meta"]["total_doc"], len(body["data"])))
+    except (ValueError, KeyError, TypeError):  # an answer of another kind
+        return
+
+
+def _check_complete(answers: list[tuple[Any, int]], received: int) -> None:
+    """Refuse an incomplete answer to a search.
+
+    Raises:
+        ValueError: If the pages contradict one another, or contain more or fewer crystals than they state.
+    """
+    stated, sent = {total for total, _ in answers}, sum(number for _, number in answers)
+    if answers and not (stated == {sent} and sent == received):
+        raise ValueError(f"{sent} crystals were sent, but {' and '.join(map(str, stated))} stated")
 
 
 def _row(document: dict[str, Any]) -> Row:

@@ -45,12 +45,17 @@ def read_cif(text: str) -> Iterator[Callable[[], Structure]]:
 
 
 def _blocks(text: str) -> list[str]:
-    """Return the data blocks; ``data_`` inside a text field does not begin one."""
+    """Return the data blocks; ``data_`` inside a text field does not begin one.
+
+    A text field that is never closed would hide all later blocks, and is not taken as one.
+    """
     blocks: list[list[str]] = []
     inside = False
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    last = max((n for n, line in enumerate(lines) if line.startswith(";")), default=-1)
+    for number, line in enumerate(lines):
         if line.startswith(";"):
-            inside = not inside
+            inside = not inside and number < last
         elif not inside and re.match(r"\s*data_", line, re.IGNORECASE):
             blocks.append([])
             line = re.sub(r"^\s*data_", "data_", line, flags=re.IGNORECASE)

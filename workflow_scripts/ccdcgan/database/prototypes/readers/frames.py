@@ -50,7 +50,7 @@ def _end_of_frame(lines: list[str], start: int) -> tuple[int, str]:
         while end < len(lines) and lines[end].startswith("VEC"):
             end += 1
         complete = end <= len(lines) and all(line.strip() and _count(line) is None for line in body)
-        if complete and (end == len(lines) or not lines[end].strip() or _count(lines[end]) is not None):
+        if complete and (end == len(lines) or not _may_be_atom(lines[end])):
             return end, ""
     begins = (
         n
@@ -65,6 +65,11 @@ def _end_of_frame(lines: list[str], start: int) -> tuple[int, str]:
 def _count(line: str) -> int | None:
     """Return the number of a line that holds only a number of atoms."""
     return int(line) if re.fullmatch(r"\s*\d{1,9}\s*", line, re.ASCII) else None
+
+
+def _may_be_atom(line: str) -> bool:
+    """Tell whether a line can be an atom: a name and three coordinates."""
+    return len(line.split()) >= 4 and "=" not in line
 
 
 def _read_frame(frame: list[str], line: int, problem: str) -> Structure:

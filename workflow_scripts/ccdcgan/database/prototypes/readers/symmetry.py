@@ -107,13 +107,22 @@ def _check_group(operations: list[Operation], tag: str) -> None:
         raise Refusal("unknown_symmetry", f"{tag} lists {len(operations)} operations, at most {MOST_OPERATIONS}")
     rotations = np.array([rotation for rotation, _ in operations])
     translations = np.array([translation for _, translation in operations])
+    codes = _codes(rotations)
+    groups = {code: translations[codes == code] for code in np.unique(codes)}
     for rotation, translation in operations:
-        products, shifts = rotation @ rotations, translations @ rotation.T + translation
-        same = (np.abs(products[:, None] - rotations[None]) < 0.1).all(axis=(2, 3))
-        apart = shifts[:, None] - translations[None]
-        same &= (np.abs(apart - np.round(apart)) < 0.02).all(axis=2)
-        if not (same.sum(axis=1) == 1).all():
-            raise Refusal("unknown_symmetry", f"{tag} is no complete list: an operation is missing, repeated or wrong")
+        products, shifts = _codes(rotation @ rotations), translations @ rotation.T + translation
+        for code in np.unique(products):
+            apart = shifts[products == code][:, None] - groups.get(code, np.empty((0, 3)))[None]
+            same = (np.abs(apart - np.round(apart)) < 0.02).all(axis=2)
+            if not (same.sum(axis=1) == 1).all():
+                raise Refusal(
+                    "unknown_symmetry", f"{tag} is no complete list: an operation is missing, repeated or wrong"
+                )
+
+
+def _codes(rotations: np.ndarray) -> np.ndarray:
+    """Return one integer for each rotation, shape (n, 3, 3) -> (n,), the same for the same rotation."""
+    return np.round(rotations.reshape(-1, 9) + 9).astype(int) @ 19 ** np.arange(9)
 
 
 def named_groups(tags: Mapping[str, Any]) -> list[int] | None:
