@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from pymatgen.core import SETTINGS, Lattice, Structure
-from pymatgen.io.vasp import Incar, Kpoints
+from pymatgen.io.vasp import Incar, Kpoints, PotcarSingle
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.crystals.structures import Crystal
@@ -322,3 +323,9 @@ def test_a_left_handed_crystal_is_not_mirrored_in_the_poscar(tmp_path: Path) -> 
     for structure in (Structure.from_file(tmp_path / "POSCAR"), job.function_args[0]):
         assert np.linalg.det(structure.lattice.matrix) > 0
         assert SpacegroupAnalyzer(structure, symprec=1e-3).get_space_group_number() == 152
+
+
+def test_the_schema_lists_the_functionals_of_pymatgen() -> None:
+    schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
+    vasp = schema["properties"]["relaxation"]["properties"]["vasp"]["properties"]
+    assert vasp["potcar_functional"]["enum"] == list(PotcarSingle.functional_dir)

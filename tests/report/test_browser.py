@@ -4,11 +4,15 @@ import io
 import json
 import shutil
 
+import ase.io
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+from selenium.webdriver.support.ui import WebDriverWait
 
 from ccdcgan import columns
 from ccdcgan.crystals.structures import Crystal
@@ -105,8 +109,6 @@ def browser(tmp_path_factory):
 
 
 def wait(browser, script: str) -> object:
-    from selenium.webdriver.support.ui import WebDriverWait
-
     return WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(f"return {script}"))
 
 
@@ -184,11 +186,27 @@ def test_crystals_are_drawn_and_turn(browser):
     assert (np.abs(turned - drawn).max(axis=-1) > 0.1).sum() > 100
 
 
-def test_files_are_offered(browser):
+def test_files_are_downloaded_and_hold_the_crystal(browser, tmp_path):
     chosen = browser.execute_script("return document.getElementById('crystal-choice').value")
-    cif, poscar = (browser.find_element("id", name) for name in ("cif", "poscar"))
-    assert "_cell_length_a" in cif.get_attribute("href") and chosen in cif.get_attribute("download")
-    assert "direct" in poscar.get_attribute("href").lower()
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for name, kind in (("cif", "cif"), ("poscar", "vasp")):
+        link = browser.find_element("id", name)
+        assert link.is_displayed() and chosen in link.get_attribute("download")
+        browser.execute_script("arguments[0].click()", link)
+        path = tmp_path / link.get_attribute("download")
+        WebDriverWait(browser, 30).until(lambda _, path=path: path.exists() and path.stat().st_size)
+        atoms = ase.io.read(path, format=kind)
+        assert atoms.get_chemical_formula() == "Bi4Se4"
+        assert atoms.cell.lengths() == pytest.approx([5.9] * 3, abs=1e-6)
+        assert StructureMatcher().fit(AseAtomsAdaptor.get_structure(atoms), ROCKSALT)
+
+
+def test_a_file_that_would_hold_another_crystal_is_not_offered(browser):
+    link = browser.find_element("id", "cif")
+    browser.execute_script("download(arguments[0], 'cif', {id: 'c', formula: 'BiSe', cif: ''})", link)
+    assert not link.is_displayed()
+    browser.execute_script("download(arguments[0], 'cif', {id: 'c', formula: 'BiSe', cif: 'data_BiSe'})", link)
+    assert link.is_displayed()
 
 
 def test_nothing_sticks_out_on_a_phone(browser):

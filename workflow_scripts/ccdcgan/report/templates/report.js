@@ -109,7 +109,7 @@ function element(name, text, attributes = {}) {
 
 function download(link, kind, crystal) {
   link.hidden = !crystal[kind]; // no program would read the crystal from such a file
-  link.href = "data:text/plain;charset=utf-8," + encodeURIComponent(crystal[kind]);
+  link.href = "data:application/octet-stream," + encodeURIComponent(crystal[kind]);
   link.download = kind === "cif" ? `${crystal.formula}-${crystal.id}.cif` : `POSCAR-${crystal.formula}-${crystal.id}`;
 }
 
