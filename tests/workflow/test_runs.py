@@ -71,10 +71,10 @@ def test_a_preset_names_its_run_after_the_system(path: Path, tmp_path: Path):
             (run or "{system}").replace("{system}", system) for system in ("Bi-Se", "V-O")
         }
     else:  # a name of one system: another system needs another name
-        names.check_name(run, [ROOT / "config.yaml", path], {}, preset["system"])
+        names.check_name(run, [ROOT / "config.yaml", path], {"system": preset["system"]}, preset["system"])
         with pytest.raises(InputError, match=f"add run={run}-V-O"):
-            names.check_name(run, [ROOT / "config.yaml", path], {}, "V-O")
-        names.check_name("vanadium", [ROOT / "config.yaml", path], {"run": "vanadium"}, "V-O")
+            names.check_name(run, [ROOT / "config.yaml", path], {"system": "V-O"}, "V-O")
+        names.check_name("vanadium", [ROOT / "config.yaml", path], {"system": "V-O", "run": "vanadium"}, "V-O")
 
 
 @pytest.mark.parametrize(

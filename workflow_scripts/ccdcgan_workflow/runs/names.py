@@ -76,7 +76,10 @@ def same_elements(one: str | None, other: str) -> bool:
 
 
 def check_name(run: str, files: Sequence[str | Path], given: Mapping[str, Any], system: str) -> None:
-    """Refuse a name of a new run that is that of another system, or that a configuration file gave to another system.
+    """Refuse a name of a new run that is that of another system.
+
+    A configuration file may name both the system and the run. If ``--config`` then changes the system, it has to change
+    the name, too.
 
     Args:
         run: Name of the run.
@@ -94,7 +97,7 @@ def check_name(run: str, files: Sequence[str | Path], given: Mapping[str, Any], 
             f"config key run is {run!r}, which names a run of {'-'.join(symbols)}, but the system is {system}; leave "
             f"run out, or set run={system}, or another name."
         )
-    if "run" in given:
+    if "system" not in given or "run" in given:
         return
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in reversed(files):
