@@ -142,6 +142,9 @@ def test_a_run_records_what_it_is_made_for_and_says_what_is_made_again(workflow:
     assert kept["configuration"]["prototypes"]["limit"] == 30
     assert {"workflow", "python", "ase"} <= set(kept["versions"])
 
+    workflow.run("estimate", "--cores", "1", *TOY, "--config", "seed=3")
+    assert yaml.safe_load((folder / "run.yaml").read_text()) == kept  # a target that changes nothing
+
     refused = workflow.run("--dry-run", *TOY, "--config", "system=Cu-Ag", "run=toy", check=False)
     assert refused.returncode != 0
     assert "results/toy is a run of Cu-Au, but config key system is 'Cu-Ag'" in refused.stdout
