@@ -53,7 +53,7 @@ try:
     if workflow.is_main_process:
         if not record.is_made(RESULTS):
             files = [CHECKOUT / "config.yaml", *workflow.overwrite_configfiles]
-            names.check_name(files, workflow.config_settings.config, SYSTEM)
+            names.check_name(RUN, files, workflow.config_settings.config, SYSTEM)
         code_state.remember(config | {"run": RUN})
     else:
         code_state.check_settings(config | {"run": RUN})

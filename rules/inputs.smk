@@ -92,7 +92,7 @@ def other_summaries(wildcards):
         else:
             changes = {"seed": config["seed"] + 1, "run": run, "other_seeds": "[]"}
             remedy = f"make that run first, with another seed: {command_line.with_settings(ARGUMENTS, changes)}"
-        raise WorkflowError(f"config key other_seeds names {run!r}, but there is no {table}; {remedy}")
+        raise WorkflowError(f"config key other_seeds names {run!r}, but there is no other run with {table}; {remedy}")
     return tables
 
 

@@ -5,7 +5,8 @@ DISPLAYS = []  # the display in the terminal, if there is one
 
 def changes_nothing():
     """Whether the requested targets change nothing in the run."""
-    return set(workflow.dag_settings.targets) == {"status"}
+    targets = set(workflow.dag_settings.targets)
+    return bool(targets) and targets <= {"status", "costs", "estimate"}
 
 
 def announce():

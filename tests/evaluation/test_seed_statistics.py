@@ -113,4 +113,4 @@ def test_a_report_shows_the_scatter_of_named_runs(toy_run: Workflow, other: Path
 def test_runs_that_are_not_there_end_in_a_sentence(workflow: Workflow):
     done = workflow.run("--dry-run", "report", *TOY, "--config", "other_seeds=[nobody]", check=False)
     assert done.returncode != 0
-    assert "other_seeds names 'nobody', but there is no results/nobody/summary.csv" in done.stdout
+    assert "other_seeds names 'nobody', but there is no other run with results/nobody/summary.csv" in done.stdout

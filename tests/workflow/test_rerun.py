@@ -53,6 +53,17 @@ def test_a_change_repeats_the_jobs_named_on_the_page(toy_run: Workflow, tmp_path
         assert planned["train_generator"] == 1
 
 
+def test_a_changed_setting_says_what_is_made_again_and_how_to_keep_it(toy_run: Workflow):
+    assert "made again" not in toy_run.run("--dry-run", *TOY).stdout
+    said = toy_run.run("--dry-run", *TOY, "--config", "seed=2").stdout
+    (line,) = [line for line in said.splitlines() if "made again" in line]
+    assert line.startswith("results/toy: seed: 2 (was 1).")
+    assert "relaxation, representation, models, generation, evaluation, phonons, exports, report" in line
+    assert line.endswith("--config seed=2 run=toy-2")
+    planned = toy_run.planned(*TOY, "--config", "seed=2")
+    assert f"{sum(planned.values()) - 1} finished jobs of {len(planned) - 1} rules" in line  # all but the target
+
+
 def test_changed_library_code_reruns_what_uses_it(toy_run: Workflow, tmp_path: Path):
     for part in ("Snakefile", "config.yaml", "rules", "schemas", "envs", "workflow_scripts", "profiles"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy

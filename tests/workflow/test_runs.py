@@ -71,10 +71,21 @@ def test_a_preset_names_its_run_after_the_system(path: Path, tmp_path: Path):
             (run or "{system}").replace("{system}", system) for system in ("Bi-Se", "V-O")
         }
     else:  # a name of one system: another system needs another name
-        names.check_name([ROOT / "config.yaml", path], {}, preset["system"])
+        names.check_name(run, [ROOT / "config.yaml", path], {"system": preset["system"]}, preset["system"])
         with pytest.raises(InputError, match=f"add run={run}-V-O"):
-            names.check_name([ROOT / "config.yaml", path], {}, "V-O")
-        names.check_name([ROOT / "config.yaml", path], {"run": "vanadium"}, "V-O")
+            names.check_name(run, [ROOT / "config.yaml", path], {"system": "V-O"}, "V-O")
+        names.check_name("vanadium", [ROOT / "config.yaml", path], {"system": "V-O", "run": "vanadium"}, "V-O")
+
+
+@pytest.mark.parametrize(
+    ("run", "system"),
+    [("Bi-Se", "V-O"), ("Bi-Se-2", "V-O"), ("Mg-Mn", "Mg-Mn-O"), ("Bi-Se-Te", "Bi-Se-I"), ("Ar-H", "V-O")],
+)
+def test_a_new_run_is_not_named_after_another_system(run: str, system: str):
+    with pytest.raises(InputError, match=f"names a run of .*, but the system is {system}; .*run={system}"):
+        names.check_name(run, [ROOT / "config.yaml"], {"run": run}, system)
+    for allowed in ("V-O-2", "O-V", "V-O-N", "In-house", "V"):
+        names.check_name(allowed, [ROOT / "config.yaml"], {"run": allowed}, "V-O")
 
 
 @pytest.mark.parametrize("preset", ["oqmd", "paper", "authors-code"])
@@ -130,6 +141,9 @@ def test_a_run_records_what_it_is_made_for_and_says_what_is_made_again(workflow:
     assert kept["system"] == "Cu-Au"
     assert kept["configuration"]["prototypes"]["limit"] == 30
     assert {"workflow", "python", "ase"} <= set(kept["versions"])
+
+    workflow.run("estimate", "--cores", "1", *TOY, "--config", "seed=3")
+    assert yaml.safe_load((folder / "run.yaml").read_text()) == kept  # a target that changes nothing
 
     refused = workflow.run("--dry-run", *TOY, "--config", "system=Cu-Ag", "run=toy", check=False)
     assert refused.returncode != 0
@@ -301,6 +315,6 @@ def test_settings_that_change_during_a_run_are_not_used(monkeypatch: pytest.Monk
     code_state.check_settings({"seed": 1})  # not started by a run
     code_state.check_code()
     code_state.remember({"seed": 1, "gan": {"steps": 1}})
-    code_state.check_settings({"gan": {"steps": 1}, "seed": 1})
+    code_state.check_settings({"gan": {"steps": 1}, "seed": 1, "limits": {"runtime": 1}})
     with pytest.raises(InputError, match="a configuration file changed after the run had started"):
         code_state.check_settings({"seed": 2, "gan": {"steps": 1}})

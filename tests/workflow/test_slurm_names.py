@@ -117,6 +117,22 @@ def test_names_that_are_null_are_not_requested(tmp_path: Path, monkeypatch: pyte
     assert profile(site, monkeypatch)["default-resources"] == ["slurm_extra='--signal=TERM@120'"]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("account: [a, b]", r"account is \['a', 'b'\]; it must be one name or null"),
+        ("partitions: gpu", "partitions is 'gpu'; write partitions: {cpu: NAME, gpu: NAME}"),
+        ("partitions: {gpu: {a100: 1}}", "it must be one name or null"),
+        ("partition: gpu", "partition is unknown"),
+    ],
+)
+def test_what_is_not_a_name_is_refused(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    site = tmp_path / "site.yaml"
+    site.write_text(text)
+    with pytest.raises(Exception, match=said):
+        profile(site, monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     """A Slurm without accounting."""
@@ -174,6 +190,25 @@ def test_a_run_on_one_machine_inside_a_job_uses_what_the_job_was_given(tmp_path:
     assert (tmp_path / TARGET).exists(), said.read_text()[-3000:]
     assert "Provided cores: 1 " in said.read_text()
     assert 'Resource("mem_mb", 2700)' in said.read_text()
+
+
+@pytest.mark.slurm
+def test_a_job_does_not_use_a_configuration_that_changed_after_the_start(
+    tmp_path: Path, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
+):
+    site = tmp_path / "site.yaml"
+    site.write_text("partitions: {cpu: cpu, gpu: gpu}\ntraining: {gpus: 0, cores: 1}\n")
+    monkeypatch.setenv("CCDCGAN_SITE", str(site))
+    workflow = ClusterWorkflow(tmp_path)
+    driver = workflow.start("results/toy/database/substituted.csv")
+    workflow.wait_for(driver, (tmp_path / "results/toy/logs/build_prototypes.json").exists)
+    (tmp_path / "limits.yaml").write_text("limits: {runtime: 30}\nseed: 2\n")
+    assert driver.wait(timeout=300) != 0
+    assert (tmp_path / TARGET).exists()
+    assert not (tmp_path / "results/toy/database/substituted.csv").exists()
+    logs = [path.read_text() for path in (tmp_path / ".snakemake/slurm_logs/rule_substitute_elements").glob("*.log")]
+    assert logs
+    assert all("a configuration file changed after the run had started" in log for log in logs)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from ccdcgan.representation.crystal_graph import graph_side
 from ccdcgan.representation.voxel_decoding import decode_crystal
 from ccdcgan.representation.voxels import Geometry, encode_crystal
 from ccdcgan.utils.files import read_csv
+from ccdcgan_workflow.runs.names import by_electronegativity
 from tests.conftest import ROOT, TOY, Workflow
 from tests.support.crystals import rock_salt
 from tests.support.warm_python import START, warm_python
@@ -61,7 +62,7 @@ def systems_of(table) -> set[frozenset[str]]:
 
 @pytest.mark.parametrize("system", ["bi-se", "v-o", "mg-mn-o", pytest.param("bi-se-te", marks=pytest.mark.slow)])
 def test_a_system_runs_from_end_to_end(executable: Path, tmp_path: Path, system: str):
-    elements = [symbol.capitalize() for symbol in system.split("-")]
+    elements = by_electronegativity([symbol.capitalize() for symbol in system.split("-")])
     small = tmp_path / "small.yaml"
     small.write_text(f"system: {'-'.join(elements)}\n{SMALL}")
     preset = ROOT / f"presets/{system}.yaml"  # Bi-Se has none: it is the system of config.yaml

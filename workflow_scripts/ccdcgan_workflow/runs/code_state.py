@@ -26,8 +26,9 @@ def code_state() -> str:
 
 
 def settings_state(configuration: Mapping[str, Any]) -> str:
-    """Return a checksum of a complete configuration."""
-    return hashlib.sha256(json.dumps(configuration, sort_keys=True, default=str).encode()).hexdigest()
+    """Return a checksum of a complete configuration without the limits of jobs, which change no result."""
+    settings = {key: value for key, value in configuration.items() if key != "limits"}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def remember(configuration: Mapping[str, Any]) -> None:

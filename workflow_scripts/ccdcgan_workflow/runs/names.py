@@ -6,6 +6,7 @@ has one order: that of increasing electronegativity, or the one with which the r
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ Am 1.30 Cm 1.30 Bk 1.30 Cf 1.30 Es 1.30 Fm 1.30 Md 1.30 No 1.30 Lr 1.30
 """
 ELECTRONEGATIVITY = {symbol: float(value) for symbol, value in re.findall(r"([A-Z][a-z]?) (\S+)", _PAULING)}
 """Element -> electronegativity (Pauling's scale), as in pymatgen, whose import would take a second at every start."""
+
+NOBLE_GASES = ("He", "Ne", "Ar")
+"""Elements without an electronegativity."""
 
 
 def by_electronegativity(elements: Sequence[str]) -> list[str]:
@@ -71,30 +75,41 @@ def same_elements(one: str | None, other: str) -> bool:
     return one is not None and sorted(one.split("-")) == sorted(other.split("-"))
 
 
-def check_name(files: Sequence[str | Path], given: Mapping[str, Any], system: str) -> None:
-    """Refuse a run's name that a configuration file gave to another system.
+def check_name(run: str, files: Sequence[str | Path], given: Mapping[str, Any], system: str) -> None:
+    """Refuse a name of a new run that is that of another system.
+
+    A configuration file may name both the system and the run. If ``--config`` then changes the system, it has to change
+    the name, too.
 
     Args:
+        run: Name of the run.
         files: Configuration files, in the order in which they were merged.
         given: Keys and values of ``--config``.
         system: Chemical system of the run.
 
     Raises:
-        InputError: The file that names the run is for another system, and nothing names this run.
+        InputError: The name is misleading; the sentence contains another one.
     """
-    if "run" in given:
+    symbols = list(takewhile(lambda word: word in ELECTRONEGATIVITY or word in NOBLE_GASES, run.split("-")))
+    elements = set(system.split("-"))
+    if len(symbols) > 1 and set(symbols[: len(elements)]) != elements:
+        raise InputError(
+            f"config key run is {run!r}, which names a run of {'-'.join(symbols)}, but the system is {system}; leave "
+            f"run out, or set run={system}, or another name."
+        )
+    if "system" not in given or "run" in given:
         return
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in reversed(files):
         file = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=loader) or {}
         if file.get("run") is None:
             continue
-        run, meant = str(file["run"]), file.get("system")
-        if meant is not None and SYSTEM not in run and _letters(str(meant)) != _letters(system):
+        name, meant = str(file["run"]), file.get("system")
+        if meant is not None and SYSTEM not in name and _letters(str(meant)) != _letters(system):
             raise InputError(
-                f"config key run is {run!r}, the name that {path} gives to its system {meant}, but the system is "
-                f"{system}; name this run as well: add run={run}-{system} to --config, or write run: "
-                f'"{SYSTEM}-{run}" in that file.'
+                f"config key run is {name!r}, the name that {path} gives to its system {meant}, but the system is "
+                f"{system}; name this run as well: add run={name}-{system} to --config, or write run: "
+                f'"{SYSTEM}-{name}" in that file.'
             )
         return
 
