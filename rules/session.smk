@@ -66,6 +66,42 @@ def check_potcar_library():
             raise WorkflowError(str(error)) from None
 
 
+def check_command():
+    """Refuse what is known to fail before the first job: unknown targets, missing files, a missing package or GPU."""
+    asked, resources, arguments = workflow.dag_settings, workflow.resource_settings, sys.argv[1:]
+    targets = [rule.name for rule in workflow.rules if not rule.output or rule.name == "status"]
+    others = [rule.name for rule in workflow.rules if rule.name not in targets]
+    local = commands.is_local(arguments, os.environ.get("SNAKEMAKE_PROFILE"))
+    try:
+        commands.check_cores(resources.cores, resources.nodes)
+        commands.check_targets(
+            [*asked.targets, *asked.until, *asked.omit_from, *asked.forcerun],
+            [*targets, *others],
+            lambda path: any(rule.is_producer(path) for rule in workflow.rules),
+            RUN,
+        )
+        if changes_nothing():
+            return
+        for error in (*surroundings.missing_inputs(config), *surroundings.missing_potential(config, local)):
+            raise InputError(f"{error} Nothing was started. Finished results are kept.")
+        if surroundings.test_potential(config):
+            print(surroundings.test_potential(config), file=sys.stderr)
+        for error in surroundings.missing_installation(config):
+            if not commands.is_dry_run(arguments):
+                raise error
+            print(f"This run would not start: {error}", file=sys.stderr)
+    except InputError as error:
+        snakemake_logger.error(str(error))
+        sys.exit(1)  # a WorkflowError would be followed by the lines of code of its traceback
+
+
+def check_command_when_known():
+    """Prepare the check of the command, whose targets are not known while the rules are read."""
+    if workflow.is_main_process:
+        known = lambda: workflow.dag_settings is not None
+        snakemake_logger.addHandler(commands.Beginning(known, check_command))
+
+
 def take_lock():
     """Refuse to start while another process works on this run; targets that change nothing need no lock."""
     if not changes_nothing():
