@@ -26,7 +26,7 @@ def as_yaml(text: str) -> Any:
     """Return the value of a text, such as the number 1000 of "1000"; the text itself if it is no YAML."""
     try:
         return load_yaml(text)
-    except (yaml.YAMLError, ValueError):
+    except Exception:  # the constructors of PyYAML raise many types of errors
         return text
 
 

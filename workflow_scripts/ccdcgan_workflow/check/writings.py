@@ -6,11 +6,8 @@ A value that is not recognised is left as it is, for the validation to refuse.
 import datetime
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-
-import yaml
 
 from ccdcgan_workflow.check.errors import KeyProblem, Path, both_ways, dotted, in_file, problem, shown
 from ccdcgan_workflow.check.numbers import check_finite, read_number, time_advice
@@ -198,8 +195,7 @@ def _single(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
 def _section(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
     parts = schema.get("properties", {})
     if isinstance(value, str) and value.strip().startswith("{"):
-        with suppress(yaml.YAMLError, ValueError):
-            value = yaml.safe_load(value)
+        value = as_yaml(value)
     if not isinstance(value, dict):
         if path:
             _refuse_section(value, parts, path, context)

@@ -176,6 +176,7 @@ def _collect(node: yaml.Node, path: Path, file: str, written: Written) -> None:
     if not node.tag.startswith("tag:yaml.org,2002:") or "python" in node.tag:
         raise InputError(f"{place}: the tag {node.tag} is not possible here; delete it, or put the text in quotes.")
     if isinstance(node, yaml.ScalarNode):
+        _check_value(node, place)
         written[path] = Typed(node.value, place, _is_plain(node), _misread(node))
     elif isinstance(node, yaml.SequenceNode):
         written |= {} if node.value else {path: Typed("[]", place)}
@@ -197,6 +198,19 @@ def _collect(node: yaml.Node, path: Path, file: str, written: Written) -> None:
 def _is_setting(path: Path) -> bool:
     """Whether the keys of a section are names of settings, of which each may be spelled in several ways."""
     return not {"potcar", "options", "incar"} & set(path)
+
+
+def _check_value(node: yaml.ScalarNode, place: str) -> None:
+    """Refuse what looks like a date or has a tag such as !!int, but cannot be read as such."""
+    if node.tag != "tag:yaml.org,2002:str":
+        try:
+            yaml.constructor.SafeConstructor().construct_object(node)
+        except Exception:  # the constructors of PyYAML raise many types of errors
+            what = {"timestamp": "a date", "int": "a number", "float": "a number"}.get(
+                node.tag.rpartition(":")[2], "it"
+            )
+            text = f"{node.value!r} looks like {what} to YAML, but is none; put it in quotation marks."
+            raise InputError(f"{place}: {text}") from None
 
 
 def _refuse_repeated(path: Path, place: str, first: tuple[str, int]) -> None:
