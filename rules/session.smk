@@ -68,10 +68,10 @@ def check_potcar_library():
 
 def check_command():
     """Refuse what is known to fail before the first job: unknown targets, missing files, a missing package or GPU."""
-    asked, resources, arguments = workflow.dag_settings, workflow.resource_settings, sys.argv[1:]
+    asked, resources = workflow.dag_settings, workflow.resource_settings
     targets = [rule.name for rule in workflow.rules if not rule.output or rule.name == "status"]
     others = [rule.name for rule in workflow.rules if rule.name not in targets]
-    local = commands.is_local(arguments, os.environ.get("SNAKEMAKE_PROFILE"))
+    local = commands.is_local(ARGUMENTS, os.environ.get("SNAKEMAKE_PROFILE"))
     try:
         commands.check_cores(resources.cores, resources.nodes)
         commands.check_targets(
@@ -87,7 +87,7 @@ def check_command():
         if surroundings.test_potential(config):
             print(surroundings.test_potential(config), file=sys.stderr)
         for error in surroundings.missing_installation(config):
-            if not commands.is_dry_run(arguments):
+            if not command_line.is_dry_run(ARGUMENTS):
                 raise error
             print(f"This run would not start: {error}", file=sys.stderr)
     except InputError as error:

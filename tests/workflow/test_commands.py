@@ -74,6 +74,7 @@ def test_options_that_snakemake_reads(monkeypatch):
         (b"run: Bi\xe9\n", 1, "not text in UTF-8; save it in this encoding"),
         (b"seed: 1\nrun: 2026-02-30\n", 2, "'2026-02-30' looks like a date to YAML, but is none; put it in quotation"),
         (b"seed: !!int x\n", 1, "looks like a number to YAML, but is none"),
+        (b"run: {system}-2\n", 1, "put text that begins with a bracket in quotation marks"),
         (b"run: !mine x\n", 1, "the tag !mine is not possible here"),
         (b"run: a\x00b\n", 1, "which YAML does not allow"),
         (b"system: V-O\nseed 2\n", 2, "write KEY: VALUE, with a space after the colon"),

@@ -17,6 +17,7 @@ from ccdcgan_workflow.check.schema import read_schema
 from ccdcgan_workflow.check.surroundings import missing_inputs, missing_installation, missing_potential, test_potential
 from ccdcgan_workflow.check.yaml_files import read_text, read_written
 from ccdcgan_workflow.configuration import load_configuration
+from ccdcgan_workflow.runs.names import name_run
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -43,8 +44,8 @@ def check_files(files: list[str]) -> str:
             _update(given, content)
     config = load_configuration(config, CHECKOUT, every, given=given)
     problems = [*missing_inputs(config), *missing_potential(config, local=True), *missing_installation(config)]
-    run = (config["run"] or "{system}").replace("{system}", config["system"])
-    said = f"{', '.join(files) or every[0]}: nothing is wrong; system {config['system']}, run {run} (results/{run})"
+    system, run = name_run(config["system"], config["run"])
+    said = f"{', '.join(files) or every[0]}: nothing is wrong; system {system}, run {run} (results/{run})"
     notes = [f"On this machine, the run would not start: {problem}" for problem in problems]
     return "\n".join(filter(None, [said, *notes, test_potential(config)]))
 

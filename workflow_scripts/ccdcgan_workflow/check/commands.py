@@ -124,11 +124,6 @@ def check_cores(cores: int | None, jobs: int | None) -> None:
         raise InputError(f"--jobs is {jobs}; give at least 1, e.g. --jobs 100.")
 
 
-def is_dry_run(arguments: Sequence[str]) -> bool:
-    """Return whether the command only plans."""
-    return any(re.fullmatch(r"-n\w*|--dry-?run", word) for word in arguments)
-
-
 def is_local(arguments: Sequence[str], profile: str | None) -> bool:
     """Return whether the jobs run on this machine.
 

@@ -157,6 +157,8 @@ def _compose(text: str, file: str | FilePath) -> yaml.Node | None:
         said = " ".join(filter(None, (error.problem, error.context)))
         line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
         meaning = next((meaning for pattern, meaning in SYNTAX if re.search(pattern, said)), f"an error ({said})")
+        if re.search(r":\s+[{\[][^}\]]*[}\]][^\s,#]", line):
+            meaning = "text after a bracket; put text that begins with a bracket in quotation marks"
         if "\t" in line[: mark.column + 1]:
             meaning = SYNTAX[0][1]
         place = f"{file}, line {mark.line + 1}, column {mark.column + 1}"
