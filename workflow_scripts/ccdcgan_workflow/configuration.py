@@ -283,9 +283,12 @@ def _check_properties(targets: list[dict[str, Any]]) -> None:
     for target in targets:
         name = target["name"]
         if names.count(name) > 1:
-            raise InputError(f"config key properties names {name!r} twice; each property may be named once.")
+            raise KeyProblem(
+                ("properties",), f"config key properties names {name!r} twice; each property may be named once."
+            )
         if target.get("file") is None and name not in DATABASE_PROPERTIES:
-            raise InputError(
+            raise KeyProblem(
+                ("properties",),
                 f"config key properties names {name!r}; give it a file, a CSV file with the columns id and {name}, "
-                f"or use one of {', '.join(DATABASE_PROPERTIES)}."
+                f"or use one of {', '.join(DATABASE_PROPERTIES)}.",
             )

@@ -59,6 +59,7 @@ def check_relations(config: Settings) -> None:
             raise KeyProblem(tuple(low_key.split(".")), text)
     _check_representation(config)
     _check_amounts(config)
+    _check_options(config["relaxation"]["mlip"])
     _check_potcars(config["relaxation"]["vasp"]["potcar"])
 
 
@@ -152,6 +153,17 @@ def _check_amounts(config: Settings) -> None:
             f"{config['prototypes']['max_atoms']} atoms, so it must be at most {LARGER * trained}; for larger "
             f"candidates raise both: write prototypes: {{max_atoms: {min(most, 200)}}}.",
         )
+
+
+def _check_options(mlip: Settings) -> None:
+    """Refuse keywords of a model that is not used."""
+    for model in mlip["options"]:
+        if model not in mlip["models"]:
+            raise KeyProblem(
+                ("relaxation", "mlip", "options", model),
+                f"config key relaxation.mlip.options names {model}, which has no effect, since relaxation.mlip.models "
+                f"is [{', '.join(mlip['models'])}]; name one of these, or delete it.",
+            )
 
 
 def _check_potcars(potcars: Settings) -> None:

@@ -115,7 +115,8 @@ def _advice(tidy: str, schema: Schema) -> str:
         decimal = f" (or {tidy.replace(',', '.')}, if the comma is a decimal comma)" if tidy.count(",") == 1 else ""
         return f"write {whole}, without a thousands separator{decimal if 'number' in kinds_of(schema) else ''}."
     if re.fullmatch(r"[+-]?\d*,\d+", tidy):
-        return f"write {tidy.replace(',', '.')}, with a decimal point."
+        whole = "number" not in kinds_of(schema)
+        return "write a whole number." if whole else f"write {tidy.replace(',', '.')}, with a decimal point."
     if re.fullmatch(r"(\d+-)?\d+(:\d+){1,2}(\.\d*)?", tidy):
         return time_advice(tidy, schema)
     percent = re.fullmatch(rf"({NUMBER.pattern})\s*%", tidy)
@@ -140,6 +141,8 @@ def _unit_advice(number: float, unit: str, schema: Schema) -> str:
         number *= SECONDS[word] / (60 if own == "minutes" else 1)
     elif own == "MB" and word in MEGABYTES:
         number *= MEGABYTES[word]
+    elif not own and word in ("k", "m") and unit in ("k", "K", "M"):
+        return f"write {_short(number * (1e3 if word == 'k' else 1e6))}."
     elif own in ("minutes", "s", "MB"):
         return f"write a number without a unit, in {'seconds' if own == 's' else own}."
     unit_text = f" in {'seconds' if own == 's' else own}" if own else ""

@@ -39,6 +39,7 @@ VALUES = {
     "bfloat": "mixed_bfloat16",
     "fp32": "float32",
     "single": "float32",
+    "none": "raw",
     "min": "minimise",
     "low": "minimise",
     "lowest": "minimise",

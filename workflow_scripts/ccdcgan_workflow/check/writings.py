@@ -287,11 +287,14 @@ def _list(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
         typed = context.typed(path, value)
         false = isinstance(value, bool) and value is False
         value = [] if false and not schema.get("minItems") else [typed.text if not isinstance(value, dict) else value]
+    if choices_of(items):
+        value = [each for part in value for each in _split_choices(part, items)]
     if objects:
         for number, part in enumerate(value):
-            if not isinstance(part, dict):
-                name = part if isinstance(part, str) else "density"
-                example = in_file(path, [{"name": name, "goal": "minimise"}])
+            known = isinstance(part, dict) and any(named(str(key), list(items["properties"])) for key in part)
+            if not known:
+                name = next(iter(part), "density") if isinstance(part, dict) else part
+                example = in_file(path, [{"name": name if isinstance(name, str) else "density", "goal": "minimise"}])
                 raise problem((*path, number), part, f"it is a section; write e.g. {example}.")
     read = [_read(part, items, (*path, number), context) for number, part in enumerate(value)]
     repeated = next((part for part in read if read.count(part) > 1), None)
@@ -302,11 +305,18 @@ def _list(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
     return read
 
 
+def _split_choices(part: Any, items: Schema) -> list[Any]:
+    """Return the values that an item of a list names if it names several, such as "flow; vae"; otherwise the item."""
+    words = _split(part, items) if isinstance(part, str) else []
+    several = len(words) > 1 and all(named(word, choices_of(items)) for word in words)
+    return words if several and not named(part, choices_of(items)) else [part]
+
+
 def _split(text: str, items: Schema) -> list[str]:
     """Return the items of a list that was typed as one text: ``flow, vae`` or ``-flow -vae`` or ``[flow, vae]``."""
     text = unified(text).strip("[](){}")
     numbers = "integer" in kinds_of(items)
-    parts = re.split(r"[\s,;x×*]+" if numbers else r"(?:[\s,;]|\band\b)+", text.strip())
+    parts = re.split(r"[\s,;x×*]+" if numbers else r"(?:[\s,;|]|\band\b)+", text.strip())
     parts = [re.sub(r"^-+", "", part.strip("'\"")) for part in parts]
     return [part for part in parts if part]
 

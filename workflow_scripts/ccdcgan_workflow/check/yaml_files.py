@@ -134,12 +134,14 @@ def written_in_command(options: Sequence[str], schema: Schema) -> Written:
 
 
 def overridden(below: Written, above: Written) -> Written:
-    """Return the texts of two files of which the second overrides the first."""
-    return {path: typed for path, typed in below.items() if not _replaced(path, above)} | above
+    """Return the texts of two files of which the second overrides the first; a list is replaced as a whole."""
+    given = {path[:length] for path in above for length in range(1, len(path) + 1)}
 
+    def is_replaced(path: Path) -> bool:
+        ends = any(path[:length] in above for length in range(1, len(path) + 1))
+        return ends or any(isinstance(key, int) and path[:number] in given for number, key in enumerate(path))
 
-def _replaced(path: Path, above: Written) -> bool:
-    return any(path[:length] in above for length in range(1, len(path) + 1))
+    return {path: typed for path, typed in below.items() if not is_replaced(path)} | above
 
 
 def _compose(text: str, file: str | FilePath) -> yaml.Node | None:
