@@ -66,6 +66,14 @@ def check_potcar_library():
             raise WorkflowError(str(error)) from None
 
 
+def say(sentence):
+    """Print a sentence; at the end of a dry run, below the long list of jobs."""
+    if command_line.is_dry_run(ARGUMENTS):
+        atexit.register(print, f"\n{sentence}", file=sys.stderr)
+    else:
+        print(sentence, file=sys.stderr)
+
+
 def check_command():
     """Refuse what is known to fail before the first job: unknown targets, missing files, a missing package or GPU."""
     asked, resources = workflow.dag_settings, workflow.resource_settings
@@ -85,12 +93,14 @@ def check_command():
         for error in (*surroundings.missing_inputs(config), *surroundings.missing_potential(config, local)):
             raise InputError(f"{error} Nothing was started. Finished results are kept.")
         if surroundings.test_potential(config):
-            print(surroundings.test_potential(config), file=sys.stderr)
+            say(surroundings.test_potential(config))
         for error in surroundings.missing_installation(config):
             if not command_line.is_dry_run(ARGUMENTS):
                 raise error
-            print(f"This run would not start: {error}", file=sys.stderr)
-    except InputError as error:
+            say(f"This run would not start: {error}")
+        earlier_candidates()
+        other_summaries(None)
+    except (InputError, WorkflowError) as error:
         snakemake_logger.error(str(error))
         sys.exit(1)  # a WorkflowError would be followed by the lines of code of its traceback
 

@@ -183,7 +183,7 @@ def _single(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
     if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], (dict, list)):
         inner = {(*path, *each[len(path) + 1 :]): typed for each, typed in context.written.items() if each[:-1] == path}
         return _read(value[0], schema, path, _Context(inner, context.defaults, context.elements))
-    if isinstance(value, dict) and len(value) == 1 and set(value.values()) <= {None, ""}:
+    if isinstance(value, dict) and all(part in (None, "") for part in value.values()) and len(value) == 1:
         text = f'write {path[-1]}: "{{{next(iter(value))}}}"'
         raise problem(path, value, f"text in braces needs quotation marks: {text}.")
     allowed = choices_of(schema)
