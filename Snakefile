@@ -104,6 +104,7 @@ rule report:
 
 
 warn_of_potcar_library()
+check_command_when_known()
 announce_when_planned()
 
 

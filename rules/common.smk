@@ -1,9 +1,10 @@
 # Configuration, names of folders, resources and fingerprints: what all rule files use.
 #
-# The other files also use atexit, re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES (every scheme by
+# The other files also use atexit, os, re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES (every scheme by
 # name) and the modules settings and fingerprints from here.
 
 import atexit
+import os
 import re
 import sys
 import time
@@ -28,6 +29,7 @@ try:
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.hashing import fingerprint
     from ccdcgan_workflow import fingerprints, settings
+    from ccdcgan_workflow.check import commands, surroundings
     from ccdcgan_workflow.configuration import elements_of, energy_alone, load_configuration, reduced_formulas
     from ccdcgan_workflow.locks import lock_run
     from ccdcgan_workflow.provenance import describe_checkout, describe_versions
@@ -40,12 +42,21 @@ except ModuleNotFoundError as error:
         "run make environment once, then .venv/bin/snakemake."
     ) from None
 
+
+def as_written():
+    """What the user wrote: the configuration files, the settings of --config, and the values of both."""
+    typed = workflow.config_settings
+    if workflow.modifier.skip_configfile:
+        return ()
+    return [CHECKOUT / "config.yaml", *workflow.overwrite_configfiles], typed.config_args or (), typed.overwrite_config
+
+
 ARGUMENTS = command_line.typed_arguments(sys.argv) if workflow.is_main_process else []
 
 try:
     check_folder(".")
     command_line.check_options(ARGUMENTS)
-    config = load_configuration(config, CHECKOUT)
+    config = load_configuration(config, CHECKOUT, *as_written())
     SYSTEM, RUN = names.name_run(config["system"], config["run"])
     config["system"] = SYSTEM
     RESULTS = f"results/{RUN}"

@@ -67,6 +67,52 @@ def check_potcar_library():
             raise WorkflowError(str(error)) from None
 
 
+def say(sentence):
+    """Print a sentence; at the end of a dry run, below the long list of jobs."""
+    if command_line.is_dry_run(ARGUMENTS):
+        atexit.register(print, f"\n{sentence}", file=sys.stderr)
+    else:
+        print(sentence, file=sys.stderr)
+
+
+def check_command():
+    """Refuse what is known to fail before the first job: unknown targets, missing files, a missing package or GPU."""
+    asked, resources = workflow.dag_settings, workflow.resource_settings
+    targets = [rule.name for rule in workflow.rules if not rule.output or rule.name == "status"]
+    others = [rule.name for rule in workflow.rules if rule.name not in targets]
+    local = commands.is_local(ARGUMENTS, os.environ.get("SNAKEMAKE_PROFILE"))
+    try:
+        commands.check_cores(resources.cores, resources.nodes)
+        commands.check_targets(
+            [*asked.targets, *asked.until, *asked.omit_from, *asked.forcerun],
+            [*targets, *others],
+            lambda path: any(rule.is_producer(path) for rule in workflow.rules),
+            RUN,
+        )
+        if changes_nothing():
+            return
+        for error in (*surroundings.missing_inputs(config), *surroundings.missing_potential(config, local)):
+            raise InputError(f"{error} Nothing was started. Finished results are kept.")
+        if surroundings.test_potential(config):
+            say(surroundings.test_potential(config))
+        for error in surroundings.missing_installation(config):
+            if not command_line.is_dry_run(ARGUMENTS):
+                raise error
+            say(f"This run would not start: {error}")
+        earlier_candidates()
+        other_summaries(None)
+    except (InputError, WorkflowError) as error:
+        snakemake_logger.error(str(error))
+        sys.exit(1)  # a WorkflowError would be followed by the lines of code of its traceback
+
+
+def check_command_when_known():
+    """Prepare the check of the command, whose targets are not known while the rules are read."""
+    if workflow.is_main_process:
+        known = lambda: workflow.dag_settings is not None
+        snakemake_logger.addHandler(commands.Beginning(known, check_command))
+
+
 def take_lock():
     """Refuse to start while another process works on this run; targets that change nothing need no lock."""
     if not changes_nothing():

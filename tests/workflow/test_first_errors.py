@@ -103,7 +103,7 @@ def test_what_no_one_foresaw_names_the_log():
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
-        ("system", "Bi-Po", "the potential 7net-0, 7net-l3i5 was not made for Po; choose the engine vasp or gpaw"),
+        ("system", "Bi-Po", "the potential 7net-0, 7net-l3i5 was not made for Po; choose the engine vasp, e.g. relax"),
         ("system", "Am-Cm", "was not made for Am and Cm"),
         ("relaxation.engine", "ase", "the potential emt was not made for Bi and Se; it is for tests"),
     ],

@@ -1,24 +1,35 @@
 """Validation of the configuration before the DAG is built.
 
-Every error is one sentence that names the key, the value found and what is allowed.
+Every error is one sentence that names the key, the value found and what is allowed. The package
+:mod:`ccdcgan_workflow.check` has the parts.
 """
 
-import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
-from ase.data import atomic_numbers
+from ase.data import atomic_names, atomic_numbers
 
 from ccdcgan.utils.errors import InputError
+from ccdcgan_workflow.check.contradictions import check_effect, check_relations
+from ccdcgan_workflow.check.errors import KeyProblem
+from ccdcgan_workflow.check.numbers import check_numbers
+from ccdcgan_workflow.check.schema import load_yaml, read_schema
+from ccdcgan_workflow.check.sentences import nearest, schema_problem
+from ccdcgan_workflow.check.writings import as_typed, check_depth
+from ccdcgan_workflow.check.yaml_files import Written, overridden, read_written, written_in_command
 
 KNOWN_ELEMENTS = {
     "mlip": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 95 and not 83 < number < 89},
+    "vasp": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 97},
+    "gpaw": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 87} - {"Tc", "Po", "At"},
     "emt": {"H", "C", "N", "O", "Al", "Ni", "Cu", "Pd", "Ag", "Pt", "Au"},
 }
-"""Potential -> the elements it supports: the 89 in the training data of SevenNet, and those of ASE's EMT."""
+"""Engine or potential -> the elements it supports: the 89 in the training data of SevenNet, those of the POTCARs of
+PBE_54 and of gpaw-data, and those of ASE's EMT."""
 
 DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "energy_per_atom", "volume_per_atom", "density")
 """Properties that all relaxed crystals have; others are read from a file of the user."""
@@ -48,48 +59,21 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     Raises:
         InputError: A key or value is not allowed; one sentence about the first one.
     """
+    check_depth(config)
     _check_removed(config)
     schema = read_schema(schema_file)
+    _check_names(config)
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
-        raise InputError(_sentence(errors[0]))
+        raise schema_problem(errors[0], schema, default_configuration(schema_file))
+    check_numbers(config, schema)
     _check_system(config["system"])
-    _check_engine(config)
+    _check_engines(config)
     _check_compositions("holdout", config["holdout"], config["system"])
     _check_compositions("evaluation.compositions", config["evaluation"]["compositions"] or [], config["system"])
     _check_properties(config["properties"])
-    _check_relations(config)
-
-
-def read_schema(schema_file: str | Path) -> dict[str, Any]:
-    """Return the JSON schema of the configuration from a YAML file."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # optional implementation in C, fifteen times as fast
-    return yaml.load(Path(schema_file).read_text(encoding="utf-8"), Loader=loader)
-
-
-def as_typed(value: Any, schema: dict[str, Any]) -> Any:
-    """Return the configuration with strings converted to the type that the schema requires.
-
-    Snakemake reads the numbers inside ``--config gan="{steps: 1000}"`` as strings.
-
-    Args:
-        value: Configuration, or a part of it.
-        schema: JSON schema of ``value``.
-    """
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if isinstance(value, dict):
-        parts = schema.get("properties", {})
-        return {key: as_typed(part, parts.get(key, {})) for key, part in value.items()}
-    if isinstance(value, list):
-        return [as_typed(part, schema.get("items", {})) for part in value]
-    if isinstance(value, str) and kinds:
-        if "null" in kinds and value in ("null", "~", ""):
-            return None
-        if "string" not in kinds:
-            return yaml.safe_load(value)
-    return value
+    check_relations(config)
 
 
 def elements_of(system: str) -> list[str]:
@@ -125,7 +109,13 @@ def in_one_order(value: Any) -> Any:
     return value
 
 
-def load_configuration(config: dict[str, Any], checkout: str | Path) -> dict[str, Any]:
+def load_configuration(
+    config: dict[str, Any],
+    checkout: str | Path,
+    files: Sequence[str | Path] = (),
+    options: Sequence[str] = (),
+    given: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the checked configuration of a run, in one order.
 
     Snakemake compares parameters as text, so the order of the keys in the files must not matter.
@@ -133,14 +123,56 @@ def load_configuration(config: dict[str, Any], checkout: str | Path) -> dict[str
     Args:
         config: The configuration as Snakemake merged it.
         checkout: Folder of the workflow, with ``schemas/``.
+        files: The configuration files, each overriding those before; their lines are named in errors.
+        options: Settings of the command line, KEY=VALUE, which override the files.
+        given: The keys that the user gave, in files and options, without the defaults.
 
     Raises:
         InputError: A key or value is not allowed; one sentence about the first one.
     """
     schema_file = Path(checkout) / "schemas/config.schema.yaml"
-    config = as_typed(config, read_schema(schema_file))
-    check_configuration(config, schema_file)
+    schema = read_schema(schema_file)
+    written: Written = {}
+    for file in files:
+        written = overridden(written, read_written(file, schema))
+    written = overridden(written, written_in_command(options, schema))
+    defaults = default_configuration(schema_file)
+    try:
+        check_depth(config)
+        _check_removed(config)
+        config = as_typed(config, schema, written, defaults)
+        check_configuration(config, schema_file)
+        check_effect(as_typed(given, schema, written, defaults) if given else {}, config)
+    except KeyProblem as error:
+        shipped = str(files[0]) if files and (len(files) > 1 or options) else ""
+        raise InputError(f"{error}{_place(error, written, shipped)}") from None
     return in_one_order(config)
+
+
+def default_configuration(schema_file: str | Path) -> dict[str, Any]:
+    """Return the content of config.yaml, for examples; it may be edited, or broken. Empty if it is not there."""
+    try:
+        content = load_yaml((Path(schema_file).resolve().parents[1] / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        content = {}
+    return content if isinstance(content, dict) else {}
+
+
+def _place(error: KeyProblem, written: Written, shipped: str) -> str:
+    """Return where the value of an error was typed, e.g. " (my.yaml, line 3)"; "" if that is not known.
+
+    shipped: the file of the defaults, which is not named if the user gave others; "" if it is the only one.
+    """
+    for length in range(len(error.path), 0, -1):
+        below = [typed.place for path, typed in written.items() if path[:length] == error.path[:length]]
+        places = [place for place in below if ", line " in place and not (shipped and place.startswith(f"{shipped},"))]
+        if below:
+            return f" ({min(places, key=_line)})" if places else ""
+    return ""
+
+
+def _line(place: str) -> int:
+    return int(place.rpartition(" ")[2])
 
 
 def _check_removed(config: dict[str, Any]) -> None:
@@ -163,43 +195,18 @@ def _value_at(config: Any, path: list[str]) -> Any:
     return config
 
 
-def _sentence(error: jsonschema.ValidationError) -> str:
-    """Return a schema error as one sentence that tells the user what to change."""
-    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
-    found, schema = error.instance, error.schema
-    match error.validator:
-        case "additionalProperties":
-            unknown = sorted(set(found) - set(schema["properties"]))[0]
-            full = unknown if not error.absolute_path else f"{key}.{unknown}"
-            near = difflib.get_close_matches(unknown, schema["properties"], n=1)
-            hint = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(schema['properties'])}."
-            return f"config key {full} is unknown; {hint}"
-        case "required":
-            missing = next(name for name in error.validator_value if name not in found)
-            full = missing if not error.absolute_path else f"{key}.{missing}"
-            return f"config key {full} is missing; its default is in config.yaml."
-        case "type":
-            allowed = error.validator_value
-            allowed = " or ".join(allowed) if isinstance(allowed, list) else allowed
-            return f"config key {key} is {found!r}; it must be of type {allowed}."
-        case "enum":
-            return f"config key {key} is {found!r}; allowed are {', '.join(map(str, error.validator_value))}."
-        case "pattern":
-            return f"config key {key} is {found!r}; expected: {schema.get('description', error.validator_value)}."
-        case "minItems":
-            if found:
-                return f"config key {key} is {found!r}; it must have at least {error.validator_value} items."
-            allowed = schema["items"].get("enum")
-            needed = f"at least one of {', '.join(allowed)}" if allowed else "at least one item"
-            return f"config key {key} is empty; it must name {needed}."
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            low = schema.get("minimum", schema.get("exclusiveMinimum"))
-            high = schema.get("maximum", schema.get("exclusiveMaximum"))
-            low_text = "" if low is None else f"{'above' if 'exclusiveMinimum' in schema else 'at least'} {low:g}"
-            high_text = "" if high is None else f"{'below' if 'exclusiveMaximum' in schema else 'at most'} {high:g}"
-            return f"config key {key} is {found!r}; it must be {' and '.join(filter(None, (low_text, high_text)))}."
-        case _:
-            return f"config key {key} is {found!r}: {error.message}."
+def _check_names(config: Any, path: str = "the configuration") -> None:
+    """Raise InputError if a key is no text, which the validation expects."""
+    if isinstance(config, dict):
+        for key, part in config.items():
+            if not isinstance(key, str):
+                raise InputError(
+                    f"{path} has the key {key!r}; keys are names such as system (in quotes: {str(key)!r})."
+                )
+            _check_names(part, f"config key {key}")
+    elif isinstance(config, list):
+        for part in config:
+            _check_names(part, path)
 
 
 def _check_system(system: str) -> None:
@@ -207,13 +214,17 @@ def _check_system(system: str) -> None:
     for element in elements:
         if element not in atomic_numbers or element == "X":
             known = [symbol for symbol in atomic_numbers if symbol != "X"]
-            near = difflib.get_close_matches(element, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else 'write symbols such as "Bi-Se".'
-            raise InputError(f"config key system is {system!r}, but {element} is not a chemical element; {hint}")
+            near = nearest(element, known, 0.5)
+            hint = f"did you mean {near}?" if near else 'write symbols such as "Bi-Se".'
+            hint = "isotopes of hydrogen are written H." if element in ("D", "T") else hint
+            text = f"config key system is {system!r}, but {element} is not a chemical element; {hint}"
+            raise KeyProblem(("system",), text)
     if len(elements) < 2:
-        raise InputError(f'config key system is {system!r}; it must name two or more elements, e.g. "Bi-Se".')
+        raise KeyProblem(
+            ("system",), f'config key system is {system!r}; it must name two or more elements, e.g. "Bi-Se".'
+        )
     if len(set(elements)) < len(elements):
-        raise InputError(f"config key system is {system!r}; it must name each element once.")
+        raise KeyProblem(("system",), f"config key system is {system!r}; it must name each element once.")
 
 
 def _check_compositions(key: str, formulas: list[str], system: str) -> None:
@@ -225,27 +236,46 @@ def _check_compositions(key: str, formulas: list[str], system: str) -> None:
         except ValueError:
             known = False
         if not known:
-            raise InputError(
+            raise KeyProblem(
+                tuple(key.split(".")),
                 f"config key {key} names {formula!r}; it must be a composition of {system} such as "
-                f"{''.join(sorted(elements, key=system.index)[:2])}2."
+                f"{''.join(sorted(elements, key=system.index)[:2])}2.",
             )
 
 
-def _check_engine(config: dict[str, Any]) -> None:
-    """Raise InputError if the potential does not support an element of the system."""
-    section = config["relaxation"]
-    if section["engine"] not in KNOWN_ELEMENTS and section["engine"] != "ase":
-        return
-    calculator = section["ase"]["calculator"] if section["engine"] == "ase" else section["engine"]
-    known = KNOWN_ELEMENTS.get(calculator)
-    unknown = [element for element in elements_of(config["system"]) if known is not None and element not in known]
-    if unknown:
-        name = ", ".join(section["mlip"]["models"]) if calculator == "mlip" else calculator
-        other = "choose the engine vasp or gpaw" if calculator == "mlip" else "it is for tests: choose the engine mlip"
-        raise InputError(
-            f"config key system is {config['system']!r}, but the potential {name} was not made for "
-            f"{' and '.join(unknown)}; {other}, or another system."
-        )
+def _check_engines(config: dict[str, Any]) -> None:
+    """Raise InputError if an engine does not support an element of the system."""
+    elements = elements_of(config["system"])
+    for section in ("relaxation", "verify"):
+        engine = config[section]["engine"]
+        potential = config["relaxation"]["ase"]["calculator"] if engine == "ase" else engine
+        unknown = [element for element in elements if element not in KNOWN_ELEMENTS.get(potential, atomic_numbers)]
+        if unknown:
+            raise KeyProblem(
+                ("system",),
+                f"config key system is {config['system']!r}, but {_called(potential, config)} "
+                f"{' and '.join(unknown)}; {_alternative(potential, unknown, elements, section)}.",
+            )
+
+
+def _called(potential: str, config: dict[str, Any]) -> str:
+    """Return a potential and that it lacks elements, for a sentence that goes on with them."""
+    if potential in ("vasp", "gpaw"):
+        return f"{potential} has no {'POTCAR' if potential == 'vasp' else 'dataset'} for"
+    name = ", ".join(config["relaxation"]["mlip"]["models"]) if potential == "mlip" else potential
+    return f"the potential {name} was not made for"
+
+
+def _alternative(potential: str, unknown: list[str], elements: list[str], section: str) -> str:
+    """Return what to choose in place of a potential that lacks elements."""
+    if potential == "emt":
+        return "it is for tests: choose the engine mlip, or another system"
+    others = ("mlip", "vasp", "gpaw") if section == "relaxation" else ("vasp", "gpaw")
+    able = [engine for engine in others if engine != potential and set(elements) <= KNOWN_ELEMENTS[engine]]
+    if not able:
+        names = " and ".join(f"{symbol} ({atomic_names[atomic_numbers[symbol]].lower()})" for symbol in unknown)
+        return f"no engine has {names}: choose another system"
+    return f"choose the engine {' or '.join(able)}, e.g. {section}: {{engine: {able[0]}}}, or another system"
 
 
 def _check_properties(targets: list[dict[str, Any]]) -> None:
@@ -253,50 +283,12 @@ def _check_properties(targets: list[dict[str, Any]]) -> None:
     for target in targets:
         name = target["name"]
         if names.count(name) > 1:
-            raise InputError(f"config key properties names {name!r} twice; each property may be named once.")
+            raise KeyProblem(
+                ("properties",), f"config key properties names {name!r} twice; each property may be named once."
+            )
         if target.get("file") is None and name not in DATABASE_PROPERTIES:
-            raise InputError(
+            raise KeyProblem(
+                ("properties",),
                 f"config key properties names {name!r}; give it a file, a CSV file with the columns id and {name}, "
-                f"or use one of {', '.join(DATABASE_PROPERTIES)}."
-            )
-
-
-def _check_relations(config: dict[str, Any]) -> None:
-    """Raise InputError if two keys contradict each other."""
-    guards, evaluation = config["relaxation"]["guards"], config["evaluation"]
-    pairs = [
-        (
-            "relaxation.guards.min_volume",
-            guards["min_volume"],
-            "relaxation.guards.max_volume",
-            guards["max_volume"],
-        ),
-        (
-            "relaxation.guards.min_angle",
-            guards["min_angle"],
-            "relaxation.guards.max_angle",
-            guards["max_angle"],
-        ),
-        ("evaluation.stable", evaluation["stable"], "evaluation.meta_stable", evaluation["meta_stable"]),
-    ]
-    for low_key, low, high_key, high in pairs:
-        if low > high:
-            raise InputError(f"config key {low_key} is {low:g}; it must not exceed {high_key}, which is {high:g}.")
-    if config["prototypes"]["max_length"] > config["representation"]["box"]:
-        raise InputError(
-            f"config key prototypes.max_length is {config['prototypes']['max_length']:g} angstrom; it must not "
-            f"exceed representation.box, which is {config['representation']['box']:g}."
-        )
-    for source in config["hull"]["known"]:
-        if source != "oqmd" and source not in config["prototypes"]["sources"]:
-            raise InputError(
-                f"config key hull.known names {source}, but prototypes.sources does not; name it there, too, or choose "
-                "oqmd, which is shipped with the workflow."
-            )
-    for network in ("sites", "lattice"):
-        latent = config["representation"][network]["latent"]
-        if latent > config["representation"]["sites"]["latent"]:
-            raise InputError(
-                f"config key representation.{network}.latent is {latent}; it must not exceed "
-                f"representation.sites.latent, which is {config['representation']['sites']['latent']}."
+                f"or use one of {', '.join(DATABASE_PROPERTIES)}.",
             )
