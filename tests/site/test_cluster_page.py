@@ -28,7 +28,7 @@ def asked(read: dict) -> dict[str, dict[str, str]]:
     for entry in read["set-resources"]:
         rule, _, pair = entry.partition(":")
         name, _, value = pair.partition("=")
-        resources.setdefault(rule, {})[name] = value
+        resources.setdefault(rule, {})[name] = value.strip("'")  # names are quoted, so that Snakemake takes them as text
     return resources
 
 
@@ -37,7 +37,8 @@ def test_the_worked_example_requests_what_it_describes(tmp_path: Path, monkeypat
     on_gpu = {"gpu": "1", "gpu_model": "a100", "slurm_partition": "accelerated"}
     on_ranks = {"mpi": "srun", "tasks": "48", "mem_mb": "90000", "runtime": "1440"}
     assert asked(read) == {rule: on_gpu if rule.startswith("train") else on_ranks for rule in names("train", "relax")}
-    assert {"slurm_account=materials-design", "slurm_partition=compute"} <= set(read["default-resources"])
+    defaults = {entry.replace("'", "") for entry in read["default-resources"]}
+    assert {"slurm_account=materials-design", "slurm_partition=compute"} <= defaults
     assert read["precommand"] == "module load vasp/6.4.3 && export VASP_CMD='srun vasp_std'"
     assert "array-jobs" not in str(read)
 
