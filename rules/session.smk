@@ -50,7 +50,7 @@ def warn_of_potcar_library():
             if settings.needs_potcars(config):
                 potcar_folder(section["potcar_functional"])
         except InputError as error:
-            print(f"This run would not start: {error}", file=sys.stderr)
+            say(f"This run would not start: {error}")
 
 
 def check_potcar_library():
