@@ -199,6 +199,7 @@ REFUSED_IN_FILES = [
     ("generation: {samples: 1000000, shard_size: 1}", "it must be at least 100: write generation: {shard_size: 100}"),
     ("representation: {sites: {sigma: 0.01}}", "it must be at least 0.32: write representation: {sites: {sigma: "),
     ("representation: {sites: {sigma: 9}}", "it must be at most 3.75"),
+    ("hull: {batches: 20000}", "it must be at most 1000: write hull: {batches: 32}"),
     ("relaxation: {batches: 20000}", "it must be at most 1000: write relaxation: {batches: 32}"),
     ("relaxation: {guards: {min_distance: 3, max_neighbour: 2}}", "must not exceed relaxation.guards.max_neighbour"),
     ('holdout: ["Bi*Se*"]', "list the compositions, e.g. [BiSe, Bi2Se3]"),

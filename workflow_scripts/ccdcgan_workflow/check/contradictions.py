@@ -125,7 +125,7 @@ def _check_representation(config: Settings) -> None:
 def _check_amounts(config: Settings) -> None:
     """Refuse numbers of jobs and of atoms that cannot be meant."""
     engine = config["relaxation"]["engine"]
-    for section in ("relaxation", "evaluation"):
+    for section in ("relaxation", "evaluation", "hull"):
         batches, path = config[section]["batches"], (section, "batches")
         if batches > MOST_BATCHES and engine not in SLOW_ENGINES:
             raise problem(
