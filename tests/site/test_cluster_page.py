@@ -28,7 +28,7 @@ def asked(read: dict) -> dict[str, dict[str, str]]:
     for entry in read["set-resources"]:
         rule, _, pair = entry.partition(":")
         name, _, value = pair.partition("=")
-        resources.setdefault(rule, {})[name] = value.strip("'")  # names are quoted, so that Snakemake takes them as text
+        resources.setdefault(rule, {})[name] = value.strip("'")  # quoted, so that Snakemake takes it as text
     return resources
 
 
