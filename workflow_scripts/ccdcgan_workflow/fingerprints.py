@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "a7ca6bf4b315",
-    "vasp": "181420b2c2d2",
-    "gpaw": "124e2900a51e",
-    "ase": "f83082a716e2",
+    "mlip": "339f2947cbcf",
+    "vasp": "6edf3218ce00",
+    "gpaw": "793a9a2cf996",
+    "ase": "d6e6271da196",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
