@@ -7,6 +7,8 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.distances")
 
 with job(snakemake):
+    import numpy as np
+
     from ccdcgan.crystals.distances import bond_table, rejected_bonds
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.utils.files import write_csv
@@ -14,7 +16,9 @@ with job(snakemake):
     params = snakemake.params
     crystals = [crystal for crystal in read_set(snakemake.input[0]) if crystal.info["status"] == "ok"]
     crystals = [crystal for crystal in crystals if crystal.formula not in params.holdout]
-    structures = [crystal.structure for crystal in crystals if crystal.info["e_above_hull"] <= params.near_hull]
+    structures = [
+        crystal.structure for crystal in crystals if crystal.info.get("e_above_hull", np.inf) <= params.near_hull
+    ]
     table = bond_table(structures, params.elements, params.min_distance)
     for row in table.itertuples():
         log.info("%s: shortest bond %.2f angstrom, minimum distance %.2f angstrom", row.pair, row.shortest, row.limit)

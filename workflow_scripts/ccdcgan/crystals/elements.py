@@ -6,7 +6,7 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
-from ase.data import atomic_numbers, covalent_radii
+from ase.data import atomic_numbers, covalent_radii, vdw_radii
 
 from ccdcgan.crystals.structures import Crystal, read_set
 
@@ -17,9 +17,12 @@ CLOSEST = (0.7, 0.6, 1.2)
 """Limit of two atoms that are too close: factor on the sum of their covalent radii, smallest and largest limit
 (angstrom). Bonds as short as those of H2 (0.74), N2 (1.11) and O2 (1.21 angstrom) are accepted, fused atoms are not."""
 
-FARTHEST = (1.25, 5.0)
-"""Limit of the distance to the nearest neighbour: factor on the sum of the covalent radii, and smallest limit
-(angstrom). Nearest neighbours are 5.3 angstrom apart in Cs, whose radii add up to 4.9 angstrom."""
+FARTHEST = (1.4, 5.0)
+"""Limit of the distance to the nearest neighbour: factor on the sum of the radii, and smallest limit (angstrom).
+Nearest neighbours are 5.3 angstrom apart in Cs, whose covalent radii add up to 4.9 angstrom, and the potentials make
+the soft crystals of K and of the noble gases up to a quarter too long. The radii of noble gases are those of van der Waals."""
+
+NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
 
 DENSEST = (2.0, 1.5, 5.0)
 """Limit of the smallest volume of an atom: factor on the volume of a sphere with its covalent radius, smallest and
@@ -49,7 +52,8 @@ def closest(first: str, second: str) -> float:
 def farthest(first: str, second: str) -> float:
     """Return the distance (angstrom) up to which two atoms count as neighbours."""
     factor, lowest = FARTHEST
-    return round(max(lowest, factor * (radius(first) + radius(second))), 4)
+    reach = sum(float(vdw_radii[atomic_numbers[e]]) if e in NOBLE_GASES else radius(e) for e in (first, second))
+    return round(max(lowest, factor * reach), 4)
 
 
 def densest(element: str) -> float:
