@@ -1,7 +1,7 @@
 """Substituted crystals: every assignment, realistic volumes, no duplicates."""
 
 import pytest
-from pymatgen.core import Composition, Element
+from pymatgen.core import Composition, Element, Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness

@@ -24,17 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-<<<<<<< HEAD
-    "mlip": "339f2947cbcf",
-    "vasp": "6edf3218ce00",
-    "gpaw": "793a9a2cf996",
-    "ase": "d6e6271da196",
-=======
-    "mlip": "f5c78e06f5c5",
-    "vasp": "1209d49b2175",
-    "gpaw": "365a2afa82c4",
-    "ase": "46c0459c2bdd",
->>>>>>> eacb5f3 (Print the table of the elements; describe limits by element and by pair)
+    "mlip": "837ab047fc12",
+    "vasp": "cae8911462be",
+    "gpaw": "15be980b3c32",
+    "ase": "61c404f8afab",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
