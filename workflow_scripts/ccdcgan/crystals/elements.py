@@ -20,7 +20,7 @@ CLOSEST = (0.7, 0.6, 1.2)
 FARTHEST = (1.4, 5.0)
 """Limit of the distance to the nearest neighbour: factor on the sum of the radii, and smallest limit (angstrom).
 Nearest neighbours are 5.3 angstrom apart in Cs, whose covalent radii add up to 4.9 angstrom, and the potentials make
-the soft crystals of K and of the noble gases up to a quarter too long. The radii of noble gases are those of van der Waals."""
+the soft crystals of K and of the noble gases up to a quarter too long. Noble gases have their van der Waals radii."""
 
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
 
