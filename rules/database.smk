@@ -149,3 +149,30 @@ rule collect_database:
         "Collecting the database: formation energies and hull distances"
     script:
         "../workflow_scripts/collect_database.py"
+
+
+rule measure_distances:
+    input:
+        rules.collect_database.output.crystals,
+    output:
+        f"{RESULTS}/database/distances.csv",
+    log:
+        f"{LOGS}/measure_distances.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_distances.tsv"
+    conda:
+        "../envs/structures.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(30),
+    params:
+        elements=ELEMENTS,
+        holdout=HOLDOUT,
+        min_distance=config["generation"]["min_distance"],
+        near_hull=0.2,  # eV/atom; bonds of crystals far above the hull can be too short
+        code=code_fingerprint("measure_distances"),
+    message:
+        "Measuring the shortest bonds of the database"
+    script:
+        "../workflow_scripts/measure_distances.py"

@@ -10,6 +10,7 @@ rule generate_candidates:
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+        distances=rules.measure_distances.output[0],
     output:
         crystals=f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
         samples=f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
@@ -44,6 +45,7 @@ rule draw_controls:
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+        distances=rules.measure_distances.output[0],
     output:
         **rules.generate_candidates.output,
     log:

@@ -147,6 +147,7 @@ rule train_generator:
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
         constraint=generator_constraint,
+        distances=rules.measure_distances.output[0],
     output:
         generator=f"{RESULTS}/models/{{scheme}}/generator.keras",
         history=f"{RESULTS}/models/{{scheme}}/history.csv",

@@ -135,6 +135,7 @@ rule measure_latents:
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
+        distances=rules.measure_distances.output[0],
     output:
         ranges=f"{RESULTS}/representation/latents.csv",
         tests=f"{RESULTS}/representation/latent_tests.csv",

@@ -8,11 +8,12 @@ log = logging.getLogger("ccdcgan.generation")
 
 with job(snakemake):
     from ccdcgan.candidates.generation import ShardPlan, generate_shard, write_shard
+    from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.models.generators.loading import load_generator
     from ccdcgan.representation.crystal_graph import CandidateRules, load_codec
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    rules = CandidateRules(**params.candidate)
+    rules = CandidateRules(**distance_rules(params.candidate, inputs.distances))
     plan = ShardPlan(wildcards.scheme, int(wildcards.shard), params.samples, params.seed, rules)
     codec = load_codec(inputs.graphs, inputs.lattice, inputs.sites)
     shard = generate_shard(load_generator(inputs.generator), codec, plan)

@@ -7,6 +7,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.latents")
 
 with job(snakemake):
+    from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.representation.crystal_graph import CandidateRules, load_codec, load_graphs
     from ccdcgan.representation.latent_tests import latent_ranges, latent_tests
@@ -14,7 +15,7 @@ with job(snakemake):
 
     inputs, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
     graphs, codec = load_graphs(inputs.graphs), load_codec(inputs.graphs, inputs.lattice, inputs.sites)
-    rules = CandidateRules(settings["max_atoms"], settings["min_distance"])
+    rules = CandidateRules(settings["max_atoms"], distance_rules(settings, inputs.distances)["min_distance"])
     tests = latent_tests(codec, graphs, read_set(inputs.database), rules, settings["n"], settings["seed"])
     for row in tests.itertuples():
         text = "%s %g: of %d crystals %d decode, %d are valid, %d match"

@@ -10,10 +10,11 @@ log = logging.getLogger("ccdcgan.substitution")
 with job(snakemake):
     import pandas as pd
 
+    from ccdcgan.crystals.elements import known_crystal
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.earlier_runs import join, new_candidates
-    from ccdcgan.database.substitution import describe_drops, substitute
+    from ccdcgan.database.substitution import as_it_is, as_row, describe_drops, substitute
     from ccdcgan.database.substitution_rules import SubstitutionRules
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.files import read_csv, write_csv
@@ -30,6 +31,8 @@ with job(snakemake):
         snakemake.threads,
         SubstitutionRules(**params.rules),
     )
+    if len(params.elements) == 1 and (own := known_crystal(params.elements[0])) is not None:
+        crystals, table = [*crystals, as_it_is(own)], pd.concat([table, as_row(own)], ignore_index=True)
     log.info(describe_drops(table, f"substituted {'-'.join(params.elements)}"))
     if not crystals:
         raise InputError(

@@ -7,6 +7,7 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.generators")
 
 with job(snakemake):
+    from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.models.constraint.base import load_constraint
     from ccdcgan.models.generators.probe import make_probe
@@ -25,7 +26,8 @@ with job(snakemake):
     oriented = oriented_graphs(codec, graphs, read_set(inputs.crystals), settings["orientations"])
     log.info("%s is trained on %d crystal graphs of %d crystals", scheme, len(oriented), len(graphs.ids))
     run = TrainingRun.at(params.checkpoint, scheme, params.precision)
-    probe = make_probe(codec, settings["probe_samples"], seed, CandidateRules(**params.candidate))
+    rules = CandidateRules(**distance_rules(params.candidate, inputs.distances))
+    probe = make_probe(codec, settings["probe_samples"], seed, rules)
     with run.exclusive():
         generator = train_generator(oriented, settings, scheme, run, seed, constraint, probe)
     save_model(snakemake.output.generator, generator)

@@ -55,7 +55,7 @@ def _allowed(schema: Mapping[str, Any]) -> str:
     """Return the allowed types and values of a key as text."""
     if "enum" in schema:
         return ", ".join(map(_code, schema["enum"]))
-    kinds = schema.get("type", "any")
+    kinds = [_allowed(choice) for choice in schema["anyOf"]] if "anyOf" in schema else schema.get("type", "any")
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     if "array" in kinds and "items" in schema:
         return f"list of {_allowed(schema['items'])}" + (", or null" if "null" in kinds else "")

@@ -1,7 +1,7 @@
 """Substituted crystals: every assignment, realistic volumes, no duplicates."""
 
 import pytest
-from pymatgen.core import Composition, Element
+from pymatgen.core import Composition, Element, Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
@@ -110,3 +110,8 @@ def test_volumes_can_be_those_of_the_elements():
     own = sum(Element(site.specie.symbol).molar_volume for site in structure) / 0.60221408
     assert estimate_volume(structure, "elements") == pytest.approx(own, rel=1e-6)
     assert estimate_volume(structure, "elements") == pytest.approx(structure.volume, rel=0.1)
+
+
+def test_noble_gases_take_the_sum_of_the_atomic_volumes():
+    structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5), ["Xe", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert estimate_volume(structure) == pytest.approx(estimate_volume(structure, "elements"))

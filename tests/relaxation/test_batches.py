@@ -21,6 +21,8 @@ from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import Journal, relax_batch
+from ccdcgan.relaxation.engines import identity
+from ccdcgan.relaxation.guards import FORMER
 from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.utils.errors import InputError
 from tests.support.alloys import alloys, config, copper, outcome
@@ -254,3 +256,27 @@ def test_results_of_an_earlier_run_are_read_from_its_journals(tmp_path):
         crystal.info["energy_per_atom"] for crystal in first
     ]
     assert (tmp_path / "second/b0.jsonl").stat().st_size == 0
+
+
+def test_a_result_made_with_the_former_guards_counts_where_the_present_ones_agree(tmp_path: Path) -> None:
+    """An earlier version refused N2 as too close; what it refused for other reasons, or accepted, stays valid."""
+    molecule = Structure(Lattice.cubic(3.5), ["N", "N"], [[0, 0, 0], [1.12, 0, 0]], coords_are_cartesian=True)
+    fused = Structure(Lattice.cubic(3.5), ["N", "N"], [[0, 0, 0], [0.4, 0, 0]], coords_are_cartesian=True)
+    oxide = Structure(Lattice.cubic(3.4), ["N", "Au"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    crystals = [Crystal(name, structure) for name, structure in (("a", molecule), ("b", fused), ("c", oxide))]
+    former = config(guards=dict(FORMER))
+    made = relax_batch(crystals, former, Journal(tmp_path / "old", code="x"), "000")
+    assert [crystal.info["reason"] for crystal in made[:2]] == ["too_close", "too_close"]
+    journal = Journal(tmp_path / "new", code="x", known_folders=[tmp_path / "old"])
+    again = relax_batch(crystals, config(), journal, "000")
+    written = [json.loads(line)["id"] for line in (tmp_path / "new/000.jsonl").read_text().splitlines()]
+    assert written == ["a"] and again[0].info["reason"] != "too_close"
+    assert outcome(again[1:]) == outcome(made[1:])
+    assert outcome(relax_batch(crystals, config(), journal, "001")) == outcome(again)
+    assert (tmp_path / "new/001.jsonl").read_text() == ""
+
+
+def test_heavy_elements_keep_the_keys_of_the_former_guards() -> None:
+    """Their limits are the former numbers, so that journals remain valid without a comparison."""
+    assert identity(config(), ["Au", "Cu"]) == identity(config(guards=dict(FORMER)), ["Au", "Cu"])
+    assert identity(config(), ["Au", "N"]) != identity(config(), ["Au", "Cu"])

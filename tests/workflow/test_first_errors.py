@@ -145,3 +145,16 @@ def test_old_locks_do_not_matter(workflow: Workflow):
     run_lock.write_text("1")  # of a process that was killed
     workflow.run("--cores", "1", PROTOTYPES, *TOY)
     assert (workflow.folder / PROTOTYPES).exists()
+
+
+@pytest.mark.parametrize("engine", ["mlip", "vasp", "gpaw"])
+def test_elements_that_cannot_run_are_refused_with_those_that_can(engine):
+    config = changed("relaxation.engine", engine)
+    config["system"] = "At-Lr"
+    with pytest.raises(InputError, match="At and Lr.*the elements that can be used are H, He, Li, ") as caught:
+        check_configuration(config, SCHEMA)
+    assert ", Po" not in str(caught.value) or engine != "mlip"
+
+
+def test_noble_gases_can_run():
+    check_configuration(changed("system", "Xe-F"), SCHEMA)

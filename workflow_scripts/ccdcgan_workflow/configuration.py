@@ -31,6 +31,9 @@ KNOWN_ELEMENTS = {
 """Engine or potential -> the elements it supports: the 89 in the training data of SevenNet, those of the POTCARs of
 PBE_54 and of gpaw-data, and those of ASE's EMT."""
 
+WITHOUT_VOLUME = {symbol for symbol, number in atomic_numbers.items() if number > 99} | {"X", "At", "Fr"}
+"""Elements whose atomic volume is unknown; without it no crystal of the database can be scaled."""
+
 DATABASE_PROPERTIES = ("formation_energy", "e_above_hull", "energy_per_atom", "volume_per_atom", "density")
 """Properties that all relaxed crystals have; others are read from a file of the user."""
 
@@ -249,17 +252,22 @@ def _check_engines(config: dict[str, Any]) -> None:
     for section in ("relaxation", "verify"):
         engine = config[section]["engine"]
         potential = config["relaxation"]["ase"]["calculator"] if engine == "ase" else engine
-        unknown = [element for element in elements if element not in KNOWN_ELEMENTS.get(potential, atomic_numbers)]
-        if unknown:
+        allowed = set(KNOWN_ELEMENTS.get(potential, atomic_numbers)) - WITHOUT_VOLUME
+        unknown = [element for element in elements if element not in allowed]
+        listed = ", ".join(sorted(allowed, key=atomic_numbers.get))
+        if potential is not None and unknown:
             raise KeyProblem(
                 ("system",),
                 f"config key system is {config['system']!r}, but {_called(potential, config)} "
-                f"{' and '.join(unknown)}; {_alternative(potential, unknown, elements, section)}.",
+                f"{' and '.join(unknown)}; {_alternative(potential, unknown, elements, section)}. "
+                f"The elements that can be used are {listed}.",
             )
 
 
 def _called(potential: str, config: dict[str, Any]) -> str:
     """Return a potential and that it lacks elements, for a sentence that goes on with them."""
+    if potential not in KNOWN_ELEMENTS:
+        return "no atomic volume is known for"
     if potential in ("vasp", "gpaw"):
         return f"{potential} has no {'POTCAR' if potential == 'vasp' else 'dataset'} for"
     name = ", ".join(config["relaxation"]["mlip"]["models"]) if potential == "mlip" else potential
@@ -271,7 +279,9 @@ def _alternative(potential: str, unknown: list[str], elements: list[str], sectio
     if potential == "emt":
         return "it is for tests: choose the engine mlip, or another system"
     others = ("mlip", "vasp", "gpaw") if section == "relaxation" else ("vasp", "gpaw")
-    able = [engine for engine in others if engine != potential and set(elements) <= KNOWN_ELEMENTS[engine]]
+    able = [
+        engine for engine in others if engine != potential and set(elements) <= KNOWN_ELEMENTS[engine] - WITHOUT_VOLUME
+    ]
     if not able:
         names = " and ".join(f"{symbol} ({atomic_names[atomic_numbers[symbol]].lower()})" for symbol in unknown)
         return f"no engine has {names}: choose another system"

@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "a7ca6bf4b315",
-    "vasp": "181420b2c2d2",
-    "gpaw": "124e2900a51e",
-    "ase": "f83082a716e2",
+    "mlip": "837ab047fc12",
+    "vasp": "cae8911462be",
+    "gpaw": "15be980b3c32",
+    "ase": "61c404f8afab",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

@@ -6,24 +6,28 @@ relaxation adjusts the volume. Repaired crystals are labelled.
 
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.distances import DistanceRule, PairDistances
 from ccdcgan.crystals.structures import shortest_distance
 
 EXPANDED = "expanded"
 
 
-def expand(structure: Structure, min_distance: float, most: float) -> tuple[Structure, str]:
+def expand(structure: Structure, min_distance: DistanceRule, most: float) -> tuple[Structure, str]:
     """Scale the cell of a crystal that violates the distance rule.
 
     Args:
         structure: The crystal.
-        min_distance: Minimum distance between two atoms, angstrom.
+        min_distance: Minimum distance between two atoms, angstrom, one for all or by pair of elements.
         most: Maximum factor on the lengths of the cell; 1: not scaled.
 
     Returns:
         The crystal, and EXPANDED if it was scaled. A crystal that satisfies the rule, or would need a larger factor
         than ``most``, is returned as it is, with "".
     """
-    distance = shortest_distance(structure)
+    if isinstance(min_distance, PairDistances):
+        distance, min_distance = min_distance.ratio(structure), 1.0
+    else:
+        distance = shortest_distance(structure)
     if distance >= min_distance or distance * most < min_distance:
         return structure, ""
     expanded = structure.copy()

@@ -14,6 +14,7 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.candidates.distance_rule import expand
+from ccdcgan.crystals.distances import satisfies
 from ccdcgan.crystals.structures import Crystal, shortest_distance, write_set
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec
 from ccdcgan.representation.voxel_decoding import Decoded
@@ -151,5 +152,5 @@ def _apply_distance_rule(sample: int, decoded: Decoded, rules: CandidateRules) -
     row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
     distance = shortest_distance(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
-    too_close = distance < rules.min_distance
+    too_close = not satisfies(structure, rules.min_distance)
     return row | ({"reason": "too_close"} if too_close else {"status": "ok"}), structure

@@ -104,7 +104,8 @@ def estimate_volume(structure: Structure, way: str = "bonds") -> float:
     volume the bond that is shortest relative to the typical bond length of its elements has that length. The volume of
     the prototype, which may be that of a hydride, is not used. The estimate would be many times too large for molecular
     prototypes, with their short bonds and voids, so it is limited to :data:`VOLUME_RANGE` times the volume of
-    ``elements``. ``elements`` uses the sum of the atomic volumes of the elements, whatever the geometry.
+    ``elements``. ``elements`` uses the sum of the atomic volumes of the elements, whatever the geometry; so does
+    ``bonds`` for elements without bond lengths, the noble gases.
 
     Args:
         structure: Crystal with its elements, at any volume.
@@ -113,10 +114,26 @@ def estimate_volume(structure: Structure, way: str = "bonds") -> float:
     own = sum(float(site.specie.molar_volume) for site in structure) * CUBIC_ANGSTROM_PER_CM3_PER_MOL
     if way == "elements":
         return own
+    if not all(site.specie.atomic_radius and np.isfinite(site.specie.X) for site in structure):
+        return own  # noble gases and others have no bond length in the data
     scaled = structure.copy()
     scaled.scale_lattice(structure.volume * (USUAL_BOND / shortest_distance(structure)) ** 3)
     volume = DLSVolumePredictor(min_scaling=None, max_scaling=None).predict(scaled)
     return float(np.clip(volume, VOLUME_RANGE[0] * own, VOLUME_RANGE[1] * own))
+
+
+def as_it_is(crystal: Crystal) -> Crystal:
+    """Return a known crystal of the elements themselves as a member of the set of substituted crystals."""
+    info = {"prototype": crystal.id, "parent": crystal.id, "stage": "substituted", "status": "ok", "reason": ""}
+    return Crystal(crystal.id, crystal.structure, info)
+
+
+def as_row(crystal: Crystal) -> pd.DataFrame:
+    """Return the row of a known crystal for the table of :func:`substitute`."""
+    n_atoms = len(crystal.structure)
+    row = {"id": crystal.id, "prototype": crystal.id, "formula": crystal.formula, "status": "ok", "reason": ""}
+    row |= {"detail": "", "n_atoms": n_atoms, "volume_per_atom": crystal.structure.volume / n_atoms}
+    return pd.DataFrame([row])
 
 
 def describe_drops(table: pd.DataFrame, what: str) -> str:

@@ -1,5 +1,6 @@
 """Elemental references, formation energies, the convex hull and its vertices; all energies in eV/atom."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,15 +32,14 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
     """
     rows = []
     for element in elements:
-        relaxed = [
-            crystal
-            for crystal in crystals
-            if crystal.formula == Composition(element).reduced_formula and crystal.info["status"] == "ok"
-        ]
+        own = [crystal for crystal in crystals if crystal.formula == Composition(element).reduced_formula]
+        relaxed = [crystal for crystal in own if crystal.info["status"] == "ok"]
         if not relaxed:
+            failed = Counter(crystal.info["reason"] for crystal in own)
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(failed.items())) or "there is none"
             raise InputError(
-                f"no unary prototype of {element} could be relaxed, so formation energies cannot be computed; "
-                "see the relaxed references for the reasons, and add a source with that element."
+                f"no crystal of the element {element} could be relaxed ({reasons}), so formation energies cannot be "
+                "computed; check relaxation.guards and relaxation.max_steps, or add a source with that element."
             )
         lowest = min(relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
         rows.append(

@@ -190,7 +190,7 @@ def relax_in_stages(
                 energy_per_atom = float(atoms.get_potential_energy()) / len(atoms)
                 force = float(np.linalg.norm(cell_and_positions.get_forces(), axis=1).max())
                 reason = check_step(energy_per_atom, force, guards)
-                reason = reason or check_cell(atoms.cell.array, len(atoms), guards)
+                reason = reason or check_cell(atoms.cell.array, atoms.symbols, guards)
                 if not reason and not converged and time.monotonic() > deadline:
                     reason = "wall_clock"
                 if reason:

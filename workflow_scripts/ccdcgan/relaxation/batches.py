@@ -21,6 +21,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.ase_relaxation import failed
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
+from ccdcgan.relaxation.guards import GEOMETRIC, Guards, check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
 from ccdcgan.utils.hashing import fingerprint
@@ -78,12 +79,11 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
     folder = Path(journal.folder)
     folder.mkdir(parents=True, exist_ok=True)
     engine = make_engine(config, journal.work_dir)
-    identified = identity(config)
     with exclusive(folder / f"{batch}.lock"):
         records = journal.records()
         codes = (journal.code, *journal.earlier_code)
         keys = [
-            "" if crystal.info.get("status") == "failed" else _known_key(crystal, identified, codes, records)
+            "" if crystal.info.get("status") == "failed" else _known_key(crystal, config, codes, records)
             for crystal in crystals
         ]
         elements = {
@@ -103,7 +103,7 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
             for crystal, key in zip(crystals, keys, strict=True):
                 is_new = bool(key) and key not in records
                 if is_new:
-                    records[key] = _record(engine, identified, crystal, key)
+                    records[key] = _record(engine, identity(config, _elements(crystal)), crystal, key)
                     append(records[key])
                 results.append(_result(crystal, records.get(key), engine.label))
                 reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
@@ -127,10 +127,43 @@ def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
     )
 
 
-def _known_key(crystal: Crystal, identified: dict[str, Any], codes: Sequence[str], records: Mapping[str, Any]) -> str:
-    """Return the key with the first of ``codes`` that is in ``records``, or with the very first if no key is."""
+def _elements(crystal: Crystal) -> list[str]:
+    """Return the elements of a crystal."""
+    return sorted(element.symbol for element in crystal.structure.composition)
+
+
+def _known_key(crystal: Crystal, config: Mapping[str, Any], codes: Sequence[str], records: Mapping[str, Any]) -> str:
+    """Return the key of a crystal's result in ``records``, or the one under which a new result is kept.
+
+    Results that were made with the guards of earlier versions count if the present guards agree with their outcome.
+    """
+    elements = _elements(crystal)
+    identified = identity(config, elements)
     keys = [_key(crystal, identified, code) for code in codes]
-    return next((key for key in keys if key in records), keys[0])
+    known = next((key for key in keys if key in records), None)
+    if known is not None:
+        return known
+    before = identity(config, elements, former=True)
+    if before != identified:
+        guards = Guards.from_config(config.get("guards", {}))
+        for key in (_key(crystal, before, code) for code in codes):
+            if key in records and _still_holds(records[key], crystal, guards):
+                return key
+    return keys[0]
+
+
+def _still_holds(record: Mapping[str, Any], crystal: Crystal, guards: Guards) -> bool:
+    """Return whether a result made with the guards of earlier versions is that of the present guards, too.
+
+    The earlier limits are nowhere wider, so that a crystal that they accepted at every step passes the present ones if
+    its first and last geometry do. A crystal that they refused must be refused now in the same geometry.
+    """
+    last = Structure(Lattice(record["cell"]), record["species"], record["frac_coords"])
+    if record["reason"] in GEOMETRIC:
+        return check_structure(last, guards) != ""
+    return check_structure(crystal.structure, guards) == "" and (
+        record["status"] != "ok" or check_structure(last, guards) == ""
+    )
 
 
 def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Every engine is a jobflow maker. ``.make(structure)`` returns a job (or flow) fo
 ``.check_elements(elements)``, which raises InputError.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,7 +83,7 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
     return AseRelaxMaker(**shared, **config.get("ase", {}))
 
 
-def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+def identity(config: Mapping[str, Any], elements: Iterable[str] = (), former: bool = False) -> dict[str, Any]:
     """Return everything that determines the results of an engine, for journals and provenance.
 
     This is the engine, the versions of its packages, its models and settings, the optimiser and the guards. Settings
@@ -92,6 +92,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         config: The ``relaxation`` section of the configuration.
+        elements: Elements of the crystal. Guards by element are those of these elements; without them "auto" remains.
+        former: Whether guards by element are replaced by the defaults of earlier versions, as in their journals.
 
     Raises:
         InputError: For an unknown engine or guard.
@@ -99,6 +101,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     engine = config.get("engine")
     if engine not in ENGINES:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
+    guards = Guards.from_config(config.get("guards", {}))
     timing = ("device", "command", "modules", "wall_clock", "custodian_poll")
     settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
     return {
@@ -106,7 +109,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         "versions": {package: _version(package) for package in _packages(engine, config)},
         **settings,
         **{key: config[key] for key in _decisive(config)},
-        "guards": vars(Guards.from_config(config.get("guards", {}))),
+        "guards": (guards.former() if former else guards).described(elements),
     }
 
 

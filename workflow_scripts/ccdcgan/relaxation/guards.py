@@ -5,23 +5,38 @@ Machine-learned potentials return a result for any input: atoms 0.5 angstrom apa
 every relaxation, whatever the engine. Lengths in angstrom, angles in degree, energies in eV.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from pymatgen.core import Structure
 
+from ccdcgan.crystals.elements import closest, densest, farthest, pairs, sparsest
 from ccdcgan.utils.errors import InputError
+
+AUTO = "auto"
+"""Value of a limit that follows from the elements of the crystal."""
+
+FORMER = {"min_distance": 1.2, "min_volume": 5.0, "max_volume": 150.0, "max_neighbour": 5.0}
+"""Limits that may be AUTO -> their default before limits by element existed. AUTO is nowhere stricter."""
+
+GEOMETRIC = ("too_close", "too_dense", "too_sparse", "isolated_atom")
+"""Reasons of a refusal that depend on the limits in FORMER."""
+
+BY_PAIR: dict[str, Callable[[str, str], float]] = {"min_distance": closest, "max_neighbour": farthest}
+BY_ELEMENT: dict[str, Callable[[str], float]] = {"min_volume": densest, "max_volume": sparsest}
 
 
 @dataclass(frozen=True)
 class Guards:
-    """Limits of an acceptable crystal.
+    """Limits of an acceptable crystal; a number holds for all elements, AUTO means :mod:`ccdcgan.crystals.elements`.
 
     Args:
         min_distance: Shortest distance between two atoms, periodic images of one atom included, angstrom.
-        min_volume: Smallest volume, angstrom^3 per atom.
-        max_volume: Largest volume, angstrom^3 per atom.
+        min_volume: Smallest volume, angstrom^3 per atom; AUTO: the mean over the atoms.
+        max_volume: Largest volume, angstrom^3 per atom; AUTO: the mean over the atoms.
         min_angle: Smallest angle between two cell edges, and between an edge and the plane of the other two, degree.
         max_angle: Largest angle between two cell edges, degree.
         max_neighbour: Largest distance from an atom to its nearest neighbour or image, angstrom.
@@ -29,34 +44,90 @@ class Guards:
         max_force: Largest force on any atom, eV/angstrom.
     """
 
-    min_distance: float = 1.2
-    min_volume: float = 5.0
-    max_volume: float = 150.0
+    min_distance: float | str = AUTO
+    min_volume: float | str = AUTO
+    max_volume: float | str = AUTO
     min_angle: float = 20.0
     max_angle: float = 160.0
-    max_neighbour: float = 5.0
+    max_neighbour: float | str = AUTO
     max_energy: float = 50.0
     max_force: float = 1000.0
 
     @classmethod
-    def from_config(cls, config: Mapping[str, float]) -> "Guards":
+    def from_config(cls, config: Mapping[str, float | str]) -> "Guards":
         """Return the guards of ``relaxation.guards``; omitted keys have their default.
 
         Raises:
-            InputError: For an unknown key or a limit that is not a positive number.
+            InputError: For an unknown key or a limit that is neither a positive number nor an allowed AUTO.
         """
         names = [field.name for field in fields(cls)]
-        limits = {}
+        limits: dict[str, Any] = {}
         for key, value in config.items():
             if key not in names:
                 raise InputError(f"relaxation.guards.{key} is unknown; the guards are {', '.join(names)}.")
+            if key in FORMER and value == AUTO:
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-                raise InputError(f"relaxation.guards.{key} is {value!r}; give a positive number.")
+                allowed = f"a positive number or {AUTO}" if key in FORMER else "a positive number"
+                raise InputError(f"relaxation.guards.{key} is {value!r}; give {allowed}.")
             limits[key] = float(value)
         return cls(**limits)
 
+    def former(self) -> "Guards":
+        """Return these guards with the default of earlier versions for every AUTO."""
+        return Guards(**(vars(self) | {key: limit for key, limit in FORMER.items() if vars(self)[key] == AUTO}))
 
-def check_cell(cell: np.ndarray, n_atoms: int, guards: Guards) -> str:
+    def described(self, elements: Iterable[str]) -> dict[str, Any]:
+        """Return the limits for crystals of these elements, by the name of the guard.
+
+        A limit is a number if it is the same for all elements, otherwise one per element or per pair of elements.
+        """
+        elements = sorted(set(elements))
+        limits = dict(vars(self))
+        for key in FORMER:
+            if limits[key] != AUTO or not elements:
+                continue
+            if key in BY_PAIR:
+                each = {"-".join(pair): BY_PAIR[key](*pair) for pair in pairs(elements)}
+            else:
+                each = {element: BY_ELEMENT[key](element) for element in elements}
+            limits[key] = next(iter(each.values())) if len(set(each.values())) == 1 else each
+        return limits
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Limits of one crystal: for each two atoms (n_atoms, n_atoms), angstrom, and of its volume, angstrom^3/atom."""
+
+    closest: np.ndarray
+    farthest: np.ndarray
+    min_volume: float
+    max_volume: float
+
+
+@lru_cache(maxsize=64)
+def _limits(guards: Guards, symbols: tuple[str, ...]) -> _Limits:
+    """Return the limits of a crystal with these atoms."""
+    elements, numbers = np.unique(symbols, return_inverse=True)
+
+    def by_pair(key: str) -> np.ndarray:
+        limit = getattr(guards, key)
+        if limit != AUTO:
+            return np.full((len(symbols), len(symbols)), limit)
+        table = np.array([[BY_PAIR[key](str(first), str(second)) for second in elements] for first in elements])
+        return table[np.ix_(numbers, numbers)]
+
+    def by_element(key: str) -> float:
+        limit = getattr(guards, key)
+        if limit != AUTO:
+            return limit
+        return float(np.mean([BY_ELEMENT[key](symbol) for symbol in symbols]))
+
+    volumes = by_element("min_volume"), by_element("max_volume")
+    return _Limits(by_pair("min_distance"), by_pair("max_neighbour"), *volumes)
+
+
+def check_cell(cell: np.ndarray, symbols: Iterable[str], guards: Guards) -> str:
     """Return the reason why a cell is refused, "" if it is accepted.
 
     The reasons are ``not_finite``, ``too_close`` (an edge, which is the distance between an atom and its image),
@@ -64,18 +135,21 @@ def check_cell(cell: np.ndarray, n_atoms: int, guards: Guards) -> str:
 
     Args:
         cell: Cell, shape (3, 3), rows are edges, angstrom.
-        n_atoms: Number of atoms in the cell.
+        symbols: Elements of the atoms in the cell, one per atom.
         guards: Limits.
     """
     if not np.isfinite(cell).all():
         return "not_finite"
+    symbols = tuple(symbols)
+    limits = _limits(guards, symbols)
     lengths = np.linalg.norm(cell, axis=1)
-    if lengths.min() < guards.min_distance:
+    # Every atom has an image at the distance of an edge; the largest atoms have the largest limit.
+    if lengths.min() < limits.closest.diagonal().max():
         return "too_close"
     volume = abs(np.linalg.det(cell))
-    if volume < guards.min_volume * n_atoms:
+    if volume < limits.min_volume * len(symbols):
         return "too_dense"
-    if volume > guards.max_volume * n_atoms:
+    if volume > limits.max_volume * len(symbols):
         return "too_sparse"
     edges = cell / lengths[:, None]
     cosines = np.array([edges[1] @ edges[2], edges[2] @ edges[0], edges[0] @ edges[1]])
@@ -92,7 +166,7 @@ def check_structure(structure: Structure, guards: Guards) -> str:
     """Return the reason why a crystal is refused, "" if it is accepted.
 
     The reasons are those of :func:`check_cell`, ``too_close`` for two atoms, and ``isolated_atom`` for an atom without
-    a neighbour within ``max_neighbour``, as in a dissociated crystal.
+    a neighbour within ``max_neighbour``, as in a dissociated crystal. Atoms of a molecule have each other.
 
     Args:
         structure: Crystal.
@@ -100,15 +174,17 @@ def check_structure(structure: Structure, guards: Guards) -> str:
     """
     if not np.isfinite(structure.frac_coords).all():
         return "not_finite"
+    symbols = tuple(site.specie.symbol for site in structure)
     # The cell is checked first: in an accepted cell the number of images within reach is bounded.
-    reason = check_cell(structure.lattice.matrix, len(structure), guards)
+    reason = check_cell(structure.lattice.matrix, symbols, guards)
     if reason:
         return reason
+    limits = _limits(guards, symbols)
     # One list of neighbours answers both questions; shortest_distance would need a second one.
-    centres, _, _, distances = structure.get_neighbor_list(guards.max_neighbour)
-    if distances.size and distances.min() < guards.min_distance:
+    centres, others, _, distances = structure.get_neighbor_list(limits.farthest.max())
+    if (distances < limits.closest[centres, others]).any():
         return "too_close"
-    if len(np.unique(centres)) < len(structure):
+    if len(np.unique(centres[distances <= limits.farthest[centres, others]])) < len(structure):
         return "isolated_atom"
     return ""
 

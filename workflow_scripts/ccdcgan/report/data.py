@@ -61,6 +61,7 @@ class ReportData:
     latent_tests: pd.DataFrame = field(default_factory=pd.DataFrame)
     parity: pd.DataFrame = field(default_factory=pd.DataFrame)
     known: pd.DataFrame = field(default_factory=pd.DataFrame)
+    distances: pd.DataFrame = field(default_factory=pd.DataFrame)
     verified: pd.DataFrame | None = None
     phonons: pd.DataFrame | None = None
     scatter: pd.DataFrame | None = None
@@ -71,6 +72,7 @@ class ReportData:
             "database": ("id", "formula", "fraction", "formation_energy", "e_above_hull", "status", "reason"),
             "known": ("id", "formula", "space_group", "e_above_hull", "status", "reason", "repeats", "source"),
             "summary": ("scheme", "quantity", "numerator", "denominator", "value", "unit"),
+            "distances": ("pair", "shortest", "limit"),
             "losses": ("scheme", "reason", "count"),
             "reconstruction": ("id", "split", "matched", "reason"),
         }

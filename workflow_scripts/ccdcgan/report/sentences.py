@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ccdcgan import columns
 from ccdcgan.columns import SCHEMES, scheme_label
+from ccdcgan.crystals.distances import rejected_bonds
 from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.data import ReportData
@@ -34,6 +35,8 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     )
     sentences: list[str | Markup] = [text.format(system, len(database), relaxed, share, names)]
     sentences += _known_phases(data.known)
+    if len(data.distances):
+        sentences.append(_distance_rule(data.distances))
     sentences.append(_nearest(data.best))
     sentences += [_scheme_summary(scheme, data.counts) for scheme in schemes]
     return sentences
@@ -64,6 +67,21 @@ def _known_phases(known: pd.DataFrame) -> list[Markup]:
             lacking if len(missing) else "The substitution database has all of them.",
         )
     ]
+
+
+def _distance_rule(distances: pd.DataFrame) -> str:
+    """State the minimum distances of candidates, and the bonds of the database that they reject."""
+    limits = distances["limit"]
+    if limits.nunique() == 1:
+        text = f"Two atoms of a candidate are at least {number(limits.iloc[0], 2)} angstrom apart."
+    else:
+        each = ", ".join(f"{row.pair} {number(row.limit, 2)}" for row in distances.itertuples())
+        text = f"Two atoms of a candidate are at least this far apart, in angstrom: {each}."
+    rejected = rejected_bonds(distances)
+    if rejected.empty:
+        return text
+    bonds = ", ".join(f"{row.pair} {number(row.shortest, 2)}" for row in rejected.itertuples())
+    return f"{text} This rejects bonds of the database itself ({bonds} angstrom); use generation.min_distance: auto."
 
 
 def _nearest(best: pd.DataFrame) -> str | Markup:

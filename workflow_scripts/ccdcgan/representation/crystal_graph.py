@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ccdcgan.crystals.distances import DistanceRule
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.representation.autoencoders import Autoencoder, load_autoencoder
 from ccdcgan.representation.latent_decoding import decode_lattice_latents, decode_sites_latents
@@ -37,14 +38,14 @@ class CandidateRules:
 
     Attributes:
         max_atoms: Maximum number of atoms in the cell.
-        min_distance: Minimum distance between two atoms, periodic images included, angstrom.
+        min_distance: Minimum distance between two atoms, periodic images included, angstrom; one for all or by pair.
         expansion: Maximum factor by which the cell's lengths are scaled to satisfy ``min_distance``; 1: not scaled.
         faint: Fallback peak threshold as a fraction of the voxel's maximum, used for an element without atoms; None: no
             second attempt.
     """
 
     max_atoms: int = 20
-    min_distance: float = 0.0
+    min_distance: DistanceRule = 0.0
     expansion: float = 1.0
     faint: float | None = None
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ccdcgan.crystals.structures import Crystal, shortest_distance
+from ccdcgan.crystals.distances import satisfies
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec, CrystalGraphs
 from ccdcgan.representation.reconstruction import compare_with_original
 from ccdcgan.utils.progress import Progress
@@ -85,7 +86,7 @@ def latent_tests(
         comparisons, valid = [], 0
         for row, decoded in zip(chosen, codec.decode_latents(tested, replace(rules, min_distance=0.0)), strict=True):
             comparisons.append(compare_with_original(structures[graphs.ids[row]], decoded))
-            valid += decoded.structure is not None and shortest_distance(decoded.structure) >= rules.min_distance
+            valid += decoded.structure is not None and satisfies(decoded.structure, rules.min_distance)
             progress.advance(1)
         table = pd.DataFrame(comparisons, columns=["n_atoms_decoded", "matched", "rms"])
         counts = {"n_decoded": int(table["n_atoms_decoded"].notna().sum()), "n_valid": int(valid)}

@@ -12,6 +12,7 @@ from pymatgen.core import Lattice, Structure
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from ccdcgan.crystals.distances import DistanceRule, PairDistances, satisfies
 from ccdcgan.crystals.structures import lattice_from_parameters
 from ccdcgan.representation.voxels import (
     ANGLES,
@@ -264,7 +265,7 @@ def decode_crystal(
     elements: Sequence[str],
     geometry: Geometry,
     max_atoms: int = 20,
-    min_distance: float = 0.0,
+    min_distance: DistanceRule = 0.0,
 ) -> Decoded:
     """Decode a crystal from its lattice voxel, or its known lattice, and its sites voxels.
 
@@ -288,7 +289,7 @@ def assemble_crystal(
     positions: Sequence[np.ndarray],
     elements: Sequence[str],
     max_atoms: int = 20,
-    min_distance: float = 0.0,
+    min_distance: DistanceRule = 0.0,
 ) -> Decoded:
     """Assemble a crystal from its cell and the positions of its atoms.
 
@@ -311,6 +312,8 @@ def assemble_crystal(
         return Decoded(None, "too_many_atoms")
     species = [element for element, count in zip(elements, counts, strict=True) for _ in range(count)]
     structure = Structure(cell, species, np.concatenate(positions), coords_are_cartesian=True, to_unit_cell=True)
+    if isinstance(min_distance, PairDistances):
+        return Decoded(structure) if satisfies(structure, min_distance) else Decoded(None, "too_close")
     if min_distance > 0 and len(structure.get_neighbor_list(min_distance)[0]):
         return Decoded(None, "too_close")
     return Decoded(structure)

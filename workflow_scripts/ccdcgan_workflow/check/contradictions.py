@@ -54,7 +54,7 @@ def check_relations(config: Settings) -> None:
         ("evaluation.stable", evaluation["stable"], "evaluation.meta_stable", evaluation["meta_stable"]),
     ]
     for low_key, low, high_key, high in pairs:
-        if low > high:
+        if "auto" not in (low, high) and low > high:
             text = f"config key {low_key} is {low:g}; it must not exceed {high_key}, which is {high:g}."
             raise KeyProblem(tuple(low_key.split(".")), text)
     _check_representation(config)

@@ -1,0 +1,112 @@
+"""The distance rule of candidates: one minimum distance, or one for each pair of elements from a database's bonds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pymatgen.core import Structure
+
+from ccdcgan.crystals.elements import pairs, radius
+from ccdcgan.crystals.structures import shortest_distance
+from ccdcgan.utils.files import read_csv
+
+AUTO = "auto"
+"""Value of ``generation.min_distance``: a minimum distance for each pair of elements."""
+
+SHARE_OF_BOND = 0.75
+"""Minimum distance of two atoms relative to the shortest bond of their elements. In Bi-Se it gives 1.7 (Se-Se), 2.0
+(Bi-Se) and 2.3 angstrom (Bi-Bi)."""
+
+LONGEST_BOND = 1.3
+"""Largest distance of two atoms that counts as a bond, relative to the sum of their covalent radii."""
+
+DISTANCE_COLUMNS = ("pair", "shortest", "limit")
+
+
+@dataclass(frozen=True)
+class PairDistances:
+    """Minimum distance of two atoms by their elements.
+
+    Attributes:
+        limits: Pair of elements, in alphabetical order and joined by "-" -> minimum distance, angstrom.
+    """
+
+    limits: Mapping[str, float]
+
+    def ratio(self, structure: Structure) -> float:
+        """Return the smallest ratio of a distance to its minimum, periodic images included.
+
+        It is exact below 1; every crystal that satisfies the rule has at least 1.
+        """
+        symbols = [site.specie.symbol for site in structure]
+        elements = sorted(set(symbols))
+        place = {element: number for number, element in enumerate(elements)}
+        table = np.empty((len(elements), len(elements)))
+        for first, second in pairs(elements):
+            limit = self.limits[f"{first}-{second}"]
+            table[place[first], place[second]] = table[place[second], place[first]] = limit
+        numbers = np.array([place[symbol] for symbol in symbols])
+        centres, others, _, distances = structure.get_neighbor_list(table.max())
+        return float(min([1.0, *(distances / table[numbers[centres], numbers[others]])]))
+
+
+DistanceRule = float | PairDistances
+"""Minimum distance of two atoms in angstrom; a number holds for all elements, 0: not checked."""
+
+
+def satisfies(structure: Structure, rule: DistanceRule) -> bool:
+    """Return whether no two atoms of a crystal, periodic images included, are closer than the rule allows."""
+    if isinstance(rule, PairDistances):
+        return rule.ratio(structure) >= 1
+    return shortest_distance(structure) >= rule
+
+
+def bond_table(structures: Iterable[Structure], elements: Sequence[str], min_distance: float | str) -> pd.DataFrame:
+    """Return the shortest bond of each pair of elements in a database, and the minimum distance of candidates.
+
+    Args:
+        structures: Relaxed crystals of the database.
+        elements: Elements of the system.
+        min_distance: ``generation.min_distance``: a number in angstrom, or AUTO: SHARE_OF_BOND times the shortest bond,
+            or times the sum of the covalent radii for a pair without a bond.
+
+    Returns:
+        Table with DISTANCE_COLUMNS, one row per pair; shortest and limit in angstrom, shortest is NaN without a bond.
+    """
+    reach = {f"{first}-{second}": LONGEST_BOND * (radius(first) + radius(second)) for first, second in pairs(elements)}
+    shortest = dict.fromkeys(reach, np.inf)
+    for structure in structures:
+        symbols = np.array([site.specie.symbol for site in structure])
+        centres, others, _, distances = structure.get_neighbor_list(max(reach.values()))
+        for first, second in pairs(symbols.tolist()):
+            these = distances[(symbols[centres] == first) & (symbols[others] == second)]
+            pair = f"{first}-{second}"
+            if these.size and these.min() <= reach[pair]:
+                shortest[pair] = min(shortest[pair], float(these.min()))
+    rows = []
+    for pair, bond in shortest.items():
+        length = bond if np.isfinite(bond) else reach[pair] / LONGEST_BOND
+        limit = round(SHARE_OF_BOND * length, 3) if min_distance == AUTO else min_distance
+        rows.append({"pair": pair, "shortest": bond if np.isfinite(bond) else np.nan, "limit": limit})
+    return pd.DataFrame(rows, columns=list(DISTANCE_COLUMNS))
+
+
+def rejected_bonds(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of :func:`bond_table` whose minimum distance rejects a bond of the database itself."""
+    return table[table["shortest"] < table["limit"]] if len(table) else table
+
+
+def distance_rules(rules: Mapping[str, Any], table: str | Path) -> dict[str, Any]:
+    """Return the rules of a candidate with AUTO replaced by the minimum distances in a table.
+
+    Args:
+        rules: Rules of a candidate, with ``min_distance``.
+        table: File of :func:`bond_table`.
+    """
+    if rules["min_distance"] != AUTO:
+        return dict(rules)
+    limits = read_csv(table).set_index("pair")["limit"]
+    return dict(rules) | {"min_distance": PairDistances({str(pair): float(limit) for pair, limit in limits.items()})}

@@ -1,0 +1,33 @@
+"""Measure the shortest bonds of the database, from which the distance rule of the candidates follows."""
+
+import logging
+
+from ccdcgan_workflow.jobs import job
+
+log = logging.getLogger("ccdcgan.distances")
+
+with job(snakemake):
+    import numpy as np
+
+    from ccdcgan.crystals.distances import bond_table, rejected_bonds
+    from ccdcgan.crystals.structures import read_set
+    from ccdcgan.utils.files import write_csv
+
+    params = snakemake.params
+    crystals = [crystal for crystal in read_set(snakemake.input[0]) if crystal.info["status"] == "ok"]
+    crystals = [crystal for crystal in crystals if crystal.formula not in params.holdout]
+    structures = [
+        crystal.structure for crystal in crystals if crystal.info.get("e_above_hull", np.inf) <= params.near_hull
+    ]
+    table = bond_table(structures, params.elements, params.min_distance)
+    for row in table.itertuples():
+        log.info("%s: shortest bond %.2f angstrom, minimum distance %.2f angstrom", row.pair, row.shortest, row.limit)
+    for row in rejected_bonds(table).itertuples():
+        log.warning(
+            "generation.min_distance is %g angstrom, but %s bonds of the database are as short as %.2f angstrom; "
+            "candidates with such bonds are rejected. Use auto.",
+            row.limit,
+            row.pair,
+            row.shortest,
+        )
+    write_csv(snakemake.output[0], table)
