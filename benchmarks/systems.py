@@ -27,6 +27,7 @@ import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
 from pymatgen.core import Composition  # noqa: E402
 
+from ccdcgan.crystals.elements import elemental_crystals  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, read_set, write_set  # noqa: E402
 from ccdcgan.database.energy_scheme import AUTO, MP2020, EnergyScheme  # noqa: E402
 from ccdcgan.database.known_phases import known_crystals  # noqa: E402
@@ -72,10 +73,10 @@ def compounds_of(system: str) -> list[Crystal]:
     return ordered[: MOST[len(elements)]]
 
 
-def elemental_crystals(element: str) -> list[Crystal]:
-    """Return the known crystals of an element to relax, lowest in OQMD first."""
-    crystals = known_crystals([element], MAX_ATOMS)
-    return sorted(crystals, key=lambda crystal: crystal.info["source_formation_energy"])[: MOST[2]]
+def unaries_of(element: str) -> list[Crystal]:
+    """Return the crystals of an element to relax: those that every run has, and the lowest ones of OQMD."""
+    crystals = sorted(known_crystals([element], MAX_ATOMS), key=lambda one: one.info["source_formation_energy"])
+    return [*elemental_crystals(element), *crystals[: MOST[2]]]
 
 
 def relax(crystals: list[Crystal], folder: Path) -> list[Crystal]:
@@ -224,7 +225,7 @@ def main() -> None:
     if options.relax:
         wanted = {crystal.id: crystal for system in SYSTEMS for crystal in compounds_of(system)}
         for element in sorted({element for system in SYSTEMS for element in system.split("-")}):
-            wanted |= {crystal.id: crystal for crystal in elemental_crystals(element)}
+            wanted |= {crystal.id: crystal for crystal in unaries_of(element)}
         known = {crystal.id for crystal in crystals}
         crystals += relax([crystal for name, crystal in wanted.items() if name not in known], options.folder)
         write_set(CRYSTALS, crystals)

@@ -10,7 +10,7 @@ log = logging.getLogger("ccdcgan.substitution")
 with job(snakemake):
     import pandas as pd
 
-    from ccdcgan.crystals.elements import known_crystal
+    from ccdcgan.crystals.elements import elemental_crystals
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
     from ccdcgan.database.earlier_runs import join, new_candidates
@@ -31,8 +31,8 @@ with job(snakemake):
         snakemake.threads,
         SubstitutionRules(**params.rules),
     )
-    if len(params.elements) == 1 and (own := known_crystal(params.elements[0])) is not None:
-        crystals, table = [*crystals, as_it_is(own)], pd.concat([table, as_row(own)], ignore_index=True)
+    if len(params.elements) == 1 and (own := elemental_crystals(params.elements[0])):
+        crystals, table = [*crystals, *map(as_it_is, own)], pd.concat([table, *map(as_row, own)], ignore_index=True)
     log.info(describe_drops(table, f"substituted {'-'.join(params.elements)}"))
     if not crystals:
         raise InputError(

@@ -3,7 +3,17 @@
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.crystals.elements import closest, densest, farthest, known_crystal, sparsest
+from ccdcgan.crystals.elements import (
+    GASES,
+    closest,
+    densest,
+    farthest,
+    has_intact_molecules,
+    known_crystal,
+    molecule,
+    sparsest,
+)
+from ccdcgan.crystals.structures import Crystal
 from ccdcgan.database.thermodynamics import lowest_references
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.guards import FORMER, Guards, check_structure
@@ -82,3 +92,28 @@ def test_the_crystal_of_an_element_is_a_reference_after_relaxation(element, tmp_
     settings = config(engine="mlip", fmax=0.05, max_steps=250, mlip={"models": ["7net-0"], "device": "cpu"})
     relaxed = relax_batch([known_crystal(element)], settings, Journal(tmp_path, code="x"), "a")
     assert lowest_references(relaxed, [element])["n_relaxed"].tolist() == [1]
+
+
+@pytest.mark.parametrize("element", GASES)
+def test_a_molecule_is_accepted_and_consists_of_itself(element):
+    crystal = molecule(element)
+    assert check_structure(crystal.structure, Guards()) == "" and has_intact_molecules(crystal.structure)
+
+
+def chain(contact: float) -> Structure:
+    """Return O2 molecules on a line, this far (angstrom) from one another, with wide gaps between the lines."""
+    return Structure(
+        Lattice.orthorhombic(6, 6, 1.22 + contact), ["O", "O"], [[0, 0, 0], [0, 0, 1.22 / (1.22 + contact)]]
+    )
+
+
+def test_the_reference_of_a_gas_has_intact_molecules():
+    energies = {2.0: -5.23, 2.6: -4.90}
+    crystals = [
+        Crystal(f"{contact}", chain(contact), {"status": "ok", "energy_per_atom": energy})
+        for contact, energy in energies.items()
+    ]
+    assert [has_intact_molecules(crystal.structure) for crystal in crystals] == [False, True]
+    assert lowest_references(crystals, ["O"])["id"].tolist() == ["2.6"]
+    assert lowest_references(crystals[:1], ["O"])["id"].tolist() == ["2.0"]  # better than none
+    assert has_intact_molecules(Structure(Lattice.cubic(2.5), ["Cu"], [[0, 0, 0]]))

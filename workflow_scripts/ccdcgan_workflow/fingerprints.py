@@ -24,10 +24,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "837ab047fc12",
-    "vasp": "cae8911462be",
-    "gpaw": "15be980b3c32",
-    "ase": "61c404f8afab",
+    "mlip": "c0e71f19e8af",
+    "vasp": "35654a6913e0",
+    "gpaw": "57db7d017a95",
+    "ase": "015743273d20",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

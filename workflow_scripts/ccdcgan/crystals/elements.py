@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii, vdw_radii
+from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, read_set
 
@@ -21,6 +22,17 @@ FARTHEST = (1.4, 5.0)
 """Limit of the distance to the nearest neighbour: factor on the sum of the radii, and smallest limit (angstrom).
 Nearest neighbours are 5.3 angstrom apart in Cs, whose covalent radii add up to 4.9 angstrom, and the potentials make
 the soft crystals of K and of the noble gases up to a quarter too long. Noble gases have their van der Waals radii."""
+
+GASES = {"H": 0.741, "N": 1.098, "O": 1.208, "F": 1.412, "Cl": 1.988}
+"""Element that is a gas of diatomic molecules in its standard state -> length of the bond, angstrom (Huber and
+Herzberg, Constants of Diatomic Molecules (1979))."""
+
+BOX = 6.6
+"""Edge (angstrom) of the cubic cell of an isolated molecule. Neighbouring molecules are beyond the reach of the
+potentials, and the volume of an atom is below SPARSEST."""
+
+APART = 0.75
+"""Smallest distance of two molecules, as a fraction of the sum of the van der Waals radii of their atoms."""
 
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe", "Rn")
 
@@ -76,3 +88,37 @@ def _known() -> dict[str, Crystal]:
 def known_crystal(element: str) -> Crystal | None:
     """Return the crystal of an element at low temperature and pressure, ``known-{element}``; None without data."""
     return _known().get(element)
+
+
+def molecule(element: str) -> Crystal | None:
+    """Return the isolated molecule of an element that is a gas, ``molecule-{element}``; None for other elements."""
+    if element not in GASES:
+        return None
+    positions = [[0, 0, 0], [0, 0, GASES[element]]]
+    structure = Structure(Lattice.cubic(BOX), [element] * 2, positions, coords_are_cartesian=True)
+    return Crystal(f"molecule-{element}", structure, {"source": "isolated molecule, Huber and Herzberg (1979)"})
+
+
+def elemental_crystals(element: str) -> list[Crystal]:
+    """Return what an element's energy is computed for in any case: its known crystal and its molecule, as far as known.
+
+    The standard state of a gas is its molecules; without dispersion, a potential can find their crystal less stable.
+    """
+    return [crystal for crystal in (known_crystal(element), molecule(element)) if crystal is not None]
+
+
+def has_intact_molecules(structure: Structure) -> bool:
+    """Tell whether a crystal of a gas consists of its diatomic molecules; True for crystals of other elements.
+
+    Potentials have spurious minima in which molecules of a gas are bonded to one another: 7net-l3i5 finds O8 with
+    contacts of 2.0 angstrom 0.27 eV/atom below the molecule. Such a crystal is not the zero of an energy.
+
+    Args:
+        structure: Crystal of one element.
+    """
+    element = structure[0].specie.symbol
+    if element not in GASES:
+        return True
+    reach = APART * 2 * float(vdw_radii[atomic_numbers[element]])
+    centres = structure.get_neighbor_list(reach)[0]
+    return bool((np.bincount(centres, minlength=len(structure)) == 1).all())
