@@ -150,7 +150,8 @@ def check(name: str, before: bytes, damaged: bytes, after: bytes) -> None:
     for structure in found.values():
         assert np.isfinite(structure.cart_coords).all() and structure.volume > 0 and 0 < len(structure) <= 20
     if after:  # the crystals before and after the damaged one
-        assert len(table) >= 4, "a block or frame is in no row"
+        left = 4 if damaged.decode("latin-1").strip() else 3  # a frame that was removed as a whole is not missed
+        assert len(table) >= left, "a block or frame is in no row"
         formulas = [structure.composition.reduced_formula for structure in found.values()]
         assert formulas and formulas[-1] == "BiSe" and formulas[0] == "BiSe"
         assert len([structure for structure in found.values() if len(structure) == 2]) >= 2
