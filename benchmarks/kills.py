@@ -159,12 +159,12 @@ def compare(folder: Path, undisturbed: Path, complete: bool) -> list[str]:
     Args:
         folder: Folder of the run.
         undisturbed: Folder of the undisturbed run.
-        complete: Whether the target of the run was everything.
+        complete: Whether the target of the run was everything; the target "models" also makes tables of its own.
     """
     found, expected = tables(folder), tables(undisturbed)
     made, wanted = relaxations(folder), relaxations(undisturbed)
     problems = [f"{name} is missing" for name in sorted(set(expected) - set(found)) if complete]
-    problems += [f"{name} is additional" for name in sorted(set(found) - set(expected))]
+    problems += [f"{name} is additional" for name in sorted(set(found) - set(expected)) if complete]
     problems += [f"{name} differs" for name in sorted(set(found) & set(expected)) if found[name] != expected[name]]
     problems += [f"{stage} {key} was relaxed {number} times" for (stage, key), number in made.items() if number > 1]
     stages = {stage for stage, _ in made}
