@@ -31,6 +31,7 @@ from ccdcgan.crystals.elements import elemental_crystals  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, read_set, write_set  # noqa: E402
 from ccdcgan.database.energy_scheme import AUTO, MP2020, EnergyScheme  # noqa: E402
 from ccdcgan.database.known_phases import known_crystals  # noqa: E402
+from ccdcgan.database.prototypes.oqmd import shipped_crystals  # noqa: E402
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references  # noqa: E402
 from ccdcgan.database.typical_errors import TABLE, UNCORRECTED_SYSTEMS, class_of  # noqa: E402
 
@@ -58,18 +59,23 @@ EXPERIMENT = Path(__file__).parent / "data" / "experiment.csv"
 PAGE = ROOT / "docs" / "systems.md"
 
 
+def stability(crystal: Crystal) -> float:
+    """Return the distance of a crystal of OQMD from the hull of OQMD's other phases, eV/atom; below 0: stable."""
+    return float(shipped_crystals().stabilities[int(crystal.id.removeprefix("oqmd-")) - 1])
+
+
 def compounds_of(system: str) -> list[Crystal]:
     """Return the known compounds of a system to relax: of each formula the lowest one, nearest to OQMD's hull first."""
     elements = system.split("-")
     lowest: dict[str, Crystal] = {}
     for crystal in known_crystals(elements, MAX_ATOMS):
-        size, distance = len(crystal.structure.composition), crystal.info["source_stability"]
+        size, distance = len(crystal.structure.composition), stability(crystal)
         if size < 2 or distance > NEAR or (size < len(elements) and distance > 0):
             continue
         other = lowest.setdefault(crystal.formula, crystal)
-        if distance < other.info["source_stability"]:
+        if distance < stability(other):
             lowest[crystal.formula] = crystal
-    ordered = sorted(lowest.values(), key=lambda c: (-len(c.structure.composition), c.info["source_stability"]))
+    ordered = sorted(lowest.values(), key=lambda c: (-len(c.structure.composition), stability(c)))
     return ordered[: MOST[len(elements)]]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
+from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check.errors import KeyProblem, Path, both_ways, dotted, in_file, problem
 from ccdcgan_workflow.check.sentences import nearest
 
@@ -57,6 +58,7 @@ def check_relations(config: Settings) -> None:
         if "auto" not in (low, high) and low > high:
             text = f"config key {low_key} is {low:g}; it must not exceed {high_key}, which is {high:g}."
             raise KeyProblem(tuple(low_key.split(".")), text)
+    _check_scheme(config["relaxation"])
     _check_representation(config)
     _check_amounts(config)
     _check_options(config["relaxation"]["mlip"])
@@ -81,6 +83,19 @@ def check_effect(given: Settings, config: Settings) -> None:
                 f"config key {dotted(path)} has no effect, since prototypes.sources does not name {source}; write "
                 f"{example} or [{source}], or delete {dotted(path)}.",
             )
+
+
+def _check_scheme(relaxation: Settings) -> None:
+    """Refuse corrections that do not fit the energies of the engine."""
+    if relaxation["energy_scheme"] != "mp2020" or relaxation["engine"] not in ("mlip", "ase"):
+        return
+    from ccdcgan.database.energy_scheme import scheme_of  # here, since the import takes seconds
+
+    models = {"mlip": relaxation["mlip"]["models"], "ase": [relaxation["ase"]["calculator"]]}[relaxation["engine"]]
+    try:
+        scheme_of(models[-1], relaxation["energy_scheme"])
+    except InputError as error:
+        raise KeyProblem(("relaxation", "energy_scheme"), str(error)) from None
 
 
 def _check_representation(config: Settings) -> None:
