@@ -16,6 +16,7 @@ TABLES: Mapping[str, str] = {
     "database/database.csv": "all substituted crystals, relaxed or failed",
     "database/known/found.csv": "known phases of the system in the sources, with the reason if one is not used",
     "database/known.csv": "known phases of the system, relaxed or failed",
+    "database/distances.csv": "shortest bond of each pair of elements, and the minimum distance of candidates",
     "representation/reconstruction.csv": "reconstruction of every crystal from its crystal graph",
     "representation/latents.csv": "value ranges of the latents of the lattice and of the atoms of each element",
     "representation/latent_tests.csv": "crystals decoded from latents with noise and from interpolated latents",

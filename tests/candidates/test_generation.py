@@ -11,6 +11,7 @@ from pymatgen.core import Lattice, Structure  # noqa: E402
 
 from ccdcgan.candidates import generation  # noqa: E402
 from ccdcgan.candidates.distance_rule import expand  # noqa: E402
+from ccdcgan.crystals.distances import PairDistances  # noqa: E402
 from ccdcgan.crystals.structures import read_set, standard_cell, write_set  # noqa: E402
 from ccdcgan.models.convolutional_networks import build_generator  # noqa: E402
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec, join_latents  # noqa: E402
@@ -151,6 +152,16 @@ def test_a_cell_that_is_slightly_too_small_is_expanded_and_labelled(parts):
     assert {crystal.info["repaired"] for crystal in repaired.candidates} == {"expanded"}
     kept = repaired.samples[repaired.samples["status"] == "ok"]
     assert kept["min_distance"].min() >= 3.2 and set(kept["repaired"]) == {"expanded"}
+
+
+def test_distances_by_pairs_of_elements_reject_and_expand(parts):
+    def rule(bi_se: float) -> PairDistances:
+        return PairDistances({"Bi-Bi": 2.0, "Bi-Se": bi_se, "Se-Se": 2.0})
+
+    assert shard(parts).samples.equals(shard(parts, min_distance=rule(2.0)).samples)
+    strict, repaired = shard(parts, min_distance=rule(3.2)), shard(parts, min_distance=rule(3.2), expansion=1.1)
+    assert not strict.candidates and strict.samples["reason"].eq("too_close").any()
+    assert {crystal.info["repaired"] for crystal in repaired.candidates} == {"expanded"}
 
 
 def test_a_crystal_with_faint_atoms_that_is_expanded_has_both_labels():

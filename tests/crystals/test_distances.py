@@ -1,16 +1,30 @@
 """The distance rule of candidates by pairs of elements."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
+from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.candidates.distance_rule import EXPANDED, expand
-from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table, distance_rules, rejected_bonds, satisfies
+from ccdcgan.crystals.distances import (
+    AUTO,
+    LONGEST_BOND,
+    SHARE_OF_BOND,
+    PairDistances,
+    bond_table,
+    distance_rules,
+    rejected_bonds,
+    satisfies,
+)
 from ccdcgan.crystals.structures import shortest_distance
+from ccdcgan.database.known_phases import known_crystals
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.sentences import findings
 from ccdcgan.representation.voxel_decoding import assemble_crystal
+from ccdcgan.utils.errors import InputError
 
 
 def rock_salt(first: str, second: str, a: float) -> Structure:
@@ -74,3 +88,82 @@ def test_a_crystal_is_expanded_until_every_pair_is_satisfied():
 def test_an_empty_table_has_no_sentence():
     assert not any("angstrom apart" in str(text) for text in findings("V-O", ReportData(), []))
     assert rejected_bonds(pd.DataFrame()).empty
+
+
+def random_structure(seed: int) -> Structure:
+    """Return a skewed cell with up to five atoms at random."""
+    rng = np.random.default_rng(seed)
+    n_atoms = int(rng.integers(1, 6))
+    lattice = Lattice.from_parameters(*rng.uniform(2, 7, 3), *rng.uniform(60, 100, 3))
+    return Structure(lattice, rng.choice(["Mg", "Mn", "O"], n_atoms), rng.random((n_atoms, 3)))
+
+
+def every_distance(structure: Structure) -> list[tuple[str, float]]:
+    """Return (pair, distance) of all atoms in 7 x 7 x 7 cells, images of an atom included."""
+    symbols = [site.specie.symbol for site in structure]
+    found = []
+    for i, j, shift in product(range(len(structure)), range(len(structure)), product(range(-3, 4), repeat=3)):
+        if i != j or any(shift):
+            offset = structure.frac_coords[j] + shift - structure.frac_coords[i]
+            pair = "-".join(sorted((symbols[i], symbols[j])))
+            found.append((pair, float(np.linalg.norm(offset @ structure.lattice.matrix))))
+    return found
+
+
+BY_PAIR = {"Mg-Mg": 2.1, "Mg-Mn": 2.2, "Mg-O": 1.5, "Mn-Mn": 2.0, "Mn-O": 1.4, "O-O": 1.1}
+
+
+def test_the_rule_agrees_with_brute_force():
+    outcomes = set()
+    for seed in range(12):
+        structure = random_structure(seed)
+        ratio = min(distance / BY_PAIR[pair] for pair, distance in every_distance(structure))
+        assert PairDistances(BY_PAIR).ratio(structure) == pytest.approx(min(1.0, ratio), abs=1e-6)
+        assert satisfies(structure, PairDistances(BY_PAIR)) == (ratio >= 1)
+        outcomes.add(ratio >= 1)
+    assert outcomes == {True, False}
+
+
+def test_bonds_of_a_database_agree_with_brute_force():
+    structures = [random_structure(seed) for seed in range(8)]
+    table = bond_table(structures, ["Mg", "Mn", "O"], AUTO).set_index("pair")
+    assert set(table.index) == set(BY_PAIR)
+    shortest = dict.fromkeys(BY_PAIR, np.inf)
+    for pair, distance in (found for structure in structures for found in every_distance(structure)):
+        shortest[pair] = min(shortest[pair], distance)
+    for pair, distance in shortest.items():
+        radii = sum(covalent_radii[atomic_numbers[element]] for element in pair.split("-"))
+        bond = distance if distance <= LONGEST_BOND * radii else np.nan
+        assert table.loc[pair, "shortest"] == pytest.approx(bond, nan_ok=True)
+        expected = SHARE_OF_BOND * (radii if np.isnan(bond) else bond)
+        assert table.loc[pair, "limit"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_number_is_checked_against_the_shortest_distance():
+    for seed in range(6):
+        structure = random_structure(seed)
+        distance = min(found for _, found in every_distance(structure))
+        for number in (0.0, 1.3, 2.0):
+            assert satisfies(structure, number) == satisfies(structure, number, shortest_distance(structure))
+            assert satisfies(structure, number) == (distance >= number)
+
+
+@pytest.mark.parametrize("system", ["V-O", "Mg-O", "Mn-O", "Ti-N", "Cs-Cl", "Sn-S", "Bi-Se"])
+def test_the_known_crystals_of_any_system_are_accepted_and_2_angstrom_rejects_oxides(system, tmp_path):
+    elements = system.split("-")
+    crystals = [crystal.structure for crystal in known_crystals(elements, 12)]
+    crystals = [crystal for crystal in crystals if len(crystal.composition) == 2]
+    bond_table(crystals, elements, AUTO).to_csv(tmp_path / "distances.csv", index=False)
+    rule = distance_rules({"min_distance": AUTO}, tmp_path / "distances.csv")["min_distance"]
+    assert crystals and all(satisfies(crystal, rule) for crystal in crystals)
+    rejected = set(rejected_bonds(bond_table(crystals, elements, 2.0))["pair"])
+    assert (f"{min(elements)}-{max(elements)}" in rejected) == (system in ("V-O", "Mn-O", "Mg-O"))
+
+
+@pytest.mark.parametrize(
+    "text", ["pair\nO-V\n", "pair,limit\nO-V,\n", "pair,limit\nO-V,0\n", "limit\n1.2\n", "pair,limit\n"]
+)
+def test_a_damaged_table_is_refused(text, tmp_path):
+    (tmp_path / "distances.csv").write_text(text)
+    with pytest.raises(InputError, match="rename it and run again"):
+        distance_rules({"min_distance": AUTO}, tmp_path / "distances.csv")

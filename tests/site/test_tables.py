@@ -11,7 +11,7 @@ from tests.conftest import Workflow
 
 WITHOUT_A_MEANING = {"parent", "outcome", "engine", "role", "label", "supercell"}
 """Columns of text that are not in COLUMNS, so the page does not describe them."""
-WITHOUT_DIGITS = {"element", "latent", "quantity", "split", "test", "voxels_reason"}
+WITHOUT_DIGITS = {"element", "latent", "pair", "quantity", "split", "test", "voxels_reason"}
 """Columns of names and reasons that never look like numbers; pandas reads them as text."""
 
 

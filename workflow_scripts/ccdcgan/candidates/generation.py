@@ -152,5 +152,5 @@ def _apply_distance_rule(sample: int, decoded: Decoded, rules: CandidateRules) -
     row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
     distance = shortest_distance(structure)
     row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
-    too_close = not satisfies(structure, rules.min_distance)
+    too_close = not satisfies(structure, rules.min_distance, distance)
     return row | ({"reason": "too_close"} if too_close else {"status": "ok"}), structure

@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 
 from ccdcgan.crystals.elements import pairs, radius
 from ccdcgan.crystals.structures import shortest_distance
+from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
 
 AUTO = "auto"
@@ -18,7 +19,7 @@ AUTO = "auto"
 
 SHARE_OF_BOND = 0.75
 """Minimum distance of two atoms relative to the shortest bond of their elements. In Bi-Se it gives 1.7 (Se-Se), 2.0
-(Bi-Se) and 2.3 angstrom (Bi-Bi)."""
+(Bi-Se) and 2.3 angstrom (Bi-Bi). docs/systems.md compares values."""
 
 LONGEST_BOND = 1.3
 """Largest distance of two atoms that counts as a bond, relative to the sum of their covalent radii."""
@@ -57,11 +58,17 @@ DistanceRule = float | PairDistances
 """Minimum distance of two atoms in angstrom; a number holds for all elements, 0: not checked."""
 
 
-def satisfies(structure: Structure, rule: DistanceRule) -> bool:
-    """Return whether no two atoms of a crystal, periodic images included, are closer than the rule allows."""
+def satisfies(structure: Structure, rule: DistanceRule, shortest: float | None = None) -> bool:
+    """Return whether no two atoms of a crystal, periodic images included, are closer than the rule allows.
+
+    Args:
+        structure: The crystal.
+        rule: Minimum distances.
+        shortest: Shortest distance in the crystal, angstrom, if it has been measured already.
+    """
     if isinstance(rule, PairDistances):
         return rule.ratio(structure) >= 1
-    return shortest_distance(structure) >= rule
+    return (shortest_distance(structure) if shortest is None else shortest) >= rule
 
 
 def bond_table(structures: Iterable[Structure], elements: Sequence[str], min_distance: float | str) -> pd.DataFrame:
@@ -105,8 +112,17 @@ def distance_rules(rules: Mapping[str, Any], table: str | Path) -> dict[str, Any
     Args:
         rules: Rules of a candidate, with ``min_distance``.
         table: File of :func:`bond_table`.
+
+    Raises:
+        InputError: The file does not have a positive minimum distance for each pair.
     """
     if rules["min_distance"] != AUTO:
         return dict(rules)
-    limits = read_csv(table).set_index("pair")["limit"]
-    return dict(rules) | {"min_distance": PairDistances({str(pair): float(limit) for pair, limit in limits.items()})}
+    frame = read_csv(table)
+    limits = pd.to_numeric(frame.get("limit", pd.Series(dtype=float)), errors="coerce")
+    if "pair" not in frame or limits.empty or not (limits > 0).all():
+        raise InputError(
+            f"{table} does not hold a minimum distance for each pair of elements; rename it and run again."
+        )
+    by_pair = {str(pair): float(limit) for pair, limit in zip(frame["pair"], limits, strict=True)}
+    return dict(rules) | {"min_distance": PairDistances(by_pair)}
