@@ -137,7 +137,7 @@ def test_the_check_of_files(tmp_path: Path):
         ("results/V-O/summary.csv", "add --config run=V-O"),
         ("results/V-O", "add --config run=V-O"),
         ("summary.csv", "did you mean results/Bi-Se/summary.csv?"),
-        ("/work/results/Bi-Se/summary.csv", "results/Bi-Se/summary.csv"),
+        ("/data/results/Bi-Se/summary.csv", "results/Bi-Se/summary.csv"),
         ("seed=2", "snakemake --config seed=2"),
         ("mine.yaml", "snakemake --configfile mine.yaml"),
         ("xyz", "the targets are all, database"),
