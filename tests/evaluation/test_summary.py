@@ -45,7 +45,7 @@ def test_lowest_reference_is_taken_and_failures_are_not():
     crystals = [reference("a", -3.0), reference("b", -3.5), reference("c", -9.0, status="failed")]
     table = lowest_references(crystals, ["Bi"])
     assert table.loc[0, ["id", "energy_per_atom", "n_relaxed"]].tolist() == ["b", -3.5, 2]
-    with pytest.raises(InputError, match="no unary prototype of Se could be relaxed"):
+    with pytest.raises(InputError, match="no crystal of the element Se could be relaxed"):
         lowest_references(crystals, ["Bi", "Se"])
 
 

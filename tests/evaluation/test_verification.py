@@ -128,7 +128,7 @@ def test_a_correction_of_the_first_engine_can_be_learned_from_the_second(tmp_pat
 def test_without_an_element_nothing_can_be_compared(tmp_path: Path) -> None:
     starts = to_verify([], [], ELEMENTS)
     relaxed = [starts[0].updated(status="failed", reason="wall_clock"), starts[1].updated(energy_per_atom=-1.0)]
-    with pytest.raises(InputError, match="no unary prototype of Cu"):
+    with pytest.raises(InputError, match="no crystal of the element Cu could be relaxed"):
         compare_engines(starts, relaxed, ["Cu", "Au"], SAME)
 
 

@@ -145,7 +145,7 @@ def load_configuration(
         _check_removed(config)
         config = as_typed(config, schema, written, defaults)
         check_configuration(config, schema_file)
-        check_effect(as_typed(given, schema, written, defaults) if given else {}, config)
+        check_effect(as_typed(given, schema, written, defaults) if given else {}, config, defaults)
     except KeyProblem as error:
         shipped = str(files[0]) if files and (len(files) > 1 or options) else ""
         raise InputError(f"{error}{_place(error, written, shipped)}") from None

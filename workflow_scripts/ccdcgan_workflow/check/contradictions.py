@@ -65,17 +65,23 @@ def check_relations(config: Settings) -> None:
     _check_potcars(config["relaxation"]["vasp"]["potcar"])
 
 
-def check_effect(given: Settings, config: Settings) -> None:
-    """Raise KeyProblem if a section was given for a source of prototypes that is not used.
+def check_effect(given: Settings, config: Settings, defaults: Settings) -> None:
+    """Raise KeyProblem if a section was changed for a source of prototypes that is not used.
+
+    A file that repeats the defaults, such as a copy of config.yaml, changes nothing.
 
     Args:
-        given: What the user gave, in files and options, without the defaults.
+        given: What the user gave, in files and options.
         config: Complete configuration.
+        defaults: Complete default configuration.
     """
     section = given.get("prototypes")
     sources = config["prototypes"]["sources"]
     for source in ("files", "oqmd", "materials_project", "optimade"):
-        if isinstance(section, Mapping) and section.get(source) and source not in sources:
+        own = section.get(source) if isinstance(section, Mapping) else None
+        usual = defaults["prototypes"][source]
+        is_changed = isinstance(own, Mapping) and any(value != usual.get(key) for key, value in own.items())
+        if is_changed and source not in sources:
             path: Path = ("prototypes", source)
             example = in_file(("prototypes", "sources"), [*sources, source])
             raise KeyProblem(

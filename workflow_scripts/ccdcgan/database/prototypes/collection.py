@@ -138,13 +138,14 @@ def usable_crystal(entry: SourceEntry, max_atoms: int | None) -> tuple[Crystal |
         if not structure.is_ordered:
             raise Refusal("disordered", "partial occupancies")
         structure = _standard(structure)
+        row["n_atoms"] = len(structure)
         if max_atoms is not None and len(structure) > max_atoms:
             raise Refusal("too_many_atoms", f"{len(structure)} atoms, at most {max_atoms}")
     except Refusal as refusal:
         detail = f"{entry.detail}: {refusal.detail}" if entry.detail else refusal.detail
         return None, row | {"reason": refusal.reason, "detail": detail}
     info = {"prototype": entry.id, "parent": entry.id, "stage": "prototype", "status": "ok", "reason": ""}
-    return Crystal(entry.id, structure, info), row | {"n_atoms": len(structure)}
+    return Crystal(entry.id, structure, info), row
 
 
 def _composition(structure: Structure) -> dict[str, Any]:

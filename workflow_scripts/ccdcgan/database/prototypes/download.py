@@ -76,7 +76,7 @@ def _with_unique_ids(rows: list[Row], origin: str) -> list[Row]:
     for row in rows:
         if unique.setdefault(row["id"], row) != row:
             raise InputError(
-                f"prototypes.sources: {origin} gave two different crystals with the id {row['id']!r}; delete that "
+                f"prototypes.sources: {origin} gave two different crystals with the id {row['id']!r}; rename that "
                 "folder and run again, or choose another source."
             )
     return list(unique.values())
