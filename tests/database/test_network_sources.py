@@ -313,6 +313,6 @@ def test_two_crystals_of_one_id_are_an_error(tmp_path, api, monkeypatch):
         return status, body
 
     monkeypatch.setattr(MaterialsProject, "__call__", renamed)
-    with pytest.raises(InputError, match="two different crystals with the id 'mp-1'; rename"):
+    with pytest.raises(InputError, match="two different crystals with the id 'mp-1'"):
         fetch(tmp_path, api[1])
     assert not (tmp_path / "kept/crystals.jsonl.gz").exists()

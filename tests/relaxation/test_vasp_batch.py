@@ -165,6 +165,6 @@ def test_a_run_without_potcars_is_refused_before_its_first_job(workflow: Workflo
     override.write_text("{relaxation: {vasp: {incar: {ENCUTT: 520}}}}")
     planned = workflow.run("--dry-run", *paper, override).stdout
     assert "This run would not start" in planned and "did you mean ENCUT?" in planned
-    override.write_text("{relaxation: {vasp: {potcar_functional: PBE54}}}")
+    override.write_text("{relaxation: {vasp: {potcar_functional: PBE99}}}")
     refused = workflow.run("--cores", "1", *paper, override, check=False)
-    assert refused.returncode != 0 and "PBE_54" in refused.stdout and "PBE54" in refused.stdout
+    assert refused.returncode != 0 and "PBE99" in refused.stdout and "PBE_54" in refused.stdout

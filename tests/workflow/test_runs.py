@@ -226,7 +226,8 @@ def test_no_message_advises_to_delete_results():
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Return what make would do in the checkout."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("SYSTEM", "MAKEFLAGS", "MAKEOVERRIDES")}
+    inherited = ("SYSTEM", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")  # of the make that runs the tests
+    clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
         ["make", "--dry-run", "--file", str(ROOT / "Makefile"), *arguments],
         cwd=ROOT, capture_output=True, text=True, check=False, env=clean | environment,
