@@ -95,6 +95,7 @@ def with_formation_energies(crystals: Iterable[Crystal], references: EnergyRefer
         references: Energies of the elements, energy scheme and correction.
     """
     result = []
+    scheme = references.scheme.label(list(references.elements))
     for crystal in crystals:
         if crystal.info["status"] == "ok":
             try:
@@ -114,7 +115,7 @@ def with_formation_energies(crystals: Iterable[Crystal], references: EnergyRefer
                 formation_energy=energy + references.scheme.of(structure) + shift,
                 formation_energy_uncertainty=uncertainty,
                 uncertainty_source=source,
-                energy_scheme=references.scheme.label(list(references.elements)),
+                energy_scheme=scheme,
                 space_group=symmetry.get_space_group_symbol(),
             )
         result.append(crystal)

@@ -85,13 +85,10 @@ class EnergyScheme:
         """Return the elements of a system whose compounds are corrected."""
         if self.name == RAW:
             return []
-        table = _compatibility()
-        anions = ANIONS if self.name == AUTO else tuple(table.comp_correction)
-        mixed = {metal for anion in ("O", "F") if anion in elements for metal in table.u_corrections[anion]}
-        oxygen = "O" in elements
-        return [
-            element for element in elements if element in mixed or (element in anions if element != "O" else oxygen)
-        ]
+        # pymatgen's table names oxygen by its kinds: oxide, peroxide, superoxide
+        anions = ANIONS if self.name == AUTO else ("O", *_compatibility().comp_correction)
+        mixed = _mixed(elements)
+        return [element for element in elements if element in mixed or element in anions]
 
     def label(self, elements: Sequence[str]) -> str:
         """Return the scheme of a system as text for tables, for instance "MP2020 (V, O)" or "raw"."""
@@ -100,12 +97,7 @@ class EnergyScheme:
 
     def has_mixing(self, elements: Sequence[str]) -> bool:
         """Tell whether energies with and without a Hubbard U are mixed in a system."""
-        return self.name != RAW and any(
-            element in _compatibility().u_corrections[anion]
-            for anion in ("O", "F")
-            if anion in elements
-            for element in elements
-        )
+        return self.name != RAW and not _mixed(elements).isdisjoint(elements)
 
     def of(self, structure: Structure) -> float:
         """Return what is added to the formation energy of a crystal, eV/atom.
@@ -183,6 +175,12 @@ def _compatibility() -> Any:
 def _metals() -> frozenset[str]:
     """Return the metals that the Materials Project computes with a Hubbard U in oxides and fluorides."""
     return frozenset(metal for table in _compatibility().u_corrections.values() for metal in table)
+
+
+def _mixed(elements: Sequence[str]) -> frozenset[str]:
+    """Return the metals with a Hubbard U in the compounds of a system: those of its oxides and fluorides."""
+    table = _compatibility().u_corrections
+    return frozenset(metal for anion, metals in table.items() if anion in elements for metal in metals)
 
 
 def _adjustments(structure: Structure) -> dict[str, float]:
