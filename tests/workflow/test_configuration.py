@@ -38,7 +38,7 @@ def test_default_configuration_passes():
         ("system", "Bi", "config key system is 'Bi'; it must name two or more elements, e.g. \"Bi-Se\"."),
         ("system", "Bi-Xx", "Xx is not a chemical element; did you mean Xe?"),
         ("system", "Bi-Bi", "must name each element once"),
-        ("relaxation.fmax", -1, "config key relaxation.fmax is -1; it must be above 0."),
+        ("relaxation.fmax", -1, "config key relaxation.fmax is -1; it must be above 0 and at most 1 eV/angstrom."),
         ("relaxation.mlip.models", ["chgnet"], "allowed are 7net-0, 7net-l3i5, 7net-mf-0, MACE-MP-0,"),
         ("evaluation.stable", 0.2, "must not exceed evaluation.meta_stable, which is 0.15."),
         ("schemes", [], "config key schemes is empty; it must name at least one of dcgan, ccdcgan, flow, "),
@@ -51,7 +51,7 @@ def test_default_configuration_passes():
             "config key hull.known names optimade, but prototypes.sources does not; name it th",
         ),
         ("hull.known", ["aflow"], "config key hull.known.0 is 'aflow'; allowed are oqmd, materials_project, optimade,"),
-        ("hull.max_atoms", 0, "config key hull.max_atoms is 0; it must be at least 1."),
+        ("hull.max_atoms", 0, "config key hull.max_atoms is 0; it must be at least 1 and at most 200."),
         ("properties", [], "config key properties is empty; it must name at least one item."),
         (
             "relaxation.vasp.kpoints",

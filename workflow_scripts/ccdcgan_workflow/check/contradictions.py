@@ -22,6 +22,9 @@ SHARPEST = 1 / 3
 """Minimum width of the Gaussians of a sites voxel, in units of the distance between voxels: below it an atom between
 the voxels has a value of less than 0.04 in all of them."""
 
+TAGS = ((("relaxation", "vasp", "encut"), "ENCUT", 1), (("relaxation", "fmax"), "EDIFFG", -1))
+"""Key, the INCAR tag that it sets, and the sign of the tag."""
+
 LARGER = 2
 """Maximum number of atoms of a candidate, in units of that of the crystals that the generators are trained on."""
 
@@ -66,15 +69,17 @@ def check_relations(config: Settings) -> None:
 
 
 def check_effect(given: Settings, config: Settings, defaults: Settings) -> None:
-    """Raise KeyProblem if a section was changed for a source of prototypes that is not used.
+    """Raise KeyProblem if something was set that has no effect.
 
-    A file that repeats the defaults, such as a copy of config.yaml, changes nothing.
+    These are a section for a source of prototypes that is not used, and a key of VASP beside the INCAR tag that
+    overrides it. A file that repeats the defaults, such as a copy of config.yaml, changes nothing.
 
     Args:
         given: What the user gave, in files and options.
         config: Complete configuration.
         defaults: Complete default configuration.
     """
+    _check_tags(given, config, defaults)
     section = given.get("prototypes")
     sources = config["prototypes"]["sources"]
     for source in ("files", "oqmd", "materials_project", "optimade"):
@@ -89,6 +94,28 @@ def check_effect(given: Settings, config: Settings, defaults: Settings) -> None:
                 f"config key {dotted(path)} has no effect, since prototypes.sources does not name {source}; write "
                 f"{example} or [{source}], or delete {dotted(path)}.",
             )
+
+
+def _check_tags(given: Settings, config: Settings, defaults: Settings) -> None:
+    """Refuse a key of VASP and a different value of its INCAR tag, both set by the user."""
+    tags = {str(tag).upper(): value for tag, value in config["relaxation"]["vasp"]["incar"].items()}
+    for path, tag, sign in TAGS:
+        own, value, usual = _value(given, path), _value(config, path), _value(defaults, path)
+        if own is None or value == usual or tag not in tags or tags[tag] in (None, sign * value):
+            continue
+        name = dotted(path)
+        raise KeyProblem(
+            path,
+            f"config key {name} is {value:g}, but relaxation.vasp.incar sets {tag} to {tags[tag]}, which overrides it; "
+            f"delete {tag} from relaxation.vasp.incar, or {name}.",
+        )
+
+
+def _value(config: Any, path: Path) -> Any:
+    """Return the value at a path of keys; None if there is none."""
+    for key in path:
+        config = config.get(key) if isinstance(config, Mapping) else None
+    return config
 
 
 def _check_scheme(relaxation: Settings) -> None:

@@ -18,6 +18,16 @@ UNIT = re.compile(
 SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "hour": 3600, "d": 86400, "day": 86400}
 SECONDS |= {"second": 1, "minute": 60, "week": 604800, "w": 604800}
 MEGABYTES = {"m": 1, "mb": 1, "mib": 1, "g": 1000, "gb": 1000, "gib": 1024, "t": 1e6, "tb": 1e6}
+OTHER_UNITS = (
+    ("eV", 1e-3, "meV"),
+    ("fraction", 1e-2, "percent"),
+    ("minutes", 1 / 60, "seconds"),
+    ("MB", 1e-6, "bytes"),
+    ("MB", 1e-3, "kB"),
+    ("angstrom", 1e-2, "pm"),
+)
+"""Beginning of the unit of a key, factor from a unit that is often used in its place, and name of that."""
+
 INFINITE = {".inf", "inf", "infinity", "+inf", "-inf", "-.inf", "+.inf", ".nan", "nan", "∞", "-infinity"}
 
 
@@ -82,6 +92,29 @@ def unit_of(schema: Schema) -> str:
     """Return the unit with which the description of a key begins; "" if there is none."""
     found = UNIT.match(schema.get("description", ""))
     return found.group(1) if found else ""
+
+
+def in_other_unit(number: float, schema: Schema) -> str:
+    """Return the unit of a number outside the range, and what to type if it was meant in a usual other unit.
+
+    Args:
+        number: The number, e.g. 100 for a key in eV/atom.
+        schema: Schema of the key.
+    """
+    unit = unit_of(schema)
+    own = {"fraction": "", "s": "seconds"}.get(unit, unit)
+    for start, factor, other in OTHER_UNITS:
+        scaled = float(f"{number * factor:.10g}")
+        if unit.startswith(start) and _is_within(scaled, schema):
+            return f" {own}".rstrip() + f"; {number:g} {unit.replace(start, other, 1)} is {scaled:g}"
+    return f" {own}".rstrip()
+
+
+def _is_within(number: float, schema: Schema) -> bool:
+    """Tell whether a number is in the range of a key."""
+    return schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf) and schema.get(
+        "exclusiveMinimum", -math.inf
+    ) < number < schema.get("exclusiveMaximum", math.inf)
 
 
 def time_advice(text: str, schema: Schema) -> str:

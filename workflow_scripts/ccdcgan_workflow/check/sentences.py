@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 
 from ccdcgan_workflow.check.errors import KeyProblem, Path, both_ways, dotted, in_file, shown
-from ccdcgan_workflow.check.numbers import limits, unit_of
+from ccdcgan_workflow.check.numbers import in_other_unit, limits, unit_of
 from ccdcgan_workflow.check.schema import Schema, all_keys, choices_of, kinds_of, named, same_spelling
 
 PROVIDERS = {
@@ -153,7 +153,7 @@ def schema_problem(error: jsonschema.ValidationError, schema: Schema, defaults: 
         case "minLength":
             text = f"config key {key} is empty; expected: {part.get('description', 'a text')}."
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            text = f"{start}; it must be {limits(part)}."
+            text = f"{start}; it must be {limits(part)}{in_other_unit(found, part)}."
         case "uniqueItems":
             once = [item for number, item in enumerate(found) if item not in found[:number]]
             text = f"{start}; name each once: {in_file(path, once)}."
@@ -197,6 +197,8 @@ def _allowed(found: Any, schema: Schema, path: Path) -> str:
     number = " or a number" if "anyOf" in schema else ""
     near = near_choice(found, choices) if isinstance(found, str) else None
     meant = f"; did you mean {near}?" if near else "."
+    if found == "all" and isinstance(path[-1], int):
+        meant = f"; name those that you want, e.g. {in_file(path[:-1], choices)}."
     if path == ("verify", "engine") and found == "mlip":
         meant = (
             "; a verification needs another method than the potential: write verify: {engine: gpaw} or {engine: vasp}."
