@@ -35,6 +35,7 @@ rule place_candidates:
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],
+        variants=settings.variant_limits(config),
         holdout=HOLDOUT,
         code=code_fingerprint("place_candidates"),
     message:

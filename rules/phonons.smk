@@ -26,6 +26,7 @@ rule compute_phonons:
         settings={key: value for key, value in config["phonons"].items() if key != "top"},
         engine=settings.phonon_engine_settings(config),
         matcher=config["matcher"],
+        variants=settings.variant_limits(config),
         code=code_fingerprint("compute_phonons", settings.phonon_engine_settings(config)["engine"]),
     message:
         "Computing the phonons of the candidate of rank {params.rank}"

@@ -27,6 +27,7 @@ rule select_for_verification:
         max_atoms=config["verify"]["max_atoms"],
         elements=ELEMENTS,
         matcher=config["matcher"],
+        variants=settings.variant_limits(config),
         code=code_fingerprint("select_for_verification"),
     message:
         "Selecting the crystals to verify with {config[verify][engine]}"

@@ -11,6 +11,7 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.crystals.variants import VariantLimits
     from ccdcgan.evaluation.best import best_distinct
     from ccdcgan.evaluation.phonons import COLUMNS, dynamical_stability
     from ccdcgan.relaxation.engines import make_engine
@@ -19,7 +20,9 @@ with job(snakemake):
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
     placed = {crystal.id: crystal for path in inputs.placed for crystal in read_set(path)}
     tables = {scheme: read_csv(path) for scheme, path in zip(params.schemes, inputs.tables, strict=True)}
-    best = best_distinct(tables, placed, params.rank + 1, Uniqueness(params.matcher))
+    best = best_distinct(
+        tables, placed, params.rank + 1, Uniqueness(params.matcher), limits=VariantLimits(**params.variants)
+    )
     rows, bands = [], pd.DataFrame()
     for crystal in best[params.rank :]:
         row, bands = dynamical_stability(crystal, make_engine(params.engine), params.settings)

@@ -9,7 +9,9 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.crystals.variants import VariantLimits
     from ccdcgan.database.energies import EnergyReferences, with_formation_energies
+    from ccdcgan.evaluation.novelty import with_variants
     from ccdcgan.evaluation.placement import count_rediscovered, place_candidates
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.utils.files import read_csv, write_csv
@@ -17,22 +19,24 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     references = EnergyReferences.of_run(read_csv(inputs.references), params.engine, params.scheme, params.correction)
     phases = read_set(inputs.known)
+    database = [*(crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"), *phases]
     relaxed = gather([read_set(path) for path in inputs.batches])
     candidates, table = place_candidates(
         with_formation_energies(relaxed, references),
         relaxed,
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
-        [*(crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"), *phases],
+        database,
         [*phases, *read_set(inputs.prototypes)],
         params.elements,
         Uniqueness(params.matcher),
     )
-    n_relaxed = (table["status"] == "ok").sum()
+    table = with_variants(table, candidates, database, VariantLimits(**params.variants))
     log.info(
-        "%d of %d candidates relaxed, %d of them neither in the database nor known",
-        n_relaxed,
+        "%d of %d candidates relaxed, %d of them neither in the database nor known; %d variants",
+        (table["status"] == "ok").sum(),
         len(table),
         table["novel"].sum(),
+        (table["variant"] != "").sum(),
     )
     for formula, (n_of_formula, n_found) in count_rediscovered(table, params.holdout).items():
         log.info("%s, held out of training: %d relaxed, %d known crystals found", formula, n_of_formula, n_found)

@@ -7,9 +7,12 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.database.energies import hull_of, with_hull_distances
-from ccdcgan.evaluation.novelty import find_known, known_phases_table, known_structures
+from ccdcgan.evaluation.best import distinct_among
+from ccdcgan.evaluation.novelty import find_known, known_phases_table, known_structures, with_variants
 from ccdcgan.evaluation.placement import count_rediscovered, displacement, place_candidates
+from tests.crystals.test_variants import layers
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
@@ -128,3 +131,37 @@ def test_crystals_held_out_of_training_that_candidates_reproduce_are_counted_onc
     table = pd.DataFrame(rows, columns=["formula", "status", "repeats", "novel"])
     assert count_rediscovered(table, ["BiSe", "BiSe2"]) == {"BiSe": (3, 1), "BiSe2": (0, 0)}
     assert count_rediscovered(table[:0], ["BiSe"]) == {"BiSe": (0, 0)}
+
+
+def test_variants_are_neither_distinct_nor_new_and_the_old_count_stands_beside():
+    """The known phase with displaced layers, found twice, and two of a new kind that StructureMatcher separates."""
+    database = [phase("db-1", rock_salt(), -0.1), phase("oqmd-1", layers(0), -0.388)]
+    new = [layers(2.2), layers(2.9)]  # far from the known phase, near one another
+    candidates = [
+        phase("a", layers(1.0), -0.386),
+        phase("b", layers(1.02), -0.385),
+        phase("c", new[0], -0.380),
+        phase("d", new[1], -0.379),
+        Crystal("e", layers(1.0), {"status": "failed", "reason": "wall_clock"}),
+    ]
+    table = pd.DataFrame(
+        {
+            "id": list("abcde"),
+            "formula": "Bi2Se3",
+            "status": ["ok"] * 4 + ["failed"],
+            "formation_energy": [-0.386, -0.385, -0.380, -0.379, np.nan],
+            "repeats": ["", "a", "", "", ""],
+            "novel": [True, True, True, True, False],
+        }
+    )
+    marked = with_variants(table, candidates, database, VariantLimits())
+    assert marked["variant"].tolist() == ["oqmd-1", "oqmd-1", "", "c", ""]
+    assert marked["novel"].tolist() == [False, False, True, True, False]
+    assert marked["novel_by_matcher"].tolist() == table["novel"].tolist()
+    assert marked.loc[distinct_among(marked), "id"].tolist() == ["c"]
+    assert marked.loc[distinct_among(marked, by_matcher=True), "id"].tolist() == ["a", "c", "d"]
+    without_c = marked[marked["id"] != "c"]
+    assert without_c.loc[distinct_among(without_c), "id"].tolist() == ["d"]
+    assert count_rediscovered(marked, ["Bi2Se3"]) == {"Bi2Se3": (4, 1)}
+    off = with_variants(table, candidates, database, VariantLimits(distance=0))
+    assert off["variant"].tolist() == [""] * 5 and off["novel"].tolist() == table["novel"].tolist()

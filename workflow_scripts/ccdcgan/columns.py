@@ -126,8 +126,15 @@ COLUMNS = _by_name(
             "distinct",
             "distinct",
             "",
-            "Whether the relaxed crystal is neither in the database nor a known phase, "
+            "Whether the relaxed crystal is neither in the database nor a known phase nor a variant, "
             "and has the lowest energy of its kind.",
+            "flag",
+        ),
+        Column(
+            "distinct_by_matcher",
+            "distinct by StructureMatcher alone",
+            "",
+            "As distinct, but variants count as other crystals, as in Long et al. and in earlier versions.",
             "flag",
         ),
         Column(
@@ -171,9 +178,24 @@ COLUMNS = _by_name(
             "novel",
             "new",
             "",
-            "Whether the relaxed crystal is neither in the database nor a known phase. "
+            "Whether the relaxed crystal is neither in the database nor a known phase nor a variant of these. "
             "It may repeat another candidate.",
             "flag",
+        ),
+        Column(
+            "novel_by_matcher",
+            "new by StructureMatcher alone",
+            "",
+            "As novel, but variants count as other crystals.",
+            "flag",
+        ),
+        Column(
+            "variant",
+            "variant of",
+            "",
+            "Crystal of the database, known phase or candidate of which the crystal is a near-duplicate by fingerprint "
+            "distance and energy, although StructureMatcher takes it for another one; empty if there is none.",
+            "text",
         ),
         Column("quantity", "quantity", "", "Quantity that is counted or averaged.", "text"),
         Column("numerator", "numerator", "", "Number of crystals counted; empty for a mean.", "count"),
@@ -272,6 +294,9 @@ DISTINCT_STABLE = "distinct stable per relaxation"
 MEAN_ENERGY = "mean formation energy"
 SUN_PER_IMAGE = "S.U.N. per image"
 SUN = "S.U.N. per relaxation"
+DISTINCT_META_STABLE_BY_MATCHER = "distinct meta-stable by StructureMatcher alone per relaxation"
+DISTINCT_STABLE_BY_MATCHER = "distinct stable by StructureMatcher alone per relaxation"
+VARIANTS = "variants per relaxed"
 UNKNOWN = "unknown to the sources per distinct meta-stable"
 P1 = "space group P1 per relaxed"
 COMPOSITIONS = "compositions per relaxed"

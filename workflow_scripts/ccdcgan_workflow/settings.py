@@ -138,6 +138,11 @@ def hull_thresholds(config: Settings) -> dict[str, float]:
     return {key: config["evaluation"][key] for key in ("stable", "meta_stable")}
 
 
+def variant_limits(config: Settings) -> dict[str, float]:
+    """Return the limits of variants, see ``ccdcgan.crystals.variants.VariantLimits``."""
+    return {name: config["evaluation"][f"variant_{name}"] for name in ("distance", "energy")}
+
+
 def units_of_work(config: Settings) -> list[tuple[str, str, int]]:
     """Return (rule, kind, number of units) for the work whose amount follows from the configuration."""
     schemes = config["schemes"]

@@ -52,8 +52,22 @@ def fingerprint(structure: Structure, elements: Sequence[str]) -> np.ndarray:
 
 def fingerprint_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Return the cosine distance of two fingerprints: 0 for the same structure, 0.5 for unrelated ones."""
-    lengths = np.linalg.norm(first) * np.linalg.norm(second)
-    return float(0.5 * (1 - first @ second / lengths)) if lengths else 0.5
+    return float(fingerprint_distances(first[None], second[None])[0, 0])
+
+
+def fingerprint_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the cosine distances between two sets of fingerprints.
+
+    Args:
+        first: Fingerprints, shape (n, length).
+        second: Fingerprints, shape (m, length).
+
+    Returns:
+        Distances from 0 (the same structure) to 0.5 (unrelated ones, or a fingerprint of zeros), shape (n, m).
+    """
+    lengths = np.linalg.norm(first, axis=1)[:, None] * np.linalg.norm(second, axis=1)
+    cosines = np.divide(first @ second.T, lengths, out=np.zeros(lengths.shape), where=lengths > 0)
+    return 0.5 * (1 - cosines)
 
 
 def nearest_known(

@@ -83,7 +83,7 @@ def funnels(
                 )
             },
             "distinct meta-stable": {
-                "in the database, known, or a repeat": _missing(left, "meta-stable", "distinct meta-stable")
+                "in the database, known, a repeat, or a variant": _missing(left, "meta-stable", "distinct meta-stable")
             },
         }
         result[scheme] = [Stage(name, count, _sorted(reasons.get(name, {}))) for name, count in left.items()]

@@ -9,6 +9,7 @@ import pandas as pd
 from ccdcgan.columns import in_order, scheme_labels
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.utils.tables import complete, is_true
 
 THRESHOLDS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
@@ -37,18 +38,27 @@ def classify(formation_energies: pd.Series, hull_distances: pd.Series, threshold
     return pd.Series(np.where(formation_energies.notna(), labels, ""), index=formation_energies.index)
 
 
-def distinct_among(candidates: pd.DataFrame) -> pd.Series:
+def distinct_among(candidates: pd.DataFrame, by_matcher: bool = False) -> pd.Series:
     """Mark distinct candidates: the lowest-energy candidate of each kind that is neither in the database nor known.
 
+    Variants are of the kind of the crystal of which they are variants.
+
     Args:
-        candidates: Placed candidates, or a selection of them: id, status, formation_energy (eV/atom), repeats, novel.
-            Candidates of one kind have the same ``repeats``, so that a selection is marked independently of the rest.
+        candidates: Placed candidates, or a selection of them: id, status, formation_energy (eV/atom), repeats, novel,
+            and, if variants were searched for, variant and novel_by_matcher. Candidates of one kind have the same
+            ``variant``, or else ``repeats``, so that a selection is marked independently of the rest.
+        by_matcher: Whether StructureMatcher alone decides, and variants count as other crystals.
 
     Returns:
         Whether each candidate is distinct, (n,), with the index of ``candidates``.
     """
-    kinds = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"])
-    new = (candidates["status"] == "ok") & candidates["novel"]
+    kinds, novel = candidates["repeats"].where(candidates["repeats"] != "", candidates["id"]), candidates["novel"]
+    if "variant" in candidates:
+        if by_matcher:
+            novel = candidates["novel_by_matcher"]
+        else:
+            kinds = candidates["variant"].where(candidates["variant"] != "", kinds)
+    new = (candidates["status"] == "ok") & novel
     order = candidates.assign(kind=kinds)[new].sort_values(["formation_energy", "id"])
     chosen = order.drop_duplicates("kind").index
     return pd.Series(candidates.index.isin(chosen), index=candidates.index)
@@ -60,6 +70,7 @@ def best_distinct(
     top: int,
     uniqueness: Uniqueness,
     max_atoms: int | None = None,
+    limits: VariantLimits | None = None,
 ) -> list[Crystal]:
     """Return the distinct candidates nearest to the hull, one of each kind over all schemes.
 
@@ -69,6 +80,7 @@ def best_distinct(
         top: Largest number of candidates to return.
         uniqueness: Compares crystals.
         max_atoms: Largest number of atoms in the cell; None: no limit.
+        limits: Limits of variants of one another; None: variants are different crystals.
 
     Returns:
         At most ``top`` crystals, sorted by hull distance, each with its scheme.
@@ -80,7 +92,12 @@ def best_distinct(
     rows = rows.sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
     ordered = [crystals[row.id].updated(scheme=row.scheme) for row in rows.itertuples()]
     kinds = uniqueness.first_of_kind([crystal.structure for crystal in ordered])
-    return [crystal for crystal, repeat in zip(ordered, kinds, strict=True) if repeat is None][:top]
+    ordered = [crystal for crystal, repeat in zip(ordered, kinds, strict=True) if repeat is None]
+    if limits is not None:
+        energies = [crystal.info["formation_energy"] for crystal in ordered]
+        variants = limits.first_of_kind([crystal.structure for crystal in ordered], energies)
+        ordered = [crystal for crystal, variant in zip(ordered, variants, strict=True) if variant is None]
+    return ordered[:top]
 
 
 def best_of(candidates: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,13 @@
-"""Novelty of candidates: repeats of the database or of other candidates, and known phases from the sources."""
+"""Novelty of candidates: repeats and variants of the database or of other candidates, and known phases."""
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.database.energies import to_table
 
 
@@ -96,3 +98,45 @@ def find_repeats(
         if kind:
             repeats[i] = database[k].id if kind == "known" else candidates[relaxed[k]].id
     return repeats, novel
+
+
+def with_variants(
+    table: pd.DataFrame, candidates: Sequence[Crystal], database: Sequence[Crystal], limits: VariantLimits
+) -> pd.DataFrame:
+    """Add the variants to a table of candidates: near-duplicates that StructureMatcher takes for other crystals.
+
+    Args:
+        table: Table of the candidates, in their order, with repeats and novel from :func:`find_repeats`.
+        candidates: Relaxed candidates, failed ones included, with formation energies (eV/atom).
+        database: Crystals of the database and known phases. Those that did not relax have no energy; their structure
+            alone is compared.
+        limits: Limits of fingerprint distance and energy.
+
+    Returns:
+        The table with ``variant``, the id of the crystal of the database, known phase or candidate of lower energy of
+        which the candidate, or the candidate that it repeats, is a variant ("": none); ``novel``, false for variants of
+        the database and known phases, too; and ``novel_by_matcher``, which is ``novel`` as it was.
+    """
+    place = {crystal.id: i for i, crystal in enumerate(candidates)}
+    matched = table["novel"].to_numpy(dtype=bool)
+    repeats = table["repeats"].tolist()
+    first = sorted(
+        (i for i, name in enumerate(repeats) if matched[i] and name == ""),
+        key=lambda i: (candidates[i].info["formation_energy"], candidates[i].id),
+    )
+    verdicts = limits.first_of_kind(
+        [candidates[i].structure for i in first],
+        [candidates[i].info["formation_energy"] for i in first],
+        [crystal.structure for crystal in database],
+        [crystal.info.get("formation_energy", np.nan) for crystal in database],
+    )
+    variant, novel = [""] * len(candidates), matched.copy()
+    for i, verdict in zip(first, verdicts, strict=True):
+        if verdict is not None:
+            kind, k = verdict
+            variant[i] = database[k].id if kind == "known" else candidates[first[k]].id
+            novel[i] = kind != "known"
+    for i, name in enumerate(repeats):
+        if matched[i] and name in place:
+            variant[i], novel[i] = variant[place[name]], novel[place[name]]
+    return table.assign(variant=variant, novel=novel, novel_by_matcher=matched)

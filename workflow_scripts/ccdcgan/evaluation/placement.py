@@ -86,5 +86,11 @@ def count_rediscovered(table: pd.DataFrame, formulas: Sequence[str]) -> dict[str
     counts = {}
     for formula in formulas:
         relaxed = table[(table["formula"] == formula) & (table["status"] == "ok")]
-        counts[formula] = len(relaxed), relaxed.loc[~relaxed["novel"].astype(bool), "repeats"].nunique()
+        known = relaxed[~relaxed["novel"].astype(bool)]
+        named = (
+            known["repeats"]
+            if "variant" not in known
+            else known["repeats"].where(known["variant"] == "", known["variant"])
+        )
+        counts[formula] = len(relaxed), named.nunique()
     return counts

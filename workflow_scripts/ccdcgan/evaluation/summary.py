@@ -50,6 +50,7 @@ def summarise(
         _ratio(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
         _ratio(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
         _ratio(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
+        *_by_matcher(relaxed, meta, stable, n_sent),
         _average(columns.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
         _ratio(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
         _ratio(columns.SUN, n_sun, n_sent),
@@ -62,6 +63,18 @@ def summarise(
             _average(quantity, (relaxed[guess] - relaxed["formation_energy"]).abs().mean(), n_relaxed, "eV/atom")
             for quantity, guess in columns.GUESSES.items()
         ),
+    ]
+
+
+def _by_matcher(relaxed: pd.DataFrame, meta: pd.Series, stable: pd.Series, n_sent: int) -> list[dict[str, Any]]:
+    """Return the counts of earlier versions, in which variants are distinct, and the number of variants."""
+    if "distinct_by_matcher" not in relaxed:
+        return []
+    distinct = relaxed["distinct_by_matcher"].astype(bool)
+    return [
+        _ratio(columns.DISTINCT_META_STABLE_BY_MATCHER, (distinct & meta).sum(), n_sent),
+        _ratio(columns.DISTINCT_STABLE_BY_MATCHER, (distinct & stable).sum(), n_sent),
+        _ratio(columns.VARIANTS, (relaxed["variant"] != "").sum(), len(relaxed)),
     ]
 
 
@@ -120,6 +133,7 @@ def evaluate_scheme(
         table = table.assign(
             scheme=name,
             distinct=distinct_among(table),
+            **({"distinct_by_matcher": distinct_among(table, by_matcher=True)} if "variant" in table else {}),
             stability=classify(table["formation_energy"], table["e_above_hull"], thresholds),
         )
         tables.append(table)

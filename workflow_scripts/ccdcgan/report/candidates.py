@@ -96,7 +96,7 @@ def candidate_rows(
             _distance(row),
             _numeric(row["formation_energy"]),
             _words(stability),
-            _words("yes" if row["distinct"] else "no"),
+            _words(_distinct(row)),
             _words(scheme_labels(row["schemes"])),
             _words(str(row["id"])),
         ]
@@ -114,6 +114,14 @@ def _by_id(table: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
 
 def _words(content: str) -> Cell:
     return Cell(content, content)
+
+
+def _distinct(row: Mapping[str, Any]) -> str:
+    """Return whether a candidate is distinct, or the crystal of which it is a variant."""
+    if row["distinct"]:
+        return "yes"
+    variant = row.get("variant")
+    return f"variant of {variant}" if isinstance(variant, str) and variant else "no"
 
 
 def _numeric(value: float | None, digits: int = 3) -> Cell:

@@ -15,6 +15,7 @@ from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import formula_html, group_html, number, percent
+from ccdcgan.utils.tables import is_true
 
 
 def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str | Markup]:
@@ -38,6 +39,7 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     if len(data.distances):
         sentences.append(_distance_rule(data.distances))
     sentences.append(_nearest(data.best))
+    sentences += _variants(data.candidates)
     sentences += [_scheme_summary(scheme, data.counts) for scheme in schemes]
     return sentences
 
@@ -104,6 +106,23 @@ def _nearest(best: pd.DataFrame) -> str | Markup:
         number(abs(distance)),
         "above" if distance >= 0 else "below",
     )
+
+
+def _variants(candidates: pd.DataFrame) -> list[str]:
+    """Describe the candidates that only StructureMatcher takes for other crystals; nothing without any."""
+    if "distinct_by_matcher" not in candidates:
+        return []
+    meta = candidates[candidates["stability"].isin(["stable", "meta-stable"])].drop_duplicates("id")
+    by_matcher = is_true(meta["distinct_by_matcher"])
+    several = meta[by_matcher & ~is_true(meta["distinct"])]
+    if several.empty:
+        return []
+    is_variant = "One is a near-duplicate" if len(several) == 1 else f"{len(several):,} are near-duplicates"
+    return [
+        f"{is_variant} of a crystal of the database, a known phase or another candidate by structure and energy, of "
+        f"{int(by_matcher.sum()):,} meta-stable candidates that are distinct by StructureMatcher alone. "
+        "Near-duplicates are listed as variants and counted neither as distinct nor as S.U.N."
+    ]
 
 
 def _scheme_summary(scheme: str, counts: pd.DataFrame) -> str:

@@ -30,6 +30,7 @@ TEXT_COLUMNS = {
     "reason",
     "detail",
     "repeats",
+    "variant",
     "known",
     "source",
     "repaired",
