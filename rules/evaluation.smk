@@ -10,6 +10,11 @@ rule place_candidates:
             batch=numbered(config["evaluation"]["batches"]),
             allow_missing=True,
         ),
+        symmetric=expand(
+            f"{RESULTS}/candidates/{{scheme}}/symmetric/{{batch}}.extxyz",
+            batch=numbered(config["evaluation"]["batches"]) if config["evaluation"]["symmetrise"] else [],
+            allow_missing=True,
+        ),
         references=f"{RESULTS}/database/references.csv",
         database=f"{RESULTS}/database/database.extxyz",
         known=f"{RESULTS}/database/known.extxyz",

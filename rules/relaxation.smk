@@ -66,6 +66,31 @@ use rule relax_database as relax_candidates with:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"
 
 
+rule symmetrise_candidates:
+    input:
+        f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
+    output:
+        f"{RESULTS}/candidates/{{scheme}}/symmetric/{{batch}}.extxyz",
+    log:
+        f"{LOGS}/symmetrise_candidates/{{scheme}}/{{batch}}.log",
+    benchmark:
+        f"{BENCHMARKS}/symmetrise_candidates/{{scheme}}/{{batch}}.tsv"
+    conda:
+        "../envs/relaxation.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=minutes(720),
+    params:
+        settings=settings.relaxation_settings(config["relaxation"]),
+        journal=f"{RESULTS}/candidates/symmetry_journal",
+        code=code_fingerprint("symmetrise_batch", config["relaxation"]["engine"]),
+    message:
+        "Symmetrising the relaxed candidates of {wildcards.scheme}, batch {wildcards.batch}"
+    script:
+        "../workflow_scripts/symmetrise_batch.py"
+
+
 rule write_vasp_inputs:
     input:
         f"{RESULTS}/database/substituted.extxyz",

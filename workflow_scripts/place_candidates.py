@@ -21,8 +21,9 @@ with job(snakemake):
     phases = read_set(inputs.known)
     database = [*(crystal for crystal in read_set(inputs.database) if crystal.info["status"] == "ok"), *phases]
     relaxed = gather([read_set(path) for path in inputs.batches])
+    symmetric = gather([read_set(path) for path in inputs.symmetric]) if inputs.symmetric else relaxed
     candidates, table = place_candidates(
-        with_formation_energies(relaxed, references),
+        with_formation_energies(symmetric, references),
         relaxed,
         {crystal.id: crystal for crystal in read_set(inputs.generated)},
         database,

@@ -160,6 +160,34 @@ COLUMNS = _by_name(
         ),
         Column("repaired", "repaired", "", "Repairs applied to the decoded crystal; empty if there were none.", "text"),
         Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
+        Column(
+            "rmsd_matched",
+            "matched RMSD",
+            "angstrom",
+            "Root mean square displacement during relaxation by the definition of MatterGen: the best match of "
+            "StructureMatcher, at most half the cube root of the volume per atom.",
+        ),
+        Column(
+            "symmetrisation",
+            "symmetrisation",
+            "",
+            "symmetrised: the crystal was replaced by a symmetric one of the same energy. Otherwise the reason: no "
+            "higher symmetry, higher energy, saddle point (a free relaxation goes lower), not relaxed, not finished "
+            "(the engine cannot keep a symmetry).",
+            "text",
+        ),
+        Column(
+            "symmetry_tolerance",
+            "tolerance of the symmetry",
+            "angstrom",
+            "Tolerance at which the relaxed crystal has the symmetry that was imposed; empty if none was.",
+        ),
+        Column(
+            "symmetry_energy",
+            "energy of the symmetric crystal",
+            "eV/atom",
+            "Energy of the symmetric crystal relative to the relaxed one; empty if none was computed.",
+        ),
         Column("space_group", "space group", "", "Space group of the relaxed crystal.", "text"),
         Column("split", "split", "", "train or held_out (not trained on).", "text"),
         Column("matched", "reconstructed", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
@@ -302,6 +330,8 @@ P1 = "space group P1 per relaxed"
 COMPOSITIONS = "compositions per relaxed"
 REPAIRED = "repaired per candidate sent to relaxation"
 RMSD = "median RMSD from generated to relaxed"
+RMSD_MATCHED = "mean matched RMSD from generated to relaxed"
+SYMMETRISED = "symmetrised per relaxed"
 """Quantities of the summary."""
 GUESSES = MappingProxyType(
     {

@@ -24,14 +24,14 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "c0e71f19e8af",
-    "vasp": "35654a6913e0",
-    "gpaw": "57db7d017a95",
-    "ase": "015743273d20",
+    "mlip": "b1d64a5446aa",
+    "vasp": "7a32ad2f5cd3",
+    "gpaw": "ffb9c94613e5",
+    "ase": "5fbe9c9a6333",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
-SAME_RELAXATIONS = ("960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369")
+SAME_RELAXATIONS = ("960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369", "c0e71f19e8af")
 """Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
 
 The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the

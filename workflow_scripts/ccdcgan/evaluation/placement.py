@@ -4,12 +4,37 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from pymatgen.core import Structure
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import hull_of, to_table, with_hull_distances
 from ccdcgan.evaluation.novelty import find_known, find_repeats, known_structures
+
+MOST_DISPLACED = 0.5
+"""Largest root mean square displacement of :func:`matched_displacement`, in units of the cube root of the volume per
+atom, and its value for crystals that do not match."""
+
+
+def matched_displacement(generated: Structure, relaxed: Structure) -> float:
+    """Return the root mean square displacement during relaxation by the definition of MatterGen.
+
+    It is the smallest one over the permutations of equal atoms and the cells of StructureMatcher with wide tolerances
+    (Zeni et al., Nature 639, 624 (2025)). Crystals that do not match have the largest value.
+
+    Args:
+        generated: The crystal before relaxation.
+        relaxed: The crystal after relaxation.
+
+    Returns:
+        The displacement, angstrom.
+    """
+    parameters = np.mean([generated.lattice.parameters, relaxed.lattice.parameters], axis=0)
+    length = (Lattice.from_parameters(*parameters).volume / len(generated)) ** (1 / 3)
+    matcher = StructureMatcher(ltol=0.5, stol=MOST_DISPLACED, angle_tol=10, scale=False, attempt_supercell=True)
+    found = matcher.get_rms_dist(generated, relaxed)
+    return float((MOST_DISPLACED if found is None else found[0]) * length)
 
 
 def displacement(generated: Structure, relaxed: Structure) -> float:
@@ -47,7 +72,8 @@ def place_candidates(
     New are candidates that equal neither a crystal of the database nor a known phase.
 
     Args:
-        candidates: Relaxed candidates in their standard cells, with formation energies, failed ones included.
+        candidates: Relaxed and, if configured, symmetrised candidates in their standard cells, with formation
+            energies, failed ones included.
         relaxed: The same candidates in the same order, with the cells and the order of atoms of the relaxation, which
             are those of ``generated``.
         generated: The same candidates before relaxation, by id.
@@ -58,8 +84,9 @@ def place_candidates(
         uniqueness: Compares crystals.
 
     Returns:
-        The candidates with hull distances (eV/atom), and their table with the columns repeats, novel, known, repaired
-        and rmsd (angstrom).
+        The candidates with hull distances (eV/atom), and their table with the columns repeats, novel, known, repaired,
+        rmsd and rmsd_matched (angstrom; NaN for failed candidates), symmetrisation, symmetry_tolerance (angstrom) and
+        symmetry_energy (eV/atom).
     """
     placed = with_hull_distances(candidates, hull_of(database, elements))
     repeats, novel = find_repeats(placed, database, uniqueness)
@@ -69,6 +96,15 @@ def place_candidates(
         known=find_known(placed, known_structures(prototypes, elements), uniqueness),
         repaired=[generated[crystal.id].info.get("repaired", "") for crystal in placed],
         rmsd=[displacement(generated[crystal.id].structure, crystal.structure) for crystal in relaxed],
+        rmsd_matched=[
+            matched_displacement(generated[crystal.id].structure, crystal.structure)
+            if crystal.info["status"] == "ok"
+            else np.nan
+            for crystal in relaxed
+        ],
+        symmetrisation=[crystal.info.get("symmetrisation", "") for crystal in placed],
+        symmetry_tolerance=[crystal.info.get("symmetry_tolerance", np.nan) for crystal in placed],
+        symmetry_energy=[crystal.info.get("symmetry_energy", np.nan) for crystal in placed],
     )
     return placed, table
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan import columns
+from ccdcgan.crystals.symmetry import SYMMETRISED
 from ccdcgan.evaluation.best import classify, distinct_among
 from ccdcgan.schemes import screening
 
@@ -59,6 +60,7 @@ def summarise(
         _ratio(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
         _ratio(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
         _average(columns.RMSD, relaxed["rmsd"].median(), n_relaxed, "angstrom"),
+        *_symmetry(relaxed),
         *(
             _average(quantity, (relaxed[guess] - relaxed["formation_energy"]).abs().mean(), n_relaxed, "eV/atom")
             for quantity, guess in columns.GUESSES.items()
@@ -76,6 +78,16 @@ def _by_matcher(relaxed: pd.DataFrame, meta: pd.Series, stable: pd.Series, n_sen
         _ratio(columns.DISTINCT_STABLE_BY_MATCHER, (distinct & stable).sum(), n_sent),
         _ratio(columns.VARIANTS, (relaxed["variant"] != "").sum(), len(relaxed)),
     ]
+
+
+def _symmetry(relaxed: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows on symmetrisation and on the RMSD by the definition of MatterGen, if the table has them."""
+    rows = []
+    if "rmsd_matched" in relaxed:
+        rows.append(_average(columns.RMSD_MATCHED, relaxed["rmsd_matched"].mean(), len(relaxed), "angstrom"))
+    if "symmetrisation" in relaxed and (relaxed["symmetrisation"] != "").any():
+        rows.append(_ratio(columns.SYMMETRISED, (relaxed["symmetrisation"] == SYMMETRISED).sum(), len(relaxed)))
+    return rows
 
 
 def _ratio(quantity: str, numerator: int, denominator: int) -> dict[str, Any]:

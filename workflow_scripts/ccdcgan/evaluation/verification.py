@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.structures import Crystal, symmetrised
+from ccdcgan.crystals.symmetry import NOT_FINISHED, TOLERANCES
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
 from ccdcgan.database.energy_correction import DFT, RELAXED, SCHEME
@@ -52,6 +53,8 @@ def competing_phases(chosen: Sequence[Crystal], database: Sequence[Crystal], ele
 def to_verify(chosen: Sequence[Crystal], competing: Sequence[Crystal], references: Sequence[Crystal]) -> list[Crystal]:
     """Return the crystals for the second engine.
 
+    A candidate whose symmetrisation the first engine could not finish starts symmetrised at the tightest tolerance.
+
     Args:
         chosen: The candidates to verify.
         competing: Crystals from :func:`competing_phases`.
@@ -70,7 +73,10 @@ def to_verify(chosen: Sequence[Crystal], competing: Sequence[Crystal], reference
                 known |= {"first_formation_energy": 0.0, "first_e_above_hull": 0.0}
             origin = {name: crystal.info[name] for name in ("prototype", "scheme") if name in crystal.info}
             info = {"role": role, "status": "ok"} | origin | known
-            result.append(Crystal(crystal.id, crystal.structure, info))
+            structure = crystal.structure
+            if crystal.info.get("symmetrisation") == NOT_FINISHED:
+                structure = symmetrised(structure, TOLERANCES[-1])
+            result.append(Crystal(crystal.id, structure, info))
     return result
 
 

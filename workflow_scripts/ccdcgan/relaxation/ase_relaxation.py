@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.constraints import FixSymmetry
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE, LBFGS
 from ase.optimize.optimize import Optimizer
@@ -94,6 +95,7 @@ class RelaxationSettings:
         wall_clock: Time limit of all stages together, s; checked after each step.
         stiffness: Diagonal of the initial Hessian of BFGS and LBFGS, eV/angstrom^2.
         guards: Limits of an acceptable crystal.
+        keep_symmetry: Whether the symmetry of the start is imposed on forces and stress.
     """
 
     optimizer: str = "BFGS"
@@ -102,6 +104,7 @@ class RelaxationSettings:
     wall_clock: float = 600.0
     stiffness: float = 10.0
     guards: Guards = Guards()
+    keep_symmetry: bool = False
 
 
 def optimizer_class(name: str) -> type:
@@ -175,6 +178,8 @@ def relax_in_stages(
     if reason:
         return failed(structure, reason, "The crystal was refused before its relaxation.")
     atoms = to_atoms(structure)
+    if settings.keep_symmetry:
+        atoms.set_constraint(FixSymmetry(atoms))
     deadline = time.monotonic() + settings.wall_clock
     reports: list[dict] = []
     converged, steps = False, None

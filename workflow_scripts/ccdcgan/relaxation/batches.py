@@ -99,11 +99,11 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
             engine.check_elements(elements)
         progress = Progress(len(crystals), f"relaxing {batch}", done=len(crystals) - n_new, unit="crystals")
         results, n_failed = [], 0
-        with _appending(folder / f"{batch}.jsonl") as append:
+        with appending(folder / f"{batch}.jsonl") as append:
             for crystal, key in zip(crystals, keys, strict=True):
                 is_new = bool(key) and key not in records
                 if is_new:
-                    records[key] = _record(engine, identity(config, _elements(crystal)), crystal, key)
+                    records[key] = _record(engine, identity(config, elements_of(crystal)), crystal, key)
                     append(records[key])
                 results.append(_result(crystal, records.get(key), engine.label))
                 reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
@@ -112,7 +112,7 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
     return results
 
 
-def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
+def result_key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
     """Return the key of a relaxation in a journal, from geometry (to 1e-6 angstrom), engine and code."""
     structure = crystal.structure
     return fingerprint(
@@ -127,7 +127,7 @@ def _key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
     )
 
 
-def _elements(crystal: Crystal) -> list[str]:
+def elements_of(crystal: Crystal) -> list[str]:
     """Return the elements of a crystal."""
     return sorted(element.symbol for element in crystal.structure.composition)
 
@@ -137,16 +137,16 @@ def _known_key(crystal: Crystal, config: Mapping[str, Any], codes: Sequence[str]
 
     Results that were made with the guards of earlier versions count if the present guards agree with their outcome.
     """
-    elements = _elements(crystal)
+    elements = elements_of(crystal)
     identified = identity(config, elements)
-    keys = [_key(crystal, identified, code) for code in codes]
+    keys = [result_key(crystal, identified, code) for code in codes]
     known = next((key for key in keys if key in records), None)
     if known is not None:
         return known
     before = identity(config, elements, former=True)
     if before != identified:
         guards = Guards.from_config(config.get("guards", {}))
-        for key in (_key(crystal, before, code) for code in codes):
+        for key in (result_key(crystal, before, code) for code in codes):
             if key in records and _still_holds(records[key], crystal, guards):
                 return key
     return keys[0]
@@ -234,7 +234,7 @@ def _read_journals(journal_dir: Path) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def _appending(path: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def appending(path: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Yield a function that appends a record to a journal and returns when it is on disk.
 
     An incomplete last line, left by a process that was killed while writing, is removed first.

@@ -11,6 +11,7 @@ from pymatgen.core import Structure
 from ccdcgan.columns import scheme_label, scheme_labels, title
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.symmetry import SYMMETRISED
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.exports.structure_files import cif_text, poscar_text
 from ccdcgan.reasons import reason_label
@@ -184,6 +185,7 @@ def views(
             ("hull distance", f"{_distance(row).content} eV/atom"),
             ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
             ("space group", text(row.get("space_group"))),
+            *_symmetry(row),
             ("atoms in the cell", str(len(structure))),
             ("volume", f"{number(structure.volume / len(structure), 2)} Å³/atom"),
             ("cell", _cell(structure.lattice.parameters)),
@@ -221,6 +223,20 @@ def _view(name: str, note: str, crystal: Crystal) -> dict[str, Any]:
 def _cell(parameters: Sequence[float]) -> str:
     lengths, angles = parameters[:3], parameters[3:]
     return f"{', '.join(f'{x:.2f}' for x in lengths)} Å; {', '.join(f'{x:.1f}' for x in angles)}°"
+
+
+def _symmetry(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the result of the symmetrisation, nothing if there was none."""
+    outcome, energy = row.get("symmetrisation"), row.get("symmetry_energy")
+    if not isinstance(outcome, str) or not outcome:
+        return []
+    shift = (
+        ""
+        if energy is None or pd.isna(energy)
+        else f", {number(1000 * energy, 2)} meV/atom relative to the relaxed one"
+    )
+    within = f" within {number(row['symmetry_tolerance'], 1)} Å" if outcome == SYMMETRISED else ""
+    return [("symmetric crystal", f"{outcome}{within}{shift}")]
 
 
 def _verification(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ TEXT_COLUMNS = {
     "detail",
     "repeats",
     "variant",
+    "symmetrisation",
     "known",
     "source",
     "repaired",
