@@ -131,11 +131,7 @@ COLUMNS = _by_name(
             "flag",
         ),
         Column(
-            "distinct_by_matcher",
-            "distinct by StructureMatcher alone",
-            "",
-            "As distinct, but variants count as other crystals, as in Long et al. and in earlier versions.",
-            "flag",
+            "distinct_by_matcher", "distinct (matcher)", "", "As distinct, but variants are other crystals.", "flag"
         ),
         Column(
             "stability",
@@ -160,34 +156,10 @@ COLUMNS = _by_name(
         ),
         Column("repaired", "repaired", "", "Repairs applied to the decoded crystal; empty if there were none.", "text"),
         Column("rmsd", "RMSD", "angstrom", "Root mean square displacement of the atoms during relaxation."),
-        Column(
-            "rmsd_matched",
-            "matched RMSD",
-            "angstrom",
-            "Root mean square displacement during relaxation by the definition of MatterGen: the best match of "
-            "StructureMatcher, at most half the cube root of the volume per atom.",
-        ),
-        Column(
-            "symmetrisation",
-            "symmetrisation",
-            "",
-            "symmetrised: the crystal was replaced by a symmetric one of the same energy. Otherwise the reason: no "
-            "higher symmetry, higher energy, saddle point (a free relaxation goes lower), not relaxed, not finished "
-            "(the engine cannot keep a symmetry).",
-            "text",
-        ),
-        Column(
-            "symmetry_tolerance",
-            "tolerance of the symmetry",
-            "angstrom",
-            "Tolerance at which the relaxed crystal has the symmetry that was imposed; empty if none was.",
-        ),
-        Column(
-            "symmetry_energy",
-            "energy of the symmetric crystal",
-            "eV/atom",
-            "Energy of the symmetric crystal relative to the relaxed one; empty if none was computed.",
-        ),
+        Column("rmsd_matched", "matched RMSD", "angstrom", "RMSD by the definition of MatterGen (docs/method.md)."),
+        Column("symmetrisation", "symmetrisation", "", "Outcome of the symmetrisation (docs/engines.md).", "text"),
+        Column("symmetry_tolerance", "tolerance", "angstrom", "Tolerance of the imposed symmetry; empty if none was."),
+        Column("symmetry_energy", "shift", "eV/atom", "Energy of the symmetric crystal relative to the relaxed one."),
         Column("space_group", "space group", "", "Space group of the relaxed crystal.", "text"),
         Column("split", "split", "", "train or held_out (not trained on).", "text"),
         Column("matched", "reconstructed", "", "Whether the crystal was reconstructed from its crystal graph.", "flag"),
@@ -210,13 +182,7 @@ COLUMNS = _by_name(
             "It may repeat another candidate.",
             "flag",
         ),
-        Column(
-            "novel_by_matcher",
-            "new by StructureMatcher alone",
-            "",
-            "As novel, but variants count as other crystals.",
-            "flag",
-        ),
+        Column("novel_by_matcher", "new (matcher)", "", "As novel, but variants are other crystals.", "flag"),
         Column(
             "variant",
             "variant of",
