@@ -1,22 +1,30 @@
-# make run: install the environment if necessary, then run the workflow.   make test: likewise, then run the tests.
+# make alone lists what there is. make run: install the environment if necessary, then run the workflow.
 # make run system=V-O seed=2: the same with keys of the configuration, as in snakemake --config system=V-O seed=2.
 
-PYTHON ?= $(shell command -v python3.11 || echo python3)
+PYTHON ?=
 VENV ?= .venv
 CORES ?= all
 ARGUMENTS ?=
+FILE ?=
+TORCH_INDEX_DEFAULT := https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?= $(TORCH_INDEX_DEFAULT)
 
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+READY_DEV := $(VENV)/ready-dev
 
-TARGETS := run test lint format environment gpaw docs clean-environment slurm-profile
+TARGETS := help run check test lint format docs environment development gpaw lock slurm-profile clean-environment
 .PHONY: $(TARGETS)
 
-# make would run Bi-Se first and complain about an unknown target afterwards.
-UNKNOWN := $(filter-out $(TARGETS) $(READY),$(MAKECMDGOALS))
+# make would run the first target and complain about an unknown one afterwards.
+UNKNOWN := $(filter-out $(TARGETS) $(READY) $(READY_DEV),$(MAKECMDGOALS))
 ifneq ($(UNKNOWN),)
   $(error $(firstword $(UNKNOWN)) is not a target of this Makefile ($(TARGETS)); stages and files are targets of \
     Snakemake: $(BIN)/snakemake $(UNKNOWN), and a system is set with: make run system=V-O)
+endif
+
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+  $(if $(FILE),,$(error name the configuration file to check: make check FILE=my.yaml))
 endif
 
 # Variables on the command line of make, other than those above, are keys of the configuration, in any case. Names of
@@ -24,7 +32,7 @@ endif
 ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
   GIVEN := $(sort $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word)))))
   GIVEN := $(foreach name,$(GIVEN),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-  GIVEN := $(filter-out PYTHON VENV CORES ARGUMENTS MAKEFLAGS SHELL CC CFLAGS PATH HOME TMPDIR LANG,$(GIVEN))
+  GIVEN := $(filter-out PYTHON VENV CORES ARGUMENTS TORCH_INDEX MAKEFLAGS SHELL CC CFLAGS PATH HOME TMPDIR LANG,$(GIVEN))
   KEYS := $(if $(GIVEN),$(shell sed -n 's/^\([a-z_]*\):.*/\1/p' "$(dir $(lastword $(MAKEFILE_LIST)))config.yaml"))
   lower = $(shell printf %s '$(1)' | tr 'A-Z' 'a-z')
   quoted = '$(subst ','\'',$(1))'
@@ -32,7 +40,7 @@ ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
     $(eval SETTINGS += $$(call quoted,$(call lower,$(name))=$$(value $(name)))),\
     $(if $(and $(findstring _,$(name)),$(filter-out $(call lower,$(name)),$(name))),,\
       $(error $(name) is neither a key of the configuration (config.yaml lists them; type, say: make run system=V-O) nor a \
-        variable of this Makefile (PYTHON, VENV, CORES, ARGUMENTS); an environment variable is written before make: \
+        variable of this Makefile (PYTHON, VENV, CORES, ARGUMENTS, TORCH_INDEX); an environment variable is written before make: \
         $(name)=... make run))))
   ENVIRONMENT_SYSTEM := $(firstword $(foreach name,SYSTEM system,$(if $(filter environment,$(origin $(name))),$($(name)))))
   ifneq ($(shell printf %s '$(ENVIRONMENT_SYSTEM)' | grep -E '^([A-Z][a-z]?-)+[A-Z][a-z]?$$'),)
@@ -41,19 +49,34 @@ ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
   endif
 endif
 
-run: environment
+# make with keys of the configuration and no target means make run.
+.DEFAULT_GOAL := $(if $(strip $(GIVEN)),run,help)
+
+help: ## list the targets of this Makefile
+	@echo "Usage: make TARGET [key=value ...]"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo
+	@echo "Variables: CORES=4 (of run; default: all), ARGUMENTS=\"...\" (of snakemake or pytest), PYTHON=/path/to/python3.12,"
+	@echo "VENV=folder (default: .venv), TORCH_INDEX= (empty: the CUDA build of torch also where no GPU is found)."
+
+run: environment ## run the workflow: make run, make run system=V-O seed=2
 	$(BIN)/snakemake --cores $(CORES)$(if $(ARGUMENTS), $(ARGUMENTS))$(if $(SETTINGS), --config $(SETTINGS))
 
-test: environment
+check: environment ## check a configuration file without running anything: make check FILE=my.yaml
+	@PYTHONPATH=$(CURDIR)/workflow_scripts $(BIN)/python -m ccdcgan_workflow.check "$(FILE)"
+
+test: development ## run the tests (25 minutes on two cores); a part: ARGUMENTS="-n 0 tests/database"
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGUMENTS)
 
-lint: environment
+lint: development ## check the style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
-format: environment
+format: development ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
@@ -61,7 +84,7 @@ format: environment
 # Install the Slurm profile, so that snakemake --profile slurm works in any checkout; an existing site.yaml is kept.
 SLURM_PROFILE := $(or $(XDG_CONFIG_HOME),$(HOME)/.config)/snakemake/slurm
 
-slurm-profile:
+slurm-profile: ## install the profile for Slurm clusters, for snakemake --profile slurm
 	mkdir -p "$(SLURM_PROFILE)"
 	cp profiles/slurm/config.yaml profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/"
 	@if [ -e "$(SLURM_PROFILE)/site.yaml" ]; then :; \
@@ -69,34 +92,41 @@ slurm-profile:
 	else cp profiles/slurm/site.example.yaml "$(SLURM_PROFILE)/site.yaml"; fi
 	@echo "Now edit $(SLURM_PROFILE)/site.yaml, then: snakemake --profile slurm"
 
-# Build the documentation site, site/index.html, without network access.
-docs: environment
+docs: development ## build the documentation, site/index.html, without network access
 	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/configuration_page.py
 	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/tables_page.py
 	$(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in site/index.html. To use its search, start a server: $(BIN)/python -m http.server --directory site"
 
-environment: $(READY)
+environment: $(READY) ## install what a run needs, into .venv (run does it when necessary)
 
-# The ready file is written last, so that an interrupted installation is resumed.
+development: $(READY_DEV) ## install what tests, linters and documentation need as well (test does it when necessary)
+
+# The ready files are written last, so that an interrupted installation is resumed.
+INSTALL := PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" TORCH_INDEX_DEFAULT=$(TORCH_INDEX_DEFAULT) sh envs/install.sh $(VENV)
+
 $(READY): requirements.txt
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "$(PYTHON) is not installed; install Python 3.11, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-	  echo "$(PYTHON) is $$($(PYTHON) --version), but Python 3.11 is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt || { \
-	  echo "The packages could not be installed; see the error above. The installation needs a network (or PIP_INDEX_URL," >&2; \
-	  echo "PIP_FIND_LINKS, HTTPS_PROXY) and 4 GB of disk. Installed packages are kept: fix the cause and start the same command again." >&2; exit 1; }
-	touch $@
+	@$(INSTALL) requirements.txt
+	@touch $@
+
+$(READY_DEV): requirements-dev.txt requirements.txt
+	@$(INSTALL) requirements.txt requirements-dev.txt
+	@touch $(READY) $@
+
+# Pin the packages that pyproject.toml asks for: requirements.txt, requirements-dev.txt and environment.yml. Pins that
+# fit are kept; ARGUMENTS=--upgrade takes the newest versions, ARGUMENTS="--upgrade-package ase" those of one package.
+lock: environment ## pin the packages of pyproject.toml in requirements*.txt and environment.yml
+	@uv=$$(command -v uv) || { uv=.snakemake/uv/bin/uv; \
+	  $(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade --target .snakemake/uv uv; }; \
+	  $(BIN)/python envs/lock.py "$$uv" $(ARGUMENTS)
 
 # Install the optional engine gpaw. It is compiled against three system libraries:
 #   apt-get install gcc libxc-dev libopenblas-dev libfftw3-dev
-gpaw: environment
+gpaw: environment ## install the optional engine gpaw (needs a compiler and three libraries)
 	@for header in xc.h fftw3.h; do echo "#include <$$header>" | $(CC) -E - >/dev/null 2>&1 || { \
 	  echo "$$header is missing; install gcc libxc-dev libopenblas-dev libfftw3-dev (as root, apt-get install ...)" >&2; exit 1; }; done
 	GPAW_CONFIG=$(CURDIR)/envs/gpaw_siteconfig.py $(BIN)/python -m pip install --disable-pip-version-check gpaw==26.7.0 gpaw-data==1.2.1
 	$(BIN)/python -c 'import gpaw; print("GPAW", gpaw.__version__, "is ready: relaxation.engine: gpaw")'
 
-clean-environment:
+clean-environment: ## delete .venv
 	rm -rf $(VENV)

@@ -39,14 +39,15 @@ def test_wrong_python(tmp_path: Path):
     python.chmod(0o755)
     done = make("run", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}")
     assert done.returncode != 0
-    assert "is Python 3.9.2, but Python 3.11 is needed: make run PYTHON=/path/to/python3.11" in done.stdout
+    assert "is Python 3.9.2, but the workflow needs Python 3.11, 3.12 or 3.13" in done.stdout
+    assert "make environment PYTHON=/path/to/python3.12" in done.stdout
     assert not (tmp_path / "venv").exists()
 
 
 def test_no_python(tmp_path: Path):
     done = make("run", f"PYTHON={tmp_path / 'python3.11'}", f"VENV={tmp_path / 'venv'}")
     assert done.returncode != 0
-    assert "is not installed; install Python 3.11, or name one" in done.stdout
+    assert "is not there; give the path of Python 3.11, 3.12 or 3.13" in done.stdout
 
 
 def test_no_network_at_install(tmp_path: Path):
