@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+pytest_plugins = ["tests.support.own_process"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -87,6 +87,7 @@ def test_the_neighbours_of_large_atoms_may_be_farther_away():
 
 
 @pytest.mark.slow
+@pytest.mark.torch
 @pytest.mark.parametrize("element", ["N", "H", "O", "Cs", "Xe", "C", "Hg"])
 def test_the_crystal_of_an_element_is_a_reference_after_relaxation(element, tmp_path):
     settings = config(engine="mlip", fmax=0.05, max_steps=250, mlip={"models": ["7net-0"], "device": "cpu"})

@@ -219,6 +219,7 @@ def test_identity_changes_with_settings_that_determine_the_result_only() -> None
     assert identity(gpu) == identity(mlip_base) != identity(turned)
 
 
+@pytest.mark.torch
 def test_sevennet_relaxes_in_two_stages_offline(monkeypatch) -> None:
     """The energy is that of the last model, at a geometry where the forces of the last model vanish."""
     monkeypatch.setattr("urllib.request.urlopen", None)
@@ -236,6 +237,7 @@ def test_sevennet_relaxes_in_two_stages_offline(monkeypatch) -> None:
         maker.check_elements({"Bi", "Po"})
 
 
+@pytest.mark.torch
 def test_sevennet_finds_the_formation_energy_of_bismuth_selenide() -> None:
     """R-3m Bi2Se3 relative to R-3m Bi and trigonal Se: -0.385 to -0.394 eV/atom with DFT."""
     u, z = 0.2254, 0.2339
@@ -249,6 +251,7 @@ def test_sevennet_finds_the_formation_energy_of_bismuth_selenide() -> None:
     assert compound - 0.4 * bismuth - 0.6 * selenium == pytest.approx(-0.39, abs=0.02)
 
 
+@pytest.mark.torch
 def test_a_force_field_of_atomate2_is_an_engine_of_its_own_weights() -> None:
     """The same weights give the same energies with both interfaces."""
     options = {"SevenNet": {"model": str(mlip.weights_path("7net-0")), "device": "cpu"}}
@@ -259,12 +262,14 @@ def test_a_force_field_of_atomate2_is_an_engine_of_its_own_weights() -> None:
     assert named.label == "SevenNet"
 
 
+@pytest.mark.torch
 def test_a_force_field_downloads_nothing() -> None:
     maker = MlipRelaxMaker(models=["SevenNet"], options={"SevenNet": {"model": "7net-omni", "device": "cpu"}})
     with pytest.raises(InputError, match="SevenNet would download its weights from .*download them yourself"):
         maker.relax(BI2SE3)
 
 
+@pytest.mark.torch
 def test_sevennet_multi_fidelity_is_asked_for_pbe() -> None:
     calculator = mlip.load_calculator("7net-mf-0", "cpu")
     assert calculator.modal == "PBE"

@@ -115,6 +115,7 @@ def test_element_that_the_potential_does_not_know(key, value, text):
     assert text in str(caught.value)
 
 
+@pytest.mark.torch
 def test_known_elements_are_those_of_the_potentials():
     import torch
     from ase.calculators.emt import parameters
