@@ -10,6 +10,7 @@ journal in the work folder resumes.
 
 import argparse
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -46,9 +47,8 @@ def main() -> None:
     crystals = {}
     for path in arguments.crystals:
         for crystal in read_set(path):
-            if len(crystal.structure.composition) > 1 and (
-                arguments.all or any(scheme in crystal.id for scheme in SCHEMES)
-            ):
+            generated = re.search(rf"(^|/)({'|'.join(map(re.escape, SCHEMES))})-\d", crystal.id)
+            if len(crystal.structure.composition) > 1 and (arguments.all or generated):
                 crystals.setdefault(crystal.id, crystal)
     config = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
     calculator = load_calculator(config["mlip"]["models"][-1], "cpu")
