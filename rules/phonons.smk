@@ -7,9 +7,12 @@ rule compute_phonons:
     input:
         tables=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
+        database=rules.collect_database.output.crystals,
+        known=rules.collect_database.output.known,
     output:
         table=f"{RESULTS}/phonons/ranks/{{rank}}.csv",
         bands=f"{RESULTS}/phonons/bands/{{rank}}.csv",
+        end=f"{RESULTS}/phonons/ends/{{rank}}.extxyz",
     log:
         f"{LOGS}/compute_phonons/{{rank}}.log",
     benchmark:
@@ -38,10 +41,12 @@ rule collect_phonons:
     input:
         tables=expand(f"{RESULTS}/phonons/ranks/{{rank}}.csv", rank=PHONON_RANKS),
         bands=expand(f"{RESULTS}/phonons/bands/{{rank}}.csv", rank=PHONON_RANKS),
+        ends=expand(f"{RESULTS}/phonons/ends/{{rank}}.extxyz", rank=PHONON_RANKS),
     output:
         table=report(f"{RESULTS}/phonons/phonons.csv", caption="../report/phonons.rst", category="Tables"),
         figure=figure_in_report(f"{RESULTS}/phonons/phonon_bands.png"),
         print=f"{RESULTS}/phonons/phonon_bands.pdf",
+        ends=f"{RESULTS}/phonons/lower_crystals.extxyz",
     log:
         f"{LOGS}/collect_phonons.log",
     benchmark:

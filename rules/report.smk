@@ -108,6 +108,7 @@ rule write_report:
         crystals=rules.collect_database.output.crystals,
         graphs=rules.encode_crystals.output[0],
         phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
+        lower=rules.collect_phonons.output.ends if config["phonons"]["top"] else [],
         verified=if_made(rules.compare_engines.output.table),
         constraint_metrics=if_made(rules.compare_constraint.output[0]),
         scatter=rules.collect_scatter.output[0] if OTHER_SEEDS else [],

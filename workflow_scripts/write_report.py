@@ -31,8 +31,9 @@ with job(snakemake):
     crystals = [crystal for path in inputs.placed for crystal in read_set(path)]
     folder, logs = Path(output.cif), Path(params.logs)
     folder.mkdir(parents=True, exist_ok=True)
-    cif_files = write_best(data.candidates, crystals, folder, output.crystals)
-    relaxed = {crystal.id: crystal for crystal in crystals}
+    lower = read_set(inputs.lower) if inputs.get("lower") else []
+    relaxed = {crystal.id: crystal for crystal in [*crystals, *lower]}  # a lower crystal replaces the candidate
+    cif_files = write_best(data.candidates, list(relaxed.values()), folder, output.crystals, data.phonons)
     generated = {crystal.id: crystal for path in inputs.selected for crystal in read_set(path)}
     database = [*read_set(inputs.crystals), *read_set(inputs.known_crystals)]
     graphs = generated_graphs(zip(params.schemes, map(read_arrays, inputs.generated), strict=True))
@@ -61,4 +62,6 @@ with job(snakemake):
     )
     write_text(output.page, render_report(info, data, media))
     summary = data.summary[data.summary["scheme"].isin(data.shown_schemes(info.schemes))]
-    write_text(output.summary, short_summary(config["system"], counts, summary, data.candidates, output.page))
+    write_text(
+        output.summary, short_summary(config["system"], counts, summary, data.candidates, output.page, data.phonons)
+    )

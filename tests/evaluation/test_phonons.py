@@ -8,7 +8,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, dynamical_stability, supercell_of
+from ccdcgan.evaluation.imaginary_modes import displaced_along_mode, lower_crystal
+from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, dynamical_stability, stable_end, supercell_of
 from ccdcgan.figures.phonons import phonon_bands
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from tests.conftest import Workflow
@@ -38,6 +39,42 @@ def test_simple_cubic_copper_is_a_saddle_point() -> None:
     row, _ = dynamical_stability(Crystal("sc", cubic("Cu", 2.4, "P")), AseRelaxMaker(), SETTINGS)
     assert row["status"] == "ok"
     assert not row["dynamically_stable"] and row["lowest_frequency"] < -1
+
+
+def test_an_imaginary_mode_is_followed_to_a_stable_crystal_of_lower_energy() -> None:
+    """Simple cubic copper has one atom: its unstable modes lie at the zone boundary and need a supercell."""
+    crystal = Crystal("sc", cubic("Cu", 2.4, "P"), {"scheme": "dcgan", "e_above_hull": 0.5})
+    row, bands, end = stable_end(crystal, AseRelaxMaker(), SETTINGS | {"follow": 2, "follow_atoms": 8})
+    assert row["first_frequency"] < -1 and 1 <= row["n_followed"] <= 2
+    assert row["energy_change"] < -0.1
+    assert row["dynamically_stable"] and row["lowest_frequency"] > row["first_frequency"]
+    assert set(row) <= set(COLUMNS) and len(bands)
+    assert (end.id, end.info["scheme"], end.info["n_followed"]) == ("sc", "dcgan", row["n_followed"])
+    tight = AseRelaxMaker(fmax=0.005).relax(crystal.structure)
+    lower = AseRelaxMaker(max_steps=0).relax(end.structure)
+    assert lower.energy_per_atom - tight.energy_per_atom == pytest.approx(row["energy_change"], abs=1e-4)
+
+
+def test_modes_are_followed_only_in_small_supercells_and_only_downhill() -> None:
+    crystal = cubic("Cu", 2.4, "P")
+    relaxed = AseRelaxMaker(fmax=0.005).relax(crystal)
+    calculator = AseRelaxMaker().stages(crystal)[0].calculator
+    solver = compute_phonons(relaxed.structure, calculator, length=7).solver
+    assert displaced_along_mode(solver, 1, 0.1) == []  # the whole crystal moves
+    starts = displaced_along_mode(solver, 8, 0.1)
+    assert len(starts) == 2 and {len(start) for start in starts} <= {2, 3, 4, 6, 8}
+    assert displaced_along_mode(solver, 8, 100.0) == []  # no frequency is that imaginary
+    maker = AseRelaxMaker(fmax=0.005)
+    assert lower_crystal(starts, relaxed.energy_per_atom - 1.0, maker, 0.05) is None
+    assert lower_crystal(starts, relaxed.energy_per_atom, maker, 0.05).energy_per_atom < relaxed.energy_per_atom
+
+
+def test_a_stable_crystal_is_not_followed() -> None:
+    row, _, end = stable_end(
+        Crystal("cu", cubic("Cu", 3.6, "F")), AseRelaxMaker(), SETTINGS | {"follow": 2, "follow_atoms": 8}
+    )
+    assert end is None and (row["n_followed"], row["energy_change"]) == (0, 0.0)
+    assert row["first_frequency"] == row["lowest_frequency"]
 
 
 def test_a_crystal_that_does_not_relax_has_a_reason_and_no_bands() -> None:

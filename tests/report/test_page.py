@@ -4,26 +4,34 @@ import re
 from dataclasses import fields
 from html.parser import HTMLParser
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import numpy as np
 import pandas as pd
 import pytest
+from pymatgen.core import Structure
 
 from ccdcgan import columns, figures
 from ccdcgan.columns import scheme_label
+from ccdcgan.crystals.structures import Crystal, read_set
 from ccdcgan.database.thermodynamics import hull_phases
+from ccdcgan.evaluation.best import best_candidates
+from ccdcgan.exports.best_candidates import write_best
 from ccdcgan.figures.style import save_figure
 from ccdcgan.figures.training import constraint_parity
+from ccdcgan.report.candidates import candidate_rows, views
 from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
-from ccdcgan.report.formatting import NO_BREAK
+from ccdcgan.report.formatting import NO_BREAK, describe_phonons
 from ccdcgan.report.page import LARGEST_PAGE, render_report
 from ccdcgan.report.pictures import ALTERNATIVES, CAPTIONS, caption
 from ccdcgan.report.plots import hull_plot
+from ccdcgan.report.sentences import findings
 from ccdcgan.report.tables import hull_table
 from ccdcgan.representation.latent_tests import RANGE_COLUMNS, TEST_COLUMNS
 from ccdcgan.utils.errors import InputError
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
+from tests.support.crystals import bi2se3
 
 
 class Page(HTMLParser):
@@ -318,3 +326,47 @@ def test_a_screen_that_rejected_nothing_gets_one_sentence(database, candidates, 
     text = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert "DCGAN + constraint equals DCGAN and is not shown, since the screen rejected no candidate." in text
     assert text.count("DCGAN + constraint") == 1
+
+
+def test_what_is_dynamically_unstable_is_said_in_the_first_line(candidates, tmp_path: Path):
+    best = best_candidates(candidates)
+    first, second = best["id"].tolist()[:2]
+    rows = {
+        "id": [first, second],
+        "status": ["ok", "ok"],
+        "lowest_frequency": [-0.89, -0.01],
+        "dynamically_stable": [False, True],
+        "first_frequency": [-0.89, -1.2],
+        "n_followed": [0, 1],
+        "energy_change": [0.0, -0.004],
+        "becomes": ["", "oqmd-7"],
+    }
+    phonons = pd.DataFrame(rows)
+    sentences = findings("Bi-Se", ReportData(candidates=candidates, phonons=phonons), [])
+    [nearest] = [str(text) for text in sentences if "Nearest to the hull" in text]
+    assert "dynamically unstable (saddle point), lowest frequency −0.89 THz" in nearest
+    words = describe_phonons(phonons.iloc[1].to_dict())
+    assert words.startswith("dynamically stable") and "oqmd-7" in words and "4.0 meV/atom" in words
+    info = {"status": "ok", "formation_energy": -0.3, "e_above_hull": 0.01, "energy_per_atom": -4.0}
+    crystals = [Crystal(name, bi2se3(), info) for name in best["id"]]
+    crystals[1] = crystals[1].updated(n_followed=1, energy_change=-0.004)
+    names = write_best(candidates, crystals, tmp_path, tmp_path / "best.extxyz", phonons)
+    texts = [(tmp_path / names[name]).read_text() for name in (first, second)]
+    assert texts[0].startswith("# dynamically unstable") and "-0.89 THz" in texts[0].splitlines()[0]
+    assert "unstable" not in texts[1]
+    assert len(Structure.from_str(texts[0], fmt="cif")) == len(Structure.from_str(texts[1], fmt="cif"))
+    written = {crystal.id: crystal.info for crystal in read_set(tmp_path / "best.extxyz")}
+    assert written[first]["dynamically_stable"] is False and written[first]["formation_energy"] == -0.3
+    assert written[second]["e_above_hull"] == pytest.approx(0.006)
+    shown = views(best, {c.id: c for c in crystals}, {}, [], ("Bi", "Se"), phonons=phonons)
+    assert shown[0]["label"].endswith("dynamically unstable") and "unstable" not in shown[1]["label"]
+
+
+def test_variants_are_named_in_the_table_and_counted_in_a_sentence(candidates):
+    marked = candidates.assign(distinct_by_matcher=candidates["distinct"], variant="")
+    marked.loc[marked["id"] == "c1", ["distinct", "variant"]] = [False, "db-000"]
+    sentences = " ".join(map(str, findings("Bi-Se", ReportData(candidates=marked), [])))
+    assert "One is a near-duplicate" in sentences
+    _, rows, _ = candidate_rows(marked, [], None, None)
+    [row] = [row for row in rows if row.id == "c1"]
+    assert "variant of db-000" in [cell.content for cell in row.cells] and not row.best

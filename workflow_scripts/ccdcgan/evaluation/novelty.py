@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
+from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
@@ -140,3 +141,25 @@ def with_variants(
         if matched[i] and name in place:
             variant[i], novel[i] = variant[place[name]], novel[place[name]]
     return table.assign(variant=variant, novel=novel, novel_by_matcher=matched)
+
+
+def equal_or_variant(
+    structure: Structure, energy: float, database: Sequence[Crystal], uniqueness: Uniqueness, limits: VariantLimits
+) -> str:
+    """Return the id of the relaxed crystal that a crystal equals, or of which it is a variant; "" if there is none.
+
+    Args:
+        structure: The crystal.
+        energy: Its formation energy, eV/atom.
+        database: Crystals of the database and known phases; only relaxed ones are compared.
+        uniqueness: Compares crystals.
+        limits: Limits of fingerprint distance and energy.
+    """
+    formula = structure.composition.reduced_formula
+    near = [crystal for crystal in database if crystal.info["status"] == "ok" and crystal.formula == formula]
+    others = [crystal.structure for crystal in near]
+    energies = [crystal.info["formation_energy"] for crystal in near]
+    [verdict] = uniqueness.first_of_kind([structure], others)
+    if verdict is None:
+        [verdict] = limits.first_of_kind([structure], [energy], others, energies)
+    return near[verdict[1]].id if verdict is not None else ""

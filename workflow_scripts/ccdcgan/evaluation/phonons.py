@@ -4,6 +4,7 @@ Frequencies are in THz. Imaginary frequencies are negative numbers, as in phonop
 beyond the tolerance is a saddle point: a displacement along that mode lowers its energy.
 """
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +18,11 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ccdcgan.crystals.structures import Crystal, symmetrised
+from ccdcgan.evaluation.imaginary_modes import displaced_along_mode, lower_crystal
 from ccdcgan.relaxation.ase_relaxation import StagedRelaxMaker
 from ccdcgan.utils.progress import track
+
+log = logging.getLogger(__name__)
 
 SYMPREC = 0.01
 """Tolerance (angstrom) of the symmetry search; symmetry reduces the number of displacements."""
@@ -35,8 +39,13 @@ COLUMNS = (
     "dynamically_stable",
     "supercell",
     "n_displacements",
+    "first_frequency",
+    "n_followed",
+    "energy_change",
+    "becomes",
 )
-"""Columns of the table of phonons."""
+"""Columns of the table of phonons. The frequencies are those of the last crystal; ``first_frequency`` is the lowest one
+of the candidate, before imaginary modes were followed."""
 BAND_POINTS = 41
 """Number of points on each segment of the band path."""
 
@@ -49,6 +58,7 @@ class Phonons:
         lowest: Lowest frequency over the mesh and the band path, THz.
         supercell: Repetitions of the edges of the conventional cell.
         n_displacements: Number of force calculations.
+        solver: Phonopy's object with the force constants.
         bands: One row per point of the band path: segment, distance (1/angstrom), label ("" except at special points),
             and frequencies band_0, band_1, ... (THz), sorted.
     """
@@ -57,6 +67,7 @@ class Phonons:
     supercell: tuple[int, int, int]
     n_displacements: int
     bands: pd.DataFrame
+    solver: Phonopy | None = None
 
 
 def supercell_of(structure: Structure, length: float, max_atoms: int) -> tuple[int, int, int]:
@@ -112,7 +123,7 @@ def compute_phonons(
     bands = _bands(phonon)
     frequencies = bands.filter(like="band_").to_numpy()
     lowest = min(float(phonon.mesh.frequencies.min()), float(frequencies.min()))
-    return Phonons(lowest, repeats, len(displaced), bands)
+    return Phonons(lowest, repeats, len(displaced), bands, phonon)
 
 
 def _forces(supercell: PhonopyAtoms, calculator: Calculator) -> np.ndarray:
@@ -142,39 +153,75 @@ def _bands(phonon: Phonopy) -> pd.DataFrame:
 
 
 def dynamical_stability(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame]:
-    """Test whether a candidate is a minimum of the energy.
+    """Test whether a candidate is a minimum of the energy; see :func:`stable_end`.
 
-    The candidate is relaxed with tight tolerances and symmetrised before its phonons are computed.
+    Returns:
+        A row with columns of COLUMNS, and the bands.
+    """
+    row, bands, _ = stable_end(crystal, maker, settings)
+    return row, bands
+
+
+def stable_end(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tuple[dict, pd.DataFrame, Crystal | None]:
+    """Test whether a candidate is a minimum of the energy, and follow imaginary modes to lower crystals.
+
+    The candidate is relaxed with tight tolerances and symmetrised before its phonons are computed. If it is unstable
+    along a mode of a small supercell, it is displaced along that mode and relaxed; if the end has a lower energy, it
+    replaces the crystal, at most ``follow`` times.
 
     Args:
         crystal: The candidate.
         maker: The engine.
-        settings: Section ``phonons`` of the configuration.
+        settings: Section ``phonons`` of the configuration, without ``top``.
 
     Returns:
-        A row with COLUMNS, and the bands. A crystal that does not relax has a status and a reason, but no bands.
+        A row with columns of COLUMNS; the bands of the last crystal; and the last crystal, None if it is the candidate.
+        It has the id of the candidate, and ``n_followed``, ``energy_change`` (eV/atom, relative to the tightly relaxed
+        candidate) and ``first_frequency`` (THz). A crystal that does not relax has a status and a reason, but no bands.
     """
     row = {"id": crystal.id, "formula": crystal.formula, "scheme": crystal.info.get("scheme", "")}
     row |= {"e_above_hull": crystal.info.get("e_above_hull")}
-    tight = replace(maker, fmax=settings["fmax"], max_steps=settings["max_steps"])
+    tight = replace(maker, fmax=settings["fmax"], max_steps=settings["max_steps"], displacement=0.0)
     relaxation = tight.relax(symmetrised(crystal.structure, settings["symprec"]))
     row |= {"status": relaxation.status, "reason": relaxation.reason, "engine": maker.label}
     if relaxation.status == "failed":
-        return row, pd.DataFrame()
-    structure = symmetrised(relaxation.structure, SYMPREC)
-    calculator = maker.stages(structure)[-1].calculator
-    phonons = compute_phonons(
-        structure,
-        calculator,
-        settings["length"],
-        settings["max_atoms"],
-        settings["displacement"],
-        label=crystal.id,
-    )
+        return row, pd.DataFrame(), None
+    first, last, followed = relaxation, relaxation, 0
+    phonons = _phonons_of(relaxation.structure, maker, settings, crystal.id)
+    first_frequency = phonons.lowest
+    while phonons.lowest <= -settings["tolerance"] and followed < settings.get("follow", 0):
+        starts = displaced_along_mode(phonons.solver, settings["follow_atoms"], settings["tolerance"])
+        lower = lower_crystal(starts, last.energy_per_atom, tight, settings["symprec"])
+        if lower is None:
+            break
+        followed, last = followed + 1, lower
+        log.info(
+            "%s: %.3f THz; the mode leads to a crystal of %d atoms that is lower by %.4f eV/atom",
+            crystal.id,
+            phonons.lowest,
+            len(last.structure),
+            first.energy_per_atom - last.energy_per_atom,
+        )
+        phonons = _phonons_of(last.structure, maker, settings, f"{crystal.id}, mode {followed}")
+    change = {
+        "first_frequency": first_frequency,
+        "n_followed": followed,
+        "energy_change": last.energy_per_atom - first.energy_per_atom,
+    }
     row |= {
         "lowest_frequency": phonons.lowest,
         "dynamically_stable": phonons.lowest > -settings["tolerance"],
         "supercell": "x".join(map(str, phonons.supercell)),
         "n_displacements": phonons.n_displacements,
+        **change,
     }
-    return row, phonons.bands.assign(id=crystal.id)
+    end = replace(crystal, structure=symmetrised(last.structure, SYMPREC)).updated(**change)
+    return row, phonons.bands.assign(id=crystal.id), end if followed else None
+
+
+def _phonons_of(structure: Structure, maker: StagedRelaxMaker, settings: dict, label: str) -> Phonons:
+    """Return the phonons of a relaxed crystal, symmetrised."""
+    structure = symmetrised(structure, SYMPREC)
+    calculator = maker.stages(structure)[-1].calculator
+    length, max_atoms, displacement = (settings[name] for name in ("length", "max_atoms", "displacement"))
+    return compute_phonons(structure, calculator, length, max_atoms, displacement, label=label)

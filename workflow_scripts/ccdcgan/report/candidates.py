@@ -15,7 +15,7 @@ from ccdcgan.crystals.symmetry import SYMMETRISED
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.exports.structure_files import cif_text, poscar_text
 from ccdcgan.reasons import reason_label
-from ccdcgan.report.formatting import formula_html, group_html, number, text
+from ccdcgan.report.formatting import describe_phonons, formula_html, group_html, number, text
 from ccdcgan.report.reliability import UNCERTAINTY
 from ccdcgan.report.structure_view import view
 from ccdcgan.utils.errors import InputError
@@ -151,7 +151,7 @@ def views(
 
     Args:
         best: Table of :func:`ccdcgan.evaluation.best.best_candidates`.
-        relaxed: Id -> crystal after relaxation.
+        relaxed: Id -> crystal after relaxation, or the lower one to which an imaginary mode led.
         generated: Id -> crystal before relaxation.
         database: Crystals of the database.
         elements: Elements of the system.
@@ -173,7 +173,9 @@ def views(
         shown = []
         if name in generated:
             shown.append(_view("generated", "decoded from its crystal graph", generated[name]))
-        shown.append(_view("relaxed", text(row.get("space_group")), crystal))
+        lower = "n_followed" in crystal.info
+        note = "lower crystal along an imaginary mode" if lower else text(row.get("space_group"))
+        shown.append(_view("relaxed", note, crystal))
         nearest = nearest_known(crystal.structure, database, elements)
         if nearest is not None:
             known, unlike = nearest
@@ -181,6 +183,8 @@ def views(
             note = f"{known.formula}, {group}, {known.id}; fingerprint distance {unlike:.3f} (0: same, 0.5: unrelated)"
             shown.append(_view("nearest known structure", note, known))
         structure = crystal.structure
+        label = f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom"
+        unstable = ", dynamically unstable" if str(dynamics.get(name, {}).get("dynamically_stable")) == "False" else ""
         facts = [
             ("hull distance", f"{_distance(row).content} eV/atom"),
             ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
@@ -197,7 +201,7 @@ def views(
             {
                 "id": name,
                 "formula": crystal.formula,
-                "label": f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom",
+                "label": label + unstable,
                 "views": shown,
                 "facts": facts,
                 "cif": _file(cif_text, crystal),
@@ -257,7 +261,4 @@ def _dynamics(row: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         return [("phonons", "not computed")]
     if row["status"] == "failed":
         return [("phonons", f"not computed: {reason_label(row['reason'])}")]
-    verdict = (
-        "dynamically stable" if str(row["dynamically_stable"]) == "True" else "dynamically unstable (saddle point)"
-    )
-    return [("phonons", f"{verdict}, lowest frequency {number(row['lowest_frequency'], 2)} THz")]
+    return [("phonons", describe_phonons(row))]

@@ -1,6 +1,8 @@
 """Formatting of numbers, formulas and words for the report."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -57,3 +59,24 @@ def relative(path: str) -> str:
     """Return a link relative to the report, whatever characters the path has."""
     link = quote(path)
     return link if link.startswith(("./", "../")) else "./" + link.lstrip("/")
+
+
+def describe_phonons(row: Mapping[str, Any]) -> str:
+    """Describe the dynamical stability of a candidate, and the crystal to which imaginary modes led.
+
+    Args:
+        row: Row of the table of phonons, of a candidate that relaxed. Runs of earlier versions followed no modes.
+    """
+    stable = str(row["dynamically_stable"]) == "True"
+    verdict = "dynamically stable" if stable else "dynamically unstable (saddle point)"
+    words = f"{verdict}, lowest frequency {number(row['lowest_frequency'], 2)} THz"
+    followed = row.get("n_followed")
+    if followed is None or pd.isna(followed) or not int(followed):
+        return words
+    becomes = row.get("becomes")
+    known = f", which is {becomes}," if isinstance(becomes, str) and becomes else ""
+    lower = number(-1000 * float(row["energy_change"]), 1)
+    return (
+        f"{words}, after an imaginary mode ({number(row['first_frequency'], 2)} THz) was followed to a crystal{known} "
+        f"that is lower by {lower} meV/atom"
+    )

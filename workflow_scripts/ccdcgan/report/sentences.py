@@ -14,7 +14,7 @@ from ccdcgan.crystals.distances import rejected_bonds
 from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.data import ReportData
-from ccdcgan.report.formatting import formula_html, group_html, number, percent
+from ccdcgan.report.formatting import describe_phonons, formula_html, group_html, number, percent
 from ccdcgan.utils.tables import is_true
 
 
@@ -38,7 +38,7 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     sentences += _known_phases(data.known)
     if len(data.distances):
         sentences.append(_distance_rule(data.distances))
-    sentences.append(_nearest(data.best))
+    sentences.append(_nearest(data.best, data.phonons))
     sentences += _variants(data.candidates)
     sentences += [_scheme_summary(scheme, data.counts) for scheme in schemes]
     return sentences
@@ -86,15 +86,15 @@ def _distance_rule(distances: pd.DataFrame) -> str:
     return f"{text} This rejects bonds of the database itself ({bonds} angstrom); use generation.min_distance: auto."
 
 
-def _nearest(best: pd.DataFrame) -> str | Markup:
-    """Describe the candidate nearest to the hull."""
+def _nearest(best: pd.DataFrame, phonons: pd.DataFrame | None) -> str | Markup:
+    """Describe the candidate nearest to the hull, with its dynamical stability if that is known."""
     if best.empty:
         return "No candidate is both distinct and meta-stable."
     first = best.iloc[0]
     distance = first["e_above_hull"]
     text = Markup(
-        "{} distinct, not in the database, not known, and meta-stable. Nearest to the hull is {} (space group {}, {}): "
-        "formation energy {} eV/atom, {} eV/atom {} the hull."
+        "{} distinct, not in the database, not known, and meta-stable. Nearest to the hull is {} (space group {}, "
+        "{}){}: formation energy {} eV/atom, {} eV/atom {} the hull."
     )
     many = f"{len(best):,} candidates are" if len(best) > 1 else "One candidate is"
     return text.format(
@@ -102,10 +102,17 @@ def _nearest(best: pd.DataFrame) -> str | Markup:
         formula_html(first["formula"]),
         group_html(first.get("space_group", "") or "unknown"),
         first["id"],
+        f", {stability}," if (stability := _stability(phonons).get(first["id"])) else "",
         number(first["formation_energy"]),
         number(abs(distance)),
         "above" if distance >= 0 else "below",
     )
+
+
+def _stability(phonons: pd.DataFrame | None) -> dict[str, str]:
+    """Return the id of each candidate with phonons -> its dynamical stability in words."""
+    rows = pd.DataFrame() if phonons is None else phonons
+    return {row["id"]: describe_phonons(row) for row in rows.to_dict("records") if row["status"] == "ok"}
 
 
 def _variants(candidates: pd.DataFrame) -> list[str]:
@@ -228,7 +235,12 @@ def next_steps(engine: str, data: ReportData) -> list[Markup]:
 
 
 def short_summary(
-    system: str, database_counts: pd.DataFrame, summary: pd.DataFrame, candidates: pd.DataFrame, report: str
+    system: str,
+    database_counts: pd.DataFrame,
+    summary: pd.DataFrame,
+    candidates: pd.DataFrame,
+    report: str,
+    phonons: pd.DataFrame | None = None,
 ) -> str:
     """Return a few lines about a finished run for the terminal.
 
@@ -238,6 +250,7 @@ def short_summary(
         summary: The summary.
         candidates: Evaluated candidates.
         report: Path of the report.
+        phonons: Table of phonons, None if not computed.
     """
     counts = database_counts.set_index(["stage", "outcome"])["count"].to_dict()
     lines = [
@@ -259,11 +272,12 @@ def short_summary(
             for quantity, text in wanted.items()
         ]
         lines.append(f"{scheme_label(scheme)} ({scheme}): {', '.join(parts)}.")
-    best = best_candidates(candidates)
+    best, stability = best_candidates(candidates), _stability(phonons)
     for row in best.head(5).itertuples():
         lines.append(
             f"  {row.formula} ({row.space_group or 'space group unknown'}): E_f {row.formation_energy:.3f}, "
             f"hull distance {row.e_above_hull:.3f} eV/atom, {row.id}"
+            + (f", {stability[row.id]}" if row.id in stability else "")
         )
     if best.empty:
         lines.append("No candidate is both distinct and meta-stable.")
