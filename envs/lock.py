@@ -1,8 +1,8 @@
 """Pin every package that pyproject.toml asks for, directly or indirectly: what `make lock` runs.
 
 It writes ``requirements.txt`` (what a run needs), ``requirements-dev.txt`` (what tests and documentation need in
-addition) and ``environment.yml`` (the pins of a run for conda and mamba). Versions that are pinned already are kept as
-long as they satisfy pyproject.toml; ``--upgrade`` takes the newest ones, ``--upgrade-package NAME`` that of one package.
+addition) and ``environment.yml`` (the pins of a run for conda and mamba). Pinned versions are kept as long as they
+satisfy pyproject.toml; ``--upgrade`` takes the newest versions, ``--upgrade-package NAME`` that of one package.
 """
 
 import re
@@ -36,8 +36,8 @@ DEV_HEADER = """\
 """
 
 CONDA_HEADER = """\
-# For conda and mamba: Python from conda-forge, the packages of requirements.txt with pip. Written by `make lock`; do not
-# edit.   mamba env create --file environment.yml && mamba activate ccdcgan && snakemake --cores all
+# For conda and mamba: Python from conda-forge, the packages of requirements.txt with pip. Written by `make lock`.
+#   mamba env create --file environment.yml && mamba activate ccdcgan && snakemake --cores all
 name: ccdcgan
 channels: [conda-forge]
 dependencies:
@@ -65,12 +65,20 @@ def environments() -> list[dict[str, str]]:
 
 
 def simplified(line: str) -> str | None:
-    """Return a pin without a marker that always holds, and None if it holds nowhere or torch brings the package."""
+    """Return a pin with a short marker; None if it holds nowhere or torch brings the package."""
     pin, _, marker = (part.strip() for part in line.partition(" ; "))
-    if BROUGHT_BY_TORCH.match(pin):
+    holds = where(marker) if marker else [True]
+    if BROUGHT_BY_TORCH.match(pin) or not any(holds):
         return None
-    holds = {Marker(marker).evaluate(environment) for environment in environments()} if marker else {True}
-    return None if holds == {False} else pin if holds == {True} else f"{pin} ; {marker}"
+    if all(holds):
+        return pin
+    systems = (f"sys_platform == '{system}'" for system in ("linux", "darwin"))
+    return f"{pin} ; {next((system for system in systems if where(system) == holds), marker)}"
+
+
+def where(marker: str) -> list[bool]:
+    """Return in which of the supported environments a marker holds."""
+    return [Marker(marker).evaluate(environment) for environment in environments()]
 
 
 def compiled(uv: str, options: list[str], pinned: list[str]) -> list[str]:

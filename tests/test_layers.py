@@ -139,6 +139,20 @@ def test_every_package_is_in_the_table():
     assert {path.stem for path in LIBRARY.glob("*.py")} == {"__init__", "columns", "reasons", "schemes"}
 
 
+SYSTEM_CALLS = re.compile(
+    r"\bfcntl\b|/proc/|sched_getaffinity|get_context\(|\bos\.fork\b|preexec_fn|pthread_|prctl|epoll|inotify|/sys/"
+)
+"""What not every operating system has, or has in the same way."""
+
+
+@pytest.mark.parametrize(
+    "path", [*MODULES, *SCRIPTS.glob("*.py"), *ROOT.glob("rules/*.smk")], ids=lambda path: path.name
+)
+def test_what_depends_on_the_operating_system_is_in_one_module(path: Path):
+    found = SYSTEM_CALLS.findall(path.read_text(encoding="utf-8"))
+    assert bool(found) == (path == LIBRARY / "utils/machine.py"), found
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
 def test_an_init_file_holds_a_docstring_only(path: Path):
     (statement,) = ast.parse(path.read_text(encoding="utf-8")).body

@@ -7,7 +7,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from ccdcgan.database.energy_correction import SCHEME, correction_of
 from ccdcgan.database.energy_scheme import ANIONS, AUTO, ENERGIES, MP2020, RAW, EnergyScheme, scheme_of
 from ccdcgan.database.typical_errors import class_of, typical_error
-from ccdcgan.relaxation.mlip import FORCE_FIELDS, WEIGHTS
+from ccdcgan.relaxation.force_fields import PACKAGES
 from ccdcgan.utils.errors import InputError
 
 DEFAULT = "7net-0+7net-l3i5"
@@ -70,7 +70,7 @@ def test_the_correction_vanishes_continuously_towards_a_pure_element(pure: str) 
 
 
 def test_every_model_states_what_its_energies_are_or_is_left_raw_with_a_reason() -> None:
-    for model in (*WEIGHTS, *FORCE_FIELDS):
+    for model in PACKAGES:
         scheme = scheme_of(model)
         assert scheme.name == (AUTO if ENERGIES.get(model) == "Materials Project" else RAW)
         assert model in scheme.reason

@@ -12,10 +12,10 @@ from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints, PotcarSingle
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from ccdcgan.crystals.kpoints import gamma_mesh
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import make_engine
-from ccdcgan.relaxation.kpoints import gamma_mesh
 from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs, incar_tags
 from ccdcgan.relaxation.vasp import VaspRelaxMaker
 from ccdcgan.utils.errors import InputError

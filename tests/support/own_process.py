@@ -78,8 +78,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     result = yield
     if all(name in sys.modules for name in LIBRARIES):
         pytest.fail(
-            f"TensorFlow and torch are both loaded ({' and '.join(before) or 'neither'} before this test), which ends in "
-            "a segmentation fault with the CUDA build of torch; mark tests that load torch with pytest.mark.torch"
+            f"TensorFlow and torch are both loaded (before: {', '.join(before) or 'neither'}), which ends in a "
+            "segmentation fault with the CUDA build of torch; mark tests that load torch with pytest.mark.torch"
         )
     return result
 

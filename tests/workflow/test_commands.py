@@ -225,10 +225,15 @@ def test_an_api_key_is_found_in_the_environment_and_in_the_settings_of_pymatgen(
     assert missing(text, tmp_path) == []
 
 
-def test_the_packages_of_the_models_are_those_of_the_engine():
-    from ccdcgan.relaxation.mlip import FORCE_FIELDS, WEIGHTS
+def test_every_model_of_the_schema_has_a_package_and_every_checkpoint_a_name():
+    """The weights of SevenNet are looked up by the names in the table."""
+    from ccdcgan.relaxation import force_fields, mlip
 
-    assert dict.fromkeys(WEIGHTS, "sevenn") | FORCE_FIELDS == surroundings.PACKAGES
+    models = read_schema(ROOT / "schemas/config.schema.yaml")
+    for key in ("relaxation", "mlip", "models", "items"):
+        models = models["properties"][key] if key in models.get("properties", {}) else models[key]
+    assert set(models["enum"]) == set(force_fields.PACKAGES)
+    assert set(mlip.WEIGHTS) == set(force_fields.SEVENNET)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,21 @@
 """Each conda environment and container contains exactly the packages that its rules import, in the pinned versions."""
 
-import ast
 import os
 import re
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.conftest import ROOT, TOY, Workflow
+from tests.support.imports import OWN, imported_by_scripts
 
-SCRIPTS = ROOT / "workflow_scripts"
-OWN = ("ccdcgan", "ccdcgan_workflow")
 ENVIRONMENTS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 NOT_IMPORTED = {"emmet-core": "atomate2 0.1.5 needs this version", "pyarrow": "pandas writes Parquet with it"}
 OPTIONAL = {"gpaw"}
@@ -23,8 +24,13 @@ OPTIONAL = {"gpaw"}
 
 def pins() -> dict[str, str]:
     """Return the version of every package in requirements.txt."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    return dict(line.strip().lower().split("==") for line in lines if "==" in line)
+    return {pin.name: str(pin.specifier).removeprefix("==") for pin in requirements("requirements.txt")}
+
+
+def requirements(file: str) -> list[Requirement]:
+    """Return the pins of a requirements file."""
+    lines = (ROOT / file).read_text().splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
 def packages(environment: str) -> dict[str, str]:
@@ -48,40 +54,12 @@ def scripts(environment: str) -> list[str]:
     return sorted(found)
 
 
-@cache
-def imported(path: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the modules that a file imports when it is loaded, and those that it imports inside functions."""
-    outside, inside = set(), set()
-
-    def visit(node: ast.AST, into: set[str]) -> None:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            into.update({node.module}, (f"{node.module}.{alias.name}" for alias in node.names))
-        elif isinstance(node, ast.Import):
-            into.update(alias.name for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child, inside if isinstance(node, ast.FunctionDef) else into)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")), outside)
-    return frozenset(outside), frozenset(inside)
-
-
 def needed(environment: str) -> tuple[set[str], set[str]]:
     """Return the packages that an environment's scripts import at once, and all that they may import."""
     answers = []
-    for deep in (False, True):
-        waiting, seen, names = [SCRIPTS / f"{script}.py" for script in scripts(environment)], set(), set()
-        while waiting:
-            path = waiting.pop()
-            seen.add(path)
-            outside, inside = imported(path)
-            for module in outside | inside if deep else outside:
-                if module.split(".")[0] not in OWN:
-                    names.add(module.split(".")[0])
-                    continue
-                base = SCRIPTS.joinpath(*module.split("."))
-                files = (base.with_suffix(".py"), base / "__init__.py")
-                waiting += [file for file in files if file.is_file() and file not in seen]
-        answers.append({package_of(name) for name in names - sys.stdlib_module_names})
+    for late in (False, True):
+        names = {name.split(".")[0] for name in imported_by_scripts(scripts(environment), late)}
+        answers.append({package_of(name) for name in names - sys.stdlib_module_names - set(OWN)})
     return answers[0], answers[1]
 
 
@@ -111,6 +89,67 @@ def test_what_is_imported_late_is_there_too(environment: str):
 def test_an_environment_agrees_with_the_pins(environment: str):
     for name, version in packages(environment).items():
         assert pins()[name] == version, name
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_a_lock_has_exact_versions_and_no_address_or_path(file: str):
+    for line in (ROOT / file).read_text().splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[a-z0-9-]+==[\w.!]+( ; [^/@]+)?", line), line
+    assert not re.search(r"://|(^|\s)-|/", re.sub(r"^#.*", "", (ROOT / file).read_text(), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("file", "asked"),
+    [
+        ("requirements.txt", PROJECT["project"]["dependencies"]),
+        ("requirements-dev.txt", [name for group in PROJECT["dependency-groups"].values() for name in group]),
+    ],
+)
+def test_a_lock_has_what_the_project_asks_for(file: str, asked: list[str]):
+    """If this fails, `make lock` has not been run after a change of pyproject.toml."""
+    pinned = {(pin.name, str(pin.specifier)) for name in ("requirements.txt", file) for pin in requirements(name)}
+    for requirement in map(Requirement, asked):
+        assert (canonicalize_name(requirement.name), str(requirement.specifier)) in pinned
+
+
+def test_what_tests_and_documentation_need_is_not_installed_for_a_run():
+    run, dev = ({pin.name for pin in requirements(f"requirements{kind}.txt")} for kind in ("", "-dev"))
+    assert run & dev == set()
+    assert {"pytest", "mkdocs-material", "ruff", "snakefmt", "pymdown-extensions"} <= dev
+
+
+@pytest.mark.parametrize("version", ["3.11.0", "3.11.2", "3.11.7", "3.12.0", "3.13.0"])
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_package_has_one_version_for_a_version_of_python(version: str, platform: str):
+    environment = {"python_full_version": version, "python_version": version[:4], "sys_platform": platform}
+    pinned = requirements("requirements.txt") + requirements("requirements-dev.txt")
+    here = [pin.name for pin in pinned if pin.marker is None or pin.marker.evaluate(environment)]
+    assert sorted(set(here)) == sorted(here)
+    missing = {pin.name for pin in pinned} - set(here)
+    assert missing <= ({"greenlet"} if platform == "darwin" else set())
+
+
+def test_no_package_of_the_cuda_build_is_pinned():
+    """torch brings them, if it is the CUDA build; a processor-only build must not."""
+    assert [pin.name for pin in requirements("requirements.txt") if re.match("nvidia|cuda|triton", pin.name)] == []
+
+
+def test_the_environment_of_conda_has_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, packages = environment["dependencies"]
+    assert python == f"python{PROJECT['project']['requires-python']}" and pip == "pip"
+    assert [Requirement(line) for line in packages["pip"]] == requirements("requirements.txt")
+
+
+def test_every_file_names_the_same_versions_of_python():
+    assert PROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+    assert PROJECT["tool"]["ruff"]["target-version"] == "py311"
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (ROOT / "envs/install.sh").read_text()
+    for page in ("README.md", "docs/tutorials/first-run.md", "docs/cluster.md"):
+        assert "Python 3.11, 3.12 or 3.13" in (ROOT / page).read_text(), page
 
 
 def test_both_containers_hold_the_workflow_and_its_python():

@@ -12,7 +12,10 @@ from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent
-PLUMBING = {f"ccdcgan.utils.{name}" for name in ("errors", "files", "hashing", "interruption", "parallel", "progress")}
+PLUMBING = {
+    f"ccdcgan.utils.{name}"
+    for name in ("errors", "files", "hashing", "interruption", "machine", "parallel", "progress")
+}
 """Modules that change no result: those of ``utils``, except the derivation of seeds and the helpers for tables."""
 
 ENGINE_MODULES = {
@@ -24,14 +27,17 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "b1d64a5446aa",
-    "vasp": "7a32ad2f5cd3",
-    "gpaw": "ffb9c94613e5",
-    "ase": "5fbe9c9a6333",
+    "mlip": "8a910eef66d0",
+    "vasp": "f84459d53a9a",
+    "gpaw": "879bcbdc4dc2",
+    "ase": "5f0cbcb43f1b",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
-SAME_RELAXATIONS = ("960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369", "c0e71f19e8af")
+SAME_RELAXATIONS = (
+    "960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369",
+    "c0e71f19e8af", "35654a6913e0", "57db7d017a95", "015743273d20",
+)  # fmt: skip
 """Code fingerprints of earlier versions of the workflow that relax a crystal exactly as RELAXATION_CODE does.
 
 The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the

@@ -1,11 +1,11 @@
 """Lock that allows one Snakemake process per run; the kernel releases it when the process ends."""
 
-import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
 from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.machine import lock_file
 
 _held: list[IO[str]] = []
 
@@ -26,7 +26,7 @@ def lock_run(folder: str | Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(handle, wait=False)
     except BlockingIOError:
         handle.seek(0)
         owner = handle.read().strip() or "unknown"

@@ -1,11 +1,12 @@
 """Provenance of a run: versions and machine, without names or paths of the user."""
 
-import os
 import platform
 import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from ccdcgan.utils.machine import gpu_models, memory_bytes, processor_name, usable_cores
 
 PACKAGES = (
     "snakemake",
@@ -56,21 +57,10 @@ def describe_machine() -> dict[str, str | int]:
 
     cores: those this job may use; gpu: models of NVIDIA's, separated by commas, "" if there is none.
     """
-    models = [_entry(path, "Model") for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     return {
-        "processor": _entry(Path("/proc/cpuinfo"), "model name") or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
-        "gpu": ", ".join(models),
+        "processor": processor_name(),
+        "cores": usable_cores(),
+        "memory": round(memory_bytes() / 1e9),
+        "gpu": ", ".join(gpu_models()),
         "system": f"{platform.system()} {platform.machine()}",
     }
-
-
-def _entry(path: Path, name: str) -> str:
-    """Return the first value of ``name`` in a file of lines "name : value"; "" if it has none."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ""
-    found = (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name)
-    return next(found, "")

@@ -15,6 +15,7 @@ from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ccdcgan.relaxation.ase_relaxation import Relaxation
+from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.utils.errors import InputError
 
@@ -117,8 +118,6 @@ def _packages(engine: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the packages that compute the energies, including those of the force fields in use."""
     if engine != "mlip":
         return PACKAGES[engine]
-    from ccdcgan.relaxation.mlip import FORCE_FIELDS
-
     return (*PACKAGES[engine], *(FORCE_FIELDS[model] for model in config["mlip"]["models"] if model in FORCE_FIELDS))
 
 

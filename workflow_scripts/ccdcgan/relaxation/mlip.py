@@ -21,6 +21,7 @@ from ase.calculators.calculator import Calculator
 from pymatgen.core import Structure
 
 from ccdcgan.relaxation.ase_relaxation import Stage, StagedRelaxMaker, optimizer_class
+from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.utils.errors import InputError
 
 WEIGHTS = {
@@ -35,24 +36,6 @@ MODELS = tuple(WEIGHTS)
 
 MODALS = {"7net-mf-0": "PBE"}
 """Level of theory used of models that were trained on several."""
-
-FORCE_FIELDS = {
-    "MACE-MP-0": "mace",
-    "MACE-MP-0b3": "mace",
-    "MACE-MPA-0": "mace",
-    "MatterSim": "mattersim",
-    "CHGNet": "chgnet",
-    "M3GNet": "matgl",
-    "MatPES-PBE": "matgl",
-    "MatPES-r2SCAN": "matgl",
-    "FAIRChem": "fairchem",
-    "Nequip": "nequip",
-    "DeepMD": "deepmd",
-    "NEP": "calorine",
-    "UPET": "upet",
-    "SevenNet": "sevenn",
-}
-"""Force field, by the name that atomate2 gives it -> the package it needs. SevenNet is for weights of the user."""
 
 
 def weights_path(model: str) -> Path:

@@ -10,13 +10,13 @@ of dropout belong to each replica.
 import logging
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from ccdcgan.utils.errors import InputError
+from ccdcgan.utils.machine import processor_features
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +39,7 @@ def precision_policy(name: str) -> str:
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "mixed_bfloat16" if capability >= (8, 0) else "float32"
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:  # not Linux
-        return "float32"
-    return "mixed_bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+    return "mixed_bfloat16" if processor_features() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 def set_determinism(seed: int) -> None:

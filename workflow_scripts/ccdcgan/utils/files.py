@@ -3,7 +3,6 @@
 A file is written under a temporary name, flushed to disk and then renamed.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -15,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ccdcgan.utils.machine import lock_file
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +132,10 @@ def exclusive(path: str | Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(handle, wait=False)
         except BlockingIOError:
             log.warning("another process holds %s: waiting until it ends", path)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_file(handle, wait=True)
         except OSError as error:  # some network file systems do not support locks
             log.warning("%s cannot be locked (%s): continuing without a lock", path, error)
         yield

@@ -1,11 +1,11 @@
 """Application of a function to many items in several processes of one machine."""
 
-import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import TypeVar
 
+from ccdcgan.utils.machine import worker_processes
 from ccdcgan.utils.progress import Progress
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -36,8 +36,8 @@ def parallel_map(
     results = []
     with ExitStack() as stack:
         computed = map(function, items)
-        if processes > 1 and progress.total >= FEW:
-            context = multiprocessing.get_context("fork")
+        context = worker_processes() if processes > 1 and progress.total >= FEW else None
+        if context is not None:
             pool = stack.enter_context(ProcessPoolExecutor(processes, context))
             computed = pool.map(function, items, chunksize=chunk)
         for item, result in zip(items, computed, strict=True):

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ccdcgan.relaxation.force_fields import PACKAGES
 from ccdcgan.utils.errors import InputError
 
 Settings = Mapping[str, Any]
@@ -16,27 +17,6 @@ PATTERNS = ("*.cif", "*.mcif", "*.vasp", "*poscar*", "*contcar*", "*.xyz", "*.ex
 """Names of files of crystals, in lower case; a compressed one has one more ending."""
 
 KINDS = "CIF (*.cif), POSCAR (*.vasp, *POSCAR*), extended XYZ (*.xyz, *.extxyz), ASE database (*.db) or JSON (*.json)"
-
-PACKAGES = {
-    "7net-0": "sevenn",
-    "7net-l3i5": "sevenn",
-    "7net-mf-0": "sevenn",
-    "MACE-MP-0": "mace",
-    "MACE-MP-0b3": "mace",
-    "MACE-MPA-0": "mace",
-    "MatterSim": "mattersim",
-    "CHGNet": "chgnet",
-    "M3GNet": "matgl",
-    "MatPES-PBE": "matgl",
-    "MatPES-r2SCAN": "matgl",
-    "FAIRChem": "fairchem",
-    "Nequip": "nequip",
-    "DeepMD": "deepmd",
-    "NEP": "calorine",
-    "UPET": "upet",
-    "SevenNet": "sevenn",
-}
-"""Model -> the package that it needs, as in ccdcgan.relaxation.mlip, whose import takes seconds."""
 
 INSTALL = {"mace": "mace-torch", "deepmd": "deepmd-kit", "fairchem": "fairchem-core"}
 """Package -> its name at the Python package index, where that differs."""
