@@ -3,7 +3,6 @@
 from ccdcgan_workflow.jobs import job
 
 with job(snakemake):
-    import numpy as np
     import pandas as pd
 
     from ccdcgan.candidates.ranking import fit_relaxed_energies
@@ -14,18 +13,19 @@ with job(snakemake):
 
     inputs, params = snakemake.input, snakemake.params
     model = load_constraint(inputs.constraint)
-    shards = [read_arrays(path) for path in inputs.graphs]
-    candidates = [crystal for path in inputs.crystals for crystal in read_set(path)]
     relaxed = relaxed_for_training(read_set(inputs.database), params.holdout)
     similar = fit_relaxed_energies(read_set(inputs.substituted), relaxed, params.elements, params.seed)
-    expected, uncertainty = similar.predict([crystal.structure for crystal in candidates])
-    table = pd.DataFrame(
-        {
+    tables = []
+    for crystals, graphs in zip(inputs.crystals, inputs.graphs, strict=True):  # one shard in memory at a time
+        candidates = read_set(crystals)
+        expected, uncertainty = similar.predict([crystal.structure for crystal in candidates])
+        columns = {
             "id": [crystal.id for crystal in candidates],
             "formula": [crystal.formula for crystal in candidates],
-            "predicted_formation_energy": predict(model, np.concatenate([shard["graphs"] for shard in shards])),
+            "predicted_formation_energy": predict(model, read_arrays(graphs)["graphs"]),
             "expected_formation_energy": expected,
             "expected_uncertainty": uncertainty,
         }
-    )
+        tables.append(pd.DataFrame(columns))
+    table = pd.concat(tables, ignore_index=True)
     write_csv(snakemake.output[0], table)

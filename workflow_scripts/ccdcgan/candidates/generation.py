@@ -11,11 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
-from pymatgen.core import Structure
 
-from ccdcgan.candidates.distance_rule import expand
-from ccdcgan.crystals.distances import satisfies
-from ccdcgan.crystals.structures import Crystal, shortest_distance, write_set
+from ccdcgan.candidates.distance_rule import EXPANDED, closest_approaches, expansion, scaled
+from ccdcgan.crystals.structures import Crystal, write_set
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec
 from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.utils.files import write_arrays, write_csv
@@ -23,8 +21,8 @@ from ccdcgan.utils.progress import Progress
 from ccdcgan.utils.seeds import derive_seed
 
 SAMPLE_COLUMNS = ("sample", "status", "reason", "formula", "n_atoms", "min_distance", "repaired")
-BATCH = 64
-"""Number of samples decoded together: 64 pairs of 64^3 sites voxels take 128 MB."""
+BATCH = 250
+"""Number of samples that are generated together. Batches are decoded together as far as the codec has room for them."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,10 @@ def generate_shard(generator: keras.Model, codec: CrystalCodec, plan: ShardPlan)
     side = generator.output_shape[1]
     without_distance_rule = replace(plan.rules, min_distance=0.0)
     candidates, rows, graphs = [], [], [np.empty((0, side, side, 1), np.float32)]
-    for start in range(0, plan.n_samples, BATCH):
-        # Always a whole batch: one shape is compiled, and a sample does not depend on the number of samples.
-        noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
-        generated = np.asarray(generator.predict_on_batch(noise))[: plan.n_samples - start]
+    together = max(codec.chunk // BATCH, 1) * BATCH
+    for start in range(0, plan.n_samples, together):
+        end = min(start + together, plan.n_samples)
+        generated = np.concatenate([_generate(generator, rng) for _ in range(start, end, BATCH)])[: end - start]
         decoded = codec.decode(generated, without_distance_rule)
         new, new_rows = select_candidates(decoded, plan, start)
         candidates += new
@@ -99,6 +97,15 @@ def generate_shard(generator: keras.Model, codec: CrystalCodec, plan: ShardPlan)
         rejected = [row["reason"] for row in new_rows if row["reason"]]
         progress.advance(len(generated), f"{len(candidates)} candidates", rejected)
     return Shard(candidates, sample_table(rows), np.concatenate(graphs))
+
+
+def _generate(generator: keras.Model, rng: np.random.Generator) -> np.ndarray:
+    """Return the crystal graphs of the next batch of noise.
+
+    It is always a whole batch: one shape is compiled, and a sample does not depend on the number of samples.
+    """
+    noise = rng.standard_normal((BATCH, generator.input_shape[1])).astype(np.float32)
+    return np.asarray(generator.predict_on_batch(noise))
 
 
 def select_candidates(decoded: Iterable[Decoded], plan: ShardPlan, first: int) -> tuple[list[Crystal], list[dict]]:
@@ -112,14 +119,32 @@ def select_candidates(decoded: Iterable[Decoded], plan: ShardPlan, first: int) -
     Returns:
         The candidates, and one row per sample.
     """
+    decoded, rules = list(decoded), plan.rules
+    approaches = closest_approaches([one.structure for one in decoded if one.structure is not None], rules.min_distance)
+    measured = iter(approaches)
     candidates, rows = [], []
     for sample, crystal in enumerate(decoded, start=first):
-        row, structure = _apply_distance_rule(sample, crystal, plan.rules)
+        row = {"sample": sample, "status": "failed", "reason": crystal.reason, "formula": "", "n_atoms": None}
         rows.append(row)
-        if row["status"] == "ok":
-            info = {"scheme": plan.scheme, "stage": "candidate", "status": "ok", "reason": ""}
-            info["repaired"] = row["repaired"]
-            candidates.append(Crystal(f"{plan.scheme}-{plan.shard:04d}-{sample:06d}", structure, info))
+        if crystal.structure is None:
+            continue
+        structure, approach = crystal.structure, next(measured)
+        factor = expansion(approach, rules.expansion)
+        if factor != 1:
+            structure = scaled(structure, factor)
+        row |= {
+            "formula": structure.composition.reduced_formula,
+            "n_atoms": len(structure),
+            "min_distance": approach.shortest * factor,
+            "repaired": " and ".join(filter(None, (crystal.repaired, EXPANDED if factor != 1 else ""))),
+        }
+        if approach.ratio * factor < 1:
+            row["reason"] = "too_close"
+            continue
+        row["status"] = "ok"
+        info = {"scheme": plan.scheme, "stage": "candidate", "status": "ok", "reason": ""}
+        info["repaired"] = row["repaired"]
+        candidates.append(Crystal(f"{plan.scheme}-{plan.shard:04d}-{sample:06d}", structure, info))
     return candidates, rows
 
 
@@ -141,16 +166,3 @@ def write_shard(shard: Shard, crystals: str | Path, samples: str | Path, graphs:
     write_csv(samples, shard.samples)
     ids = np.array([crystal.id for crystal in shard.candidates], dtype=str)
     write_arrays(graphs, ids=ids, graphs=shard.graphs)
-
-
-def _apply_distance_rule(sample: int, decoded: Decoded, rules: CandidateRules) -> tuple[dict, Structure | None]:
-    """Return the row of a sample and its crystal, expanded if necessary."""
-    row = {"sample": sample, "status": "failed", "reason": decoded.reason, "formula": "", "n_atoms": None}
-    if decoded.structure is None:
-        return row, None
-    structure, expanded = expand(decoded.structure, rules.min_distance, rules.expansion)
-    row["repaired"] = " and ".join(filter(None, (decoded.repaired, expanded)))
-    distance = shortest_distance(structure)
-    row |= {"formula": structure.composition.reduced_formula, "n_atoms": len(structure), "min_distance": distance}
-    too_close = not satisfies(structure, rules.min_distance, distance)
-    return row | ({"reason": "too_close"} if too_close else {"status": "ok"}), structure

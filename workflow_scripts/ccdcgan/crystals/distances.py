@@ -42,7 +42,12 @@ class PairDistances:
 
         It is exact below 1; every crystal that satisfies the rule has at least 1.
         """
-        symbols = [site.specie.symbol for site in structure]
+        limits = self.table([site.specie.symbol for site in structure])
+        centres, others, _, distances = structure.get_neighbor_list(limits.max())
+        return float(min([1.0, *(distances / limits[centres, others])]))
+
+    def table(self, symbols: Sequence[str]) -> np.ndarray:
+        """Return the minimum distances between atoms of these elements, (n_atoms, n_atoms), angstrom."""
         elements = sorted(set(symbols))
         place = {element: number for number, element in enumerate(elements)}
         table = np.empty((len(elements), len(elements)))
@@ -50,8 +55,7 @@ class PairDistances:
             limit = self.limits[f"{first}-{second}"]
             table[place[first], place[second]] = table[place[second], place[first]] = limit
         numbers = np.array([place[symbol] for symbol in symbols])
-        centres, others, _, distances = structure.get_neighbor_list(table.max())
-        return float(min([1.0, *(distances / table[numbers[centres], numbers[others]])]))
+        return table[numbers[:, None], numbers]
 
 
 DistanceRule = float | PairDistances

@@ -9,6 +9,7 @@ element at a time and is shared by all elements. Latents lie in [-1, 1].
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ccdcgan.representation.decoding.inference import batch_of, run_in_batches, uses_gpu
+from ccdcgan.representation.decoding.matrix_decoder import MatrixDecoder
 from ccdcgan.training.devices import (
     apply_gradients,
     mean_over_steps,
@@ -82,25 +85,25 @@ class Autoencoder:
         """Length of the latent."""
         return int(self.encoder.output_shape[-1])
 
-    def encode(self, voxels: np.ndarray, batch: int = 32) -> np.ndarray:
-        """Return latents (n, latent), float32, of voxels (n, grid, grid, grid)."""
-        return _in_batches(self.encoder, np.asarray(voxels, np.float32)[..., None], batch)
+    def encode(self, voxels: np.ndarray, batch: int | None = None) -> np.ndarray:
+        """Return latents (n, latent), float32, of voxels (n, grid, grid, grid); batch: None: by device."""
+        inputs = np.asarray(voxels, np.float32)[..., None]
+        return run_in_batches(self.encoder, inputs, batch or batch_of(self.encoder.input_shape[1]))
 
-    def decode(self, latents: np.ndarray, batch: int = 32) -> np.ndarray:
-        """Return voxels (n, grid, grid, grid), float32, of latents (n, latent)."""
-        return _in_batches(self.decoder, np.asarray(latents, np.float32), batch)[..., 0]
+    def decode(self, latents: np.ndarray, batch: int | None = None) -> np.ndarray:
+        """Return voxels (n, grid, grid, grid), float32, of latents (n, latent); batch: None: by device."""
+        inputs = np.asarray(latents, np.float32)
+        if self._matrix_decoder is None:
+            return run_in_batches(self.decoder, inputs, batch or batch_of(self.encoder.input_shape[1]))[..., 0]
+        return self._matrix_decoder.decode(inputs)
 
-
-def _in_batches(model: keras.Model, inputs: np.ndarray, batch: int) -> np.ndarray:
-    """Run a model on many inputs. The last batch is padded, so that only one shape is compiled."""
-    outputs = []
-    for start in range(0, len(inputs), batch):
-        part = inputs[start : start + batch]
-        padding = [(0, batch - len(part))] + [(0, 0)] * (inputs.ndim - 1)
-        outputs.append(np.asarray(model.predict_on_batch(np.pad(part, padding)))[: len(part)])
-    if not outputs:
-        return np.empty((0, *model.output_shape[1:]), np.float32)
-    return np.concatenate(outputs).astype(np.float32)
+    @cached_property
+    def _matrix_decoder(self) -> MatrixDecoder | None:
+        """The decoder as matrix products, with its weights at the first use; None where it would not be faster."""
+        weights, output = self.decoder.get_weights(), self.decoder.layers[-1]
+        plain = output.activation is keras.activations.linear and self.decoder.layers[1].compute_dtype == "float32"
+        suits = plain and MatrixDecoder.suits([weight.shape for weight in weights])
+        return MatrixDecoder(weights) if suits and not uses_gpu() else None
 
 
 def build_autoencoder(

@@ -18,8 +18,9 @@ import numpy as np
 from ccdcgan.crystals.distances import DistanceRule
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.representation.autoencoders import Autoencoder, load_autoencoder
+from ccdcgan.representation.decoding.inference import uses_gpu
 from ccdcgan.representation.latent_decoding import decode_lattice_latents, decode_sites_latents
-from ccdcgan.representation.voxel_decoding import MISSING, Decoded, assemble_crystal
+from ccdcgan.representation.voxel_decoding import BAD_LATTICE, MISSING, Decoded, assemble_crystal
 from ccdcgan.representation.voxels import Geometry, encode_batch
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
@@ -27,7 +28,9 @@ from ccdcgan.utils.files import atomic_path
 log = logging.getLogger(__name__)
 
 CHUNK = 64
-"""Number of crystal graphs that are encoded or decoded together."""
+"""Number of crystals that are encoded together, and of crystal graphs whose voxels are decoded together."""
+ON_PROCESSOR, ON_GPU = (2**26, 1000), (2**29, 8000)
+"""Memory (bytes) of the sites voxels of the crystal graphs that are decoded together, and their maximum number."""
 FAINT_ATOMS = "faint"
 """Label of a crystal with an element whose atoms were found at the fallback peak threshold only."""
 
@@ -105,25 +108,53 @@ class CrystalCodec:
     def decode_latents(self, latents: np.ndarray, rules: CandidateRules | None = None) -> Iterator[Decoded]:
         """Decode latents (n, side, side, 1), crystal graphs multiplied by ``scale``, as :meth:`decode` does."""
         rules = rules or CandidateRules()
-        n_elements = len(self.elements)
-        for start in range(0, len(latents), CHUNK):
-            lattice_latents, sites_latents = self.split(latents[start : start + CHUNK])
-            sites_latents = sites_latents.reshape(-1, self.sites.latent)
-            cells = decode_lattice_latents(lattice_latents, self.lattice, self.geometry)
-            positions = decode_sites_latents(sites_latents, self.sites, self.geometry)
-            fallback: dict[int, np.ndarray] = {}
-            if rules.faint:
-                empty = [row for row, atoms in enumerate(positions) if not len(atoms)]
-                again = decode_sites_latents(sites_latents[empty], self.sites, self.geometry, rules.faint)
-                fallback = dict(zip(empty, again, strict=True))
-            for number, cell in enumerate(cells):
-                rows = range(number * n_elements, (number + 1) * n_elements)
-                limits = rules.max_atoms, rules.min_distance
-                decoded = assemble_crystal(cell, [positions[row] for row in rows], self.elements, *limits)
-                if decoded.reason == MISSING and fallback:
-                    atoms = [fallback.get(row, positions[row]) for row in rows]
-                    decoded = replace(assemble_crystal(cell, atoms, self.elements, *limits), repaired=FAINT_ATOMS)
-                yield decoded
+        for start in range(0, len(latents), self.chunk):
+            yield from self._decode_chunk(latents[start : start + self.chunk], rules)
+
+    @property
+    def chunk(self) -> int:
+        """Number of crystal graphs that are decoded together."""
+        memory, most = ON_GPU if uses_gpu() else ON_PROCESSOR
+        return int(np.clip(memory // (4 * self.geometry.sites_grid**3 * len(self.elements)), 16, most))
+
+    def _decode_chunk(self, latents: np.ndarray, rules: CandidateRules) -> list[Decoded]:
+        """Decode latents in few calls of the networks. Sites are not decoded where there is no valid cell."""
+        lattice_latents, sites_latents = self.split(latents)
+        cells = decode_lattice_latents(lattice_latents, self.lattice, self.geometry)
+        valid = [number for number, cell in enumerate(cells) if cell is not None]
+
+        def crystals(numbers: list[int], positions: list[np.ndarray]) -> list[Decoded]:
+            width = len(self.elements)
+            return [
+                assemble_crystal(
+                    cells[number],
+                    positions[width * place : width * (place + 1)],
+                    self.elements,
+                    rules.max_atoms,
+                    rules.min_distance,
+                )
+                for place, number in enumerate(numbers)
+            ]
+
+        def sites(flat: np.ndarray, faint: float | None = None) -> list[np.ndarray]:
+            return decode_sites_latents(flat, self.sites, self.geometry, faint)
+
+        results = [Decoded(None, BAD_LATTICE)] * len(cells)
+        flat = sites_latents[valid].reshape(-1, self.sites.latent)
+        positions = sites(flat)
+        for number, decoded in zip(valid, crystals(valid, positions), strict=True):
+            results[number] = decoded
+        if not rules.faint:
+            return results
+        width, places = len(self.elements), {number: place for place, number in enumerate(valid)}
+        without = [number for number in valid if results[number].reason == MISSING]
+        rows = [width * places[number] + column for number in without for column in range(width)]
+        empty = [row for row in rows if not len(positions[row])]
+        for row, atoms in zip(empty, sites(flat[empty], rules.faint), strict=True):
+            positions[row] = atoms
+        for number, decoded in zip(without, crystals(without, [positions[row] for row in rows]), strict=True):
+            results[number] = replace(decoded, repaired=FAINT_ATOMS)
+        return results
 
     def decode_voxels(self, graphs: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the lattice voxel and the sites voxels (n_elements, grid, grid, grid) of each crystal graph."""

@@ -9,16 +9,15 @@ those of crystals, and the latent of the empty voxel is often the nearest to tha
 is still far from the given one are varied by one atom less and one atom more.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from pymatgen.core import Lattice
 
 from ccdcgan.representation.autoencoders import Autoencoder
-from ccdcgan.representation.voxel_decoding import FAINT, THRESHOLD, decode_lattice, decode_sites, peaks
-from ccdcgan.representation.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxel, voxel_centres
+from ccdcgan.representation.decoding.peaks import find_peaks
+from ccdcgan.representation.voxel_decoding import FAINT, THRESHOLD, decode_cells, decode_many_sites
+from ccdcgan.representation.voxels import RESOLVED, Geometry, lattice_voxel, sites_voxels, voxel_centres
 
 CONVERGED = 0.01
 """Relative distance of two latents below which nothing is left to correct."""
@@ -30,75 +29,107 @@ ATOM_TRIALS = 2
 """Number of times that one atom less or more is tried."""
 MOST_TRIED = 3
 """Maximum number of atoms whose removal, and of atoms whose addition, is tried each time."""
-FAINTEST_ATOM = 0.05
-"""Minimum height of a peak in the missing part of a voxel that is tried as an atom."""
+FAINTEST_ATOM = 0.25
+"""Minimum height of a peak that is missing in a voxel, or in excess, for which one atom more or less is tried.
+
+An atom improves a voxel if it explains more than half of its own height. Of 2,200 fainter trials none was nearer.
+"""
 
 
-@dataclass(frozen=True)
 class _LatentDecoder:
-    """Decoder of latents of one kind.
+    """Decoder of latents of one kind. Each step is done for all latents that need it, with few calls of the networks.
 
-    Attributes:
+    Args:
         latents: The latents, (n, latent).
-        decoded: Their voxels.
         autoencoder: The autoencoder.
-        locate: Function of a voxel to its contents (positions or lattice), or None.
-        draw: Function of such contents to their exact voxel.
-        refinements: Maximum number of refinement steps.
+        locate: Function of voxels and their rows in ``latents`` to a list of their contents: positions, or cells.
+        draw: Function of a list of contents to their exact voxels.
     """
 
-    latents: np.ndarray
-    decoded: np.ndarray
-    autoencoder: Autoencoder
-    locate: Callable[[np.ndarray], Any]
-    draw: Callable[[Any], np.ndarray]
-    refinements: int
+    def __init__(
+        self,
+        latents: np.ndarray,
+        autoencoder: Autoencoder,
+        locate: Callable[[np.ndarray, np.ndarray], list],
+        draw: Callable[[list], np.ndarray],
+    ) -> None:
+        self._latents, self._autoencoder = np.asarray(latents), autoencoder
+        self._locate, self._draw = locate, draw
+        self._lengths = np.maximum(np.linalg.norm(self._latents, axis=1), 1e-12)
+        self._decoded = autoencoder.decode(latents)
+        # About 16 MB of voxels at once.
+        self._together = int(np.clip(2**22 // np.prod(self._decoded.shape[1:]), 16, 1024))
+        self.results = self._located(self._decoded, np.arange(len(latents)))
+        self.distances = np.full(len(latents), np.inf)
+        self._encoded = np.zeros_like(self._latents)
+        self._decoded_again: dict[int, np.ndarray] = {}
 
-    def decode(self) -> tuple[list, np.ndarray]:
-        """Return the best result for every latent and its distance, NaN where nothing is refined."""
-        results = [self.locate(voxel) for voxel in self.decoded]
-        if not self.refinements:
-            return results, np.full(len(results), np.nan)
-        return self.refine(np.arange(len(results)), results)
+    def evaluate(self, rows: np.ndarray, trials: list) -> tuple[np.ndarray, np.ndarray]:
+        """Return the latents of trials and their distances from the latents ``rows``, relative to their length."""
+        encoded, distances = np.empty((len(rows), self._latents.shape[1]), self._latents.dtype), np.empty(len(rows))
+        for part in self._parts(len(rows)):
+            encoded[part] = self._autoencoder.encode(self._draw(trials[part]))
+            distances[part] = np.linalg.norm(encoded[part] - self._latents[rows[part]], axis=1)
+        return encoded, distances / self._lengths[rows]
 
-    def distances(self, rows: Sequence[int], voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the latents of voxels and their distances from the latents ``rows``, relative to the length of the
-        latter."""
-        encoded, given = self.autoencoder.encode(voxels), self.latents[rows]
-        lengths = np.maximum(np.linalg.norm(given, axis=1), 1e-12)
-        return encoded, np.linalg.norm(encoded - given, axis=1) / lengths
+    def missing(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the decoded voxels of the results of ``rows`` lack of the decoded latents."""
+        unknown = [row for row in rows if row not in self._decoded_again]
+        if unknown:
+            decoded = self._autoencoder.decode(self._encoded[unknown])
+            self._decoded_again |= dict(zip(unknown, decoded, strict=True))
+        return np.array([self._decoded[row] - self._decoded_again[row] for row in rows])
 
-    def missing(self, rows: Sequence[int], encoded: np.ndarray) -> np.ndarray:
-        """Return what the voxels of the latents ``encoded`` lack of those of the latents ``rows``."""
-        return self.decoded[rows] - self.autoencoder.decode(encoded)
+    def refine(
+        self, rows: np.ndarray, trials: list, refinements: int, known: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> None:
+        """Correct trials repeatedly. Those that are nearer to their latents than the results become the results.
 
-    def refine(self, rows: np.ndarray, trials: list) -> tuple[list, np.ndarray]:
-        """Return the best refined result of each of ``rows``, starting from ``trials``, and its distance."""
-        results, nearest = list(trials), np.full(len(rows), np.inf)
-        active = np.array([index for index, trial in enumerate(trials) if trial is not None], dtype=int)
-        trials = [trials[index] for index in active]
-        for left in range(self.refinements, -1, -1):
-            if not len(active):
+        Args:
+            rows: Rows of the trials.
+            trials: Cells, or positions of atoms.
+            refinements: Maximum number of corrections.
+            known: Latents and distances of the trials, if they have been evaluated already.
+        """
+        least = np.full(len(rows), np.inf)
+        for left in range(refinements, -1, -1):
+            if not len(rows):
                 break
-            voxels = np.array([self.draw(trial) for trial in trials])
-            encoded, distances = self.distances(rows[active], voxels)
-            improving = (distances < GAIN * nearest[active]) & (distances > CONVERGED)
-            for index, trial, distance in zip(active, trials, distances, strict=True):
-                if distance < nearest[index]:
-                    results[index], nearest[index] = trial, distance
-            if not left or not np.any(improving):
+            encoded, distances = known or self.evaluate(rows, trials)
+            improving, known = (distances < least) & (distances > CONVERGED), None
+            for number in np.flatnonzero(distances < self.distances[rows]):
+                row = rows[number]
+                self.results[row], self.distances[row] = trials[number], distances[number]
+                self._encoded[row] = encoded[number]
+                self._decoded_again.pop(row, None)
+            if not left:
                 break
-            active = active[improving]
-            corrected = voxels[improving] + self.missing(rows[active], encoded[improving])
-            trials = [self.locate(voxel) for voxel in corrected]
-            active = active[[_has_content(trial) for trial in trials]]
-            trials = [trial for trial in trials if _has_content(trial)]
-        return results, nearest
+            # Every trial that improved is now the result of its row.
+            rows, trials = self._corrected(rows[improving])
+            least = GAIN * self.distances[rows]
+
+    def _corrected(self, rows: np.ndarray) -> tuple[np.ndarray, list]:
+        """Return the corrected results of ``rows`` that have content, and their rows."""
+        kept, trials = [], []
+        for part in self._parts(len(rows)):
+            voxels = self._draw([self.results[row] for row in rows[part]]) + self.missing(rows[part])
+            for row, trial in zip(rows[part], self._located(voxels, rows[part]), strict=True):
+                if has_content(trial):
+                    kept.append(row)
+                    trials.append(trial)
+        return np.array(kept, dtype=int), trials
+
+    def _located(self, voxels: np.ndarray, rows: np.ndarray) -> list:
+        return [found for part in self._parts(len(rows)) for found in self._locate(voxels[part], rows[part])]
+
+    def _parts(self, number: int) -> list[slice]:
+        """Return the slices in which a number of voxels is processed."""
+        return [slice(start, start + self._together) for start in range(0, number, self._together)]
 
 
-def _has_content(result: np.ndarray | Lattice | None) -> bool:
+def has_content(result: np.ndarray | None) -> bool:
     """Return whether a result is a cell or has at least one atom."""
-    return len(result) > 0 if isinstance(result, np.ndarray) else result is not None
+    return result is not None and len(result) > 0
 
 
 def decode_lattice_latents(latents: np.ndarray, autoencoder: Autoencoder, geometry: Geometry) -> list[Lattice | None]:
@@ -115,13 +146,14 @@ def decode_lattice_latents(latents: np.ndarray, autoencoder: Autoencoder, geomet
     grid, sigma = geometry.lattice_grid, geometry.lattice_sigma
     decoder = _LatentDecoder(
         latents,
-        autoencoder.decode(latents),
         autoencoder,
-        locate=lambda voxel: decode_lattice(voxel, sigma),
-        draw=lambda lattice: lattice_voxel(lattice.matrix, grid, sigma),
-        refinements=geometry.corrections,
+        locate=lambda voxels, _: decode_cells(voxels, sigma),
+        draw=lambda cells: lattice_voxel(np.array(cells).reshape(-1, 3, 3), grid, sigma),
     )
-    return decoder.decode()[0]
+    if geometry.corrections:
+        rows = np.array([row for row, cell in enumerate(decoder.results) if has_content(cell)], dtype=int)
+        decoder.refine(rows, [decoder.results[row] for row in rows], geometry.corrections)
+    return [None if cell is None else Lattice(cell) for cell in decoder.results]
 
 
 def decode_sites_latents(
@@ -136,58 +168,59 @@ def decode_sites_latents(
         faint: Peak threshold as a fraction of the voxel's maximum, used where it is below the usual threshold; None:
             the usual threshold.
     """
-
-    def locate(voxel: np.ndarray) -> np.ndarray:
-        fraction = np.inf if faint is None else faint * max(float(voxel.max()), FAINT)
-        return decode_sites(voxel, box, sigma, min(THRESHOLD, fraction))
-
     box, grid, sigma = geometry.box, geometry.sites_grid, geometry.sites_sigma
-    decoder = _LatentDecoder(
-        latents,
-        autoencoder.decode(latents),
-        autoencoder,
-        locate=locate,
-        draw=lambda positions: sites_voxel(np.clip(positions, -box / 2, box / 2), grid, box, sigma),
-        refinements=geometry.corrections,
-    )
-    results, distances = decoder.decode()
-    for _ in range(ATOM_TRIALS if geometry.corrections else 0):
-        rows = np.flatnonzero(distances > DOUBTFUL)
+
+    def locate(voxels: np.ndarray, _: np.ndarray) -> list[np.ndarray]:
+        thresholds = np.full(len(voxels), THRESHOLD)
+        if faint is not None:
+            thresholds = np.minimum(thresholds, faint * np.maximum(voxels.max(axis=(1, 2, 3)), FAINT))
+        return decode_many_sites(voxels, box, sigma, thresholds)
+
+    decoder = _LatentDecoder(latents, autoencoder, locate, lambda sets: sites_voxels(sets, grid, box, sigma))
+    if not geometry.corrections:
+        return decoder.results
+    rows = np.arange(len(latents))
+    decoder.refine(rows, list(decoder.results), geometry.corrections)
+    for _ in range(ATOM_TRIALS):
+        rows = rows[decoder.distances[rows] > DOUBTFUL]
         if not len(rows):
             break
-        trials, nearer = _vary_number_of_atoms(decoder, rows, [results[row] for row in rows], geometry)
-        rows, trials = rows[nearer], [trial for trial, better in zip(trials, nearer, strict=True) if better]
-        if not len(rows):
-            break
-        refined, refined_distances = decoder.refine(rows, trials)
-        for row, positions, distance in zip(rows, refined, refined_distances, strict=True):
-            if distance < distances[row]:
-                results[row], distances[row] = positions, distance
-    return results
+        # A row without a better variant has none in the next round either.
+        rows, trials, encoded, distances = _vary_number_of_atoms(decoder, rows, geometry)
+        decoder.refine(rows, trials, geometry.corrections, (encoded, distances))
+    return decoder.results
 
 
 def _vary_number_of_atoms(
-    decoder: _LatentDecoder, rows: np.ndarray, results: list[np.ndarray], geometry: Geometry
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return for each of ``rows`` the best variant with one atom less or more, and whether it is nearer."""
+    decoder: _LatentDecoder, rows: np.ndarray, geometry: Geometry
+) -> tuple[np.ndarray, list[np.ndarray], np.ndarray, np.ndarray]:
+    """Return the best variant with one atom less or more of each of ``rows`` that has one nearer than its result.
+
+    Returns:
+        Rows, variants, and the latents and distances of the variants.
+    """
     centres, spacing = voxel_centres(geometry.sites_grid, geometry.box), geometry.box / geometry.sites_grid
-    voxels = np.array([decoder.draw(positions) for positions in results])
-    encoded, before = decoder.distances(rows, voxels)
+    separation, last = 0.9 * RESOLVED * geometry.sites_sigma, geometry.sites_grid - 1
     trials, owners = [], []
-    for index, (positions, voxel) in enumerate(zip(results, decoder.missing(rows, encoded), strict=True)):
-        separation = 0.9 * RESOLVED * geometry.sites_sigma
-        fresh = peaks(voxel, centres, FAINTEST_ATOM, separation, positions)[:MOST_TRIED]
-        indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, len(voxel) - 1).astype(int)
-        most_in_excess = np.argsort(voxel[tuple(indices.T)], kind="stable")[:MOST_TRIED]
-        own = [np.delete(positions, number, axis=0) for number in most_in_excess]
-        own += [np.concatenate([positions, one[None]]) for one in fresh]
-        own = [trial for trial in own if _has_content(trial)]
-        trials += own
-        owners += [index] * len(own)
-    best, nearest = list(results), before.copy()
-    if trials:
-        _, distances = decoder.distances(rows[owners], np.array([decoder.draw(trial) for trial in trials]))
-        for index, trial, distance in zip(owners, trials, distances, strict=True):
-            if distance < nearest[index]:
-                best[index], nearest[index] = trial, distance
-    return best, nearest < before
+    for part in np.array_split(rows, -(-len(rows) // 256)):
+        results, voxels = [decoder.results[row] for row in part], decoder.missing(part)
+        fresh = find_peaks(voxels, centres, FAINTEST_ATOM, separation, results, MOST_TRIED)
+        for row, voxel, positions, more in zip(part, voxels, results, fresh, strict=True):
+            indices = np.clip(np.floor((positions + geometry.box / 2) / spacing), 0, last).astype(int)
+            depths = voxel[tuple(indices.T)]
+            most_in_excess = np.argsort(depths, kind="stable")[:MOST_TRIED]
+            in_excess = most_in_excess[depths[most_in_excess] <= -FAINTEST_ATOM]
+            own = [np.delete(positions, number, axis=0) for number in in_excess]
+            own += [np.concatenate([positions, one[None]]) for one in more]
+            own = [trial for trial in own if has_content(trial)]
+            trials += own
+            owners += [row] * len(own)
+    tried = np.array(owners, dtype=int)
+    encoded, distances = decoder.evaluate(tried, trials)
+    best: dict[int, int] = {}
+    for number in np.flatnonzero(distances < decoder.distances[tried]):
+        row = owners[number]
+        if row not in best or distances[number] < distances[best[row]]:
+            best[row] = number
+    chosen = list(best.values())
+    return np.array(list(best), dtype=int), [trials[number] for number in chosen], encoded[chosen], distances[chosen]

@@ -26,7 +26,8 @@ hundred times slower.
 """
 RESOLVED = 1.75
 """Minimum distance of two atoms of one element that are resolved, in standard deviations of the Gaussians."""
-
+TOGETHER = 16
+"""Number of sites voxels that are drawn together."""
 LENGTHS, ANGLES = (1.5, 20.0), (20.0, 160.0)
 """Accepted ranges of the cell lengths (angstrom) and angles (degree) of a lattice voxel."""
 
@@ -114,6 +115,33 @@ def sites_voxel(positions: np.ndarray, grid: int, box: float, sigma: float) -> n
     if not fits_box(positions, box, margin=0.0):
         raise ValueError(f"an atom lies outside the {box} angstrom box of the sites voxel")
     return _outer_sum(_axis_gaussians(positions, grid, box, sigma))
+
+
+def sites_voxels(positions: Sequence[np.ndarray], grid: int, box: float, sigma: float) -> np.ndarray:
+    """Return many sites voxels as :func:`sites_voxel` does, shape (n, grid, grid, grid), float32.
+
+    Atoms outside the box are moved to its faces.
+
+    Args:
+        positions: Positions of the atoms of each voxel, shape (n_atoms, 3), angstrom from the centre of the box.
+        grid: Number of voxels along each axis.
+        box: Edge of the box, angstrom.
+        sigma: Standard deviation of the Gaussians, angstrom.
+    """
+    voxels = np.zeros((len(positions), grid, grid, grid), np.float32)
+    counts = np.array([len(atoms) for atoms in positions], dtype=int)
+    if not counts.sum():
+        return voxels
+    atoms = np.concatenate([np.asarray(part, dtype=float).reshape(-1, 3) for part in positions])
+    gaussians = _axis_gaussians(np.clip(atoms, -box / 2, box / 2), grid, box, sigma)
+    first = np.cumsum(counts) - counts
+    for count in np.unique(counts[counts > 0]):
+        rows = np.flatnonzero(counts == count)
+        for part in (rows[start : start + TOGETHER] for start in range(0, len(rows), TOGETHER)):
+            own = gaussians[first[part, None] + np.arange(count)]
+            plane = (own[:, :, 0, :, None] * own[:, :, 1, None, :]).reshape(len(part), count, -1)
+            voxels[part] = np.matmul(plane.transpose(0, 2, 1), own[:, :, 2]).reshape(-1, grid, grid, grid)
+    return voxels
 
 
 def _axis_gaussians(positions: np.ndarray, grid: int, box: float, sigma: float) -> np.ndarray:

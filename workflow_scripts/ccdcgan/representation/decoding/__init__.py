@@ -1,0 +1,1 @@
+"""Parts of the decoding of many voxels at once: peaks, fits of Gaussians, cells, and the decoder as matrix products."""
