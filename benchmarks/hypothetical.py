@@ -41,12 +41,12 @@ import spglib  # noqa: E402
 import yaml  # noqa: E402
 from pymatgen.core import Structure  # noqa: E402
 
-from ccdcgan.crystals.kpoints import gamma_mesh  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, read_set, symmetrised, to_atoms, write_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.database.energy_correction import RELAXED  # noqa: E402
 from ccdcgan.database.thermodynamics import formation_energy  # noqa: E402
-from ccdcgan.relaxation.gpaw import GpawRelaxMaker  # noqa: E402
+from ccdcgan.relaxation.dft.gpaw import GpawRelaxMaker  # noqa: E402
+from ccdcgan.relaxation.dft.kpoints import gamma_mesh  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, load_calculator  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.progress import Progress  # noqa: E402

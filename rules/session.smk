@@ -42,7 +42,7 @@ def write_record():
 def warn_of_potcar_library():
     """Print in a dry run that the run itself would be refused."""
     if settings.uses_vasp(config) and command_line.is_dry_run(ARGUMENTS):
-        from ccdcgan.relaxation.potcars import check_vasp_inputs, potcar_folder
+        from ccdcgan.relaxation.dft.potcars import check_vasp_inputs, potcar_folder
 
         section = config["relaxation"]["vasp"]
         try:
@@ -56,7 +56,7 @@ def warn_of_potcar_library():
 def check_potcar_library():
     """Refuse to submit the first job with wrong inputs of VASP or without a POTCAR; VASP may be on the nodes only."""
     if settings.uses_vasp(config):
-        from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs
+        from ccdcgan.relaxation.dft.potcars import check_potcars, check_vasp_inputs
 
         section = config["relaxation"]["vasp"]
         try:

@@ -7,8 +7,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, to_atoms
-from ccdcgan.relaxation import gpaw
 from ccdcgan.relaxation.batches import Journal, relax_batch
+from ccdcgan.relaxation.dft import gpaw
 from ccdcgan.relaxation.engines import identity, make_engine
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv

@@ -12,12 +12,12 @@ from pymatgen.core import SETTINGS, Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints, PotcarSingle
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from ccdcgan.crystals.kpoints import gamma_mesh
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.batches import Journal, relax_batch
+from ccdcgan.relaxation.dft.kpoints import gamma_mesh
+from ccdcgan.relaxation.dft.potcars import check_potcars, check_vasp_inputs, incar_tags
+from ccdcgan.relaxation.dft.vasp import VaspRelaxMaker
 from ccdcgan.relaxation.engines import make_engine
-from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs, incar_tags
-from ccdcgan.relaxation.vasp import VaspRelaxMaker
 from ccdcgan.utils.errors import InputError
 from tests.conftest import ROOT
 

@@ -20,8 +20,8 @@ PLUMBING = {
 
 ENGINE_MODULES = {
     "mlip": ("ccdcgan.relaxation.mlip",),
-    "vasp": ("ccdcgan.relaxation.vasp", "ccdcgan.relaxation.potcars"),
-    "gpaw": ("ccdcgan.relaxation.gpaw",),
+    "vasp": ("ccdcgan.relaxation.dft.vasp", "ccdcgan.relaxation.dft.potcars"),
+    "gpaw": ("ccdcgan.relaxation.dft.gpaw",),
     "ase": ("ccdcgan.relaxation.ase_potentials",),
 }
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""

@@ -59,7 +59,7 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
     engine = config.get("engine")
     guards = Guards.from_config(config.get("guards", {}))
     if engine == "vasp":
-        from ccdcgan.relaxation.vasp import VaspRelaxMaker
+        from ccdcgan.relaxation.dft.vasp import VaspRelaxMaker
 
         return VaspRelaxMaker(
             fmax=config["fmax"],
@@ -76,7 +76,7 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
 
         return MlipRelaxMaker(**shared, **config.get("mlip", {}))
     if engine == "gpaw":
-        from ccdcgan.relaxation.gpaw import GpawRelaxMaker
+        from ccdcgan.relaxation.dft.gpaw import GpawRelaxMaker
 
         return GpawRelaxMaker(**shared, work_dir=str(work_dir or Path.cwd()), **config.get("gpaw", {}))
     from ccdcgan.relaxation.ase_potentials import AseRelaxMaker

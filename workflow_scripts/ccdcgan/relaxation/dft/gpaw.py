@@ -15,9 +15,9 @@ import ase.io
 from ase import Atoms
 from pymatgen.core import Structure
 
-from ccdcgan.crystals.kpoints import gamma_mesh
 from ccdcgan.crystals.structures import from_atoms, symmetrised
 from ccdcgan.relaxation.ase_relaxation import Relaxation, Stage, StagedRelaxMaker, failed, optimizer_class
+from ccdcgan.relaxation.dft.kpoints import gamma_mesh
 from ccdcgan.relaxation.guards import check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import atomic_path
@@ -41,7 +41,7 @@ class GpawRelaxMaker(StagedRelaxMaker):
     Args:
         encut: Cut-off energy of the plane waves, eV.
         k_length: Length that determines the k-point mesh, angstrom; see
-            :func:`~ccdcgan.crystals.kpoints.gamma_mesh`.
+            :func:`~ccdcgan.relaxation.dft.kpoints.gamma_mesh`.
         xc: Exchange-correlation functional.
         smearing: Width of the Fermi-Dirac occupation, eV; energies are extrapolated to zero width.
         options: Further keywords of GPAW, which take precedence.

@@ -28,11 +28,11 @@ from maggma.stores import MemoryStore
 from pymatgen.core import Structure
 from pymatgen.io.vasp import Kpoints
 
-from ccdcgan.crystals.kpoints import gamma_mesh
 from ccdcgan.crystals.read_back import check_poscar, poscar_text, right_handed
 from ccdcgan.relaxation.ase_relaxation import Relaxation, failed
+from ccdcgan.relaxation.dft.kpoints import gamma_mesh
+from ccdcgan.relaxation.dft.potcars import check_potcars, check_vasp_inputs, incar_tags, potcar_folder
 from ccdcgan.relaxation.guards import Guards, check_step, check_structure
-from ccdcgan.relaxation.potcars import check_potcars, check_vasp_inputs, incar_tags, potcar_folder
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.hashing import fingerprint
 
@@ -47,7 +47,7 @@ class MeshRelaxSetGenerator(RelaxSetGenerator):
     """Relaxation inputs of atomate2 with an explicit Gamma-centred mesh.
 
     Args:
-        k_length: Length that determines the mesh, angstrom; see :func:`~ccdcgan.crystals.kpoints.gamma_mesh`.
+        k_length: Length that determines the mesh, angstrom; see :func:`~ccdcgan.relaxation.dft.kpoints.gamma_mesh`.
         mesh: Mesh to use instead; None: from ``k_length``.
     """
 

@@ -1,0 +1,1 @@
+"""Engines that compute with density functional theory: VASP and GPAW, with their inputs."""
