@@ -42,6 +42,7 @@ rule generate_candidates:
 rule draw_controls:
     input:
         substituted=rules.substitute_elements.output.crystals,
+        database=rules.collect_database.output.crystals,
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",
@@ -65,6 +66,7 @@ rule draw_controls:
         samples=lambda wildcards: settings.shard_sizes(config)[int(wildcards.shard)],
         candidate=CANDIDATE,
         holdout=HOLDOUT,
+        matcher=config["matcher"],
         seed=config["seed"],
         code=code_fingerprint("draw_controls"),
     message:

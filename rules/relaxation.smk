@@ -60,7 +60,7 @@ use rule relax_database as relax_candidates with:
         settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=config["evaluation"]["batches"],
         journal=f"{RESULTS}/candidates/journal",
-        known_journals=EARLIER_JOURNALS,
+        known_journals=[f"{RESULTS}/database/journal", *EARLIER_JOURNALS],  # of the control database,
         code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
     message:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"

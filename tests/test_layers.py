@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "representation": {"training", "crystals", "columns", "reasons", "utils"},
     "models": {"representation", "training", "crystals", "schemes", "utils"},
     "candidates": {"representation", "crystals", "columns", "reasons", "utils"},
+    "search": {"candidates", "representation", "database", "crystals", "columns", "reasons", "utils"},
     "evaluation": {"database", "relaxation", "crystals", "columns", "reasons", "schemes", "utils"},
     "figures": {"evaluation", "database", "representation", "crystals", "columns", "reasons", "schemes", "utils"},
     "exports": {"evaluation", "crystals", "columns", "reasons", "utils"},

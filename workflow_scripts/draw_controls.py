@@ -1,4 +1,4 @@
-"""Make one shard of a control: random symmetric crystals, or the database before relaxation."""
+"""Make one shard of a control: random symmetric crystals, mutations, or the database before relaxation."""
 
 import logging
 
@@ -7,17 +7,25 @@ from ccdcgan_workflow.jobs import job
 log = logging.getLogger("ccdcgan.controls")
 
 with job(snakemake):
-    from ccdcgan.candidates.controls import control_shard
     from ccdcgan.candidates.generation import ShardPlan, write_shard
     from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.crystals.structures import read_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.database.splits import relaxed_for_training
     from ccdcgan.representation.crystal_graph import CandidateRules, load_codec
+    from ccdcgan.search.controls import NEED_PARENTS, Stock, control_shard
+    from ccdcgan.search.parents import Parents
 
     inputs, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     rules = CandidateRules(**distance_rules(params.candidate, inputs.distances))
     plan = ShardPlan(wildcards.scheme, int(wildcards.shard), params.samples, params.seed, rules)
     crystals = [crystal for crystal in read_set(inputs.substituted) if crystal.formula not in params.holdout]
     codec = load_codec(inputs.graphs, inputs.lattice, inputs.sites)
-    shard = control_shard([crystal.structure for crystal in crystals], codec, plan)
+    parents = None
+    if plan.scheme in NEED_PARENTS:
+        relaxed = relaxed_for_training(read_set(inputs.database), params.holdout)
+        parents = Parents.of(relaxed, codec.elements, Uniqueness(params.matcher))
+    stock = Stock([crystal.structure for crystal in crystals], parents)
+    shard = control_shard(stock, codec, plan)
     log.info("%d of %d samples are candidates", len(shard.candidates), len(shard.samples))
     write_shard(shard, **snakemake.output)

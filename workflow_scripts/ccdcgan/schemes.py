@@ -68,6 +68,14 @@ SCHEMES = MappingProxyType(
                 "Control: random symmetric crystals with the compositions and volumes of the database.",
             ),
             Scheme(
+                "mutation",
+                "mutations",
+                "control",
+                False,
+                "",
+                "Control: mutations of relaxed crystals of the database, those near the hull more often.",
+            ),
+            Scheme(
                 "database", "database itself", "control", False, "", "Control: the substituted crystals, unrelaxed."
             ),
         )

@@ -1,4 +1,4 @@
-"""Controls: random crystals with the compositions and volumes of the database, and the database itself."""
+"""Controls: random crystals, mutations of the database, and the database itself."""
 
 from dataclasses import replace
 
@@ -11,10 +11,13 @@ pyxtal = pytest.importorskip("pyxtal")
 from pymatgen.core import Lattice, Structure  # noqa: E402
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 
-from ccdcgan.candidates.controls import ATTEMPTS, control_shard, random_crystal  # noqa: E402
 from ccdcgan.candidates.generation import SAMPLE_COLUMNS, ShardPlan  # noqa: E402
-from ccdcgan.crystals.structures import standard_cell  # noqa: E402
+from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
+from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.representation.crystal_graph import CandidateRules, CrystalCodec  # noqa: E402
+from ccdcgan.search.controls import Stock, control_shard  # noqa: E402
+from ccdcgan.search.parents import Parents  # noqa: E402
+from ccdcgan.search.random_crystals import ATTEMPTS, random_crystal  # noqa: E402
 from tests.candidates.test_generation import ELEMENTS, GEOMETRY, NO_SCALE, rock_salt  # noqa: E402
 
 
@@ -38,8 +41,15 @@ RULES = CandidateRules(20, 2.0)
 SUBSTITUTED = [rock_salt(6.0), caesium_chloride(5.0), rock_salt(3.0)]  # the last one breaks the distance rule
 
 
+RELAXED = [
+    Crystal(f"c{n}", structure, {"status": "ok", "formation_energy": -0.1, "e_above_hull": 0.02 * n})
+    for n, structure in enumerate(SUBSTITUTED[:2])
+]
+STOCK = Stock(SUBSTITUTED, Parents.of(RELAXED, ELEMENTS, Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})))
+
+
 def shard(scheme: str, **changes):
-    return control_shard(SUBSTITUTED, CODEC, replace(ShardPlan(scheme, 1, 12, 1, RULES), **changes))
+    return control_shard(STOCK, CODEC, replace(ShardPlan(scheme, 1, 12, 1, RULES), **changes))
 
 
 def test_a_random_crystal_has_composition_volume_and_symmetry():
@@ -70,7 +80,7 @@ def test_a_space_group_in_which_atoms_always_collide_is_given_up_for_another(mon
         assert made.reason == "no_symmetric_crystal" and len(set(asked)) == len(asked) == ATTEMPTS
 
 
-@pytest.mark.parametrize("scheme", ["random", "database"])
+@pytest.mark.parametrize("scheme", ["random", "mutation", "database"])
 def test_a_control_is_counted_like_any_scheme(scheme):
     made = shard(scheme)
     samples = made.samples
@@ -95,6 +105,17 @@ def test_every_crystal_of_the_database_is_drawn_before_any_is_repeated():
 
 def test_a_crystal_outside_the_voxel_limits_is_rejected_with_the_reason():
     long = standard_cell(Structure(Lattice.orthorhombic(4, 4, 60), ELEMENTS, [[0, 0, 0], [0.5, 0.5, 0.05]]))
-    made = control_shard([long], CODEC, ShardPlan("database", 0, 3, 1, RULES))
+    made = control_shard(Stock([long]), CODEC, ShardPlan("database", 0, 3, 1, RULES))
     assert not made.candidates and len(made.graphs) == 0
     assert set(made.samples["reason"]) == {"cell_out_of_range"}
+
+
+def test_the_limit_of_atoms_holds_for_controls():
+    made = shard("mutation", rules=replace(RULES, max_atoms=3), n_samples=40)
+    assert {len(crystal.structure) for crystal in made.candidates} <= {2, 3}
+    assert made.samples["reason"].eq("too_many_atoms").any()
+
+
+def test_mutations_need_relaxed_crystals():
+    with pytest.raises(ValueError, match="no relaxed crystals"):
+        control_shard(Stock(SUBSTITUTED), CODEC, ShardPlan("mutation", 0, 3, 1, RULES))

@@ -1,0 +1,121 @@
+"""Choice of the crystals that a round of a campaign relaxes.
+
+The value of a proposal is the chance that its relaxation succeeds and ends in a crystal that was not known, times the
+mean of its chances to be meta-stable and to be stable, times the trust in its proposer. The chance of a new end is
+learned from the distance to known crystals and to those chosen before in the same round, so that a round does not spend
+two relaxations on one crystal. The lowest expected energies alone would lead back to the known phases.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.search.experience import PROPOSED_BY, Experience, is_find
+from ccdcgan.search.judge import Judge
+
+PROBABILITY = "probability"
+"""Key of a crystal's info: the probability, when it was chosen, of a distinct meta-stable crystal."""
+TRUST_WEIGHT = 2.0
+"""Number of expected finds after which the finds of a proposer count as much as the expectation."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many crystals are chosen.
+
+    Attributes:
+        number: Number of crystals of the round.
+        per_composition: Largest number of one composition in the whole campaign.
+        floor: Smallest fraction of all relaxations for each proposer.
+    """
+
+    number: int
+    per_composition: int
+    floor: float
+
+
+def trust(experience: Experience, meta_stable: float) -> dict[str, float]:
+    """Return the trust in each proposer: its finds relative to those that were expected of it, at most 1.
+
+    Args:
+        experience: The relaxations so far.
+        meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
+    """
+    found: Counter[str] = Counter()
+    expected: Counter[str] = Counter()
+    for attempt in experience.campaign:
+        name = str(attempt.start.info[PROPOSED_BY])
+        found[name] += is_find(attempt, meta_stable)
+        expected[name] += float(attempt.start.info[PROBABILITY])
+    return {name: min(1.0, (TRUST_WEIGHT + found[name]) / (TRUST_WEIGHT + expected[name])) for name in expected}
+
+
+def choose(
+    pool: Sequence[Crystal],
+    experience: Experience,
+    judge: Judge,
+    uniqueness: Uniqueness,
+    budget: Budget,
+    trusted: Mapping[str, float],
+) -> list[Crystal]:
+    """Choose the crystals to relax.
+
+    A proposer with fewer relaxations than its ``floor`` has its best proposal chosen first. A proposal that equals a
+    known crystal, an earlier start or a chosen proposal before any relaxation is left out.
+
+    Args:
+        pool: Proposals with ``proposed_by``.
+        experience: The relaxations so far.
+        judge: Judge of the proposals; the chosen ones join its neighbours.
+        uniqueness: Compares crystals.
+        budget: How many are chosen.
+        trusted: Proposer -> trust in it; 1 for others.
+
+    Returns:
+        At most ``budget.number`` crystals, in the order of their choice, with expected_formation_energy and
+        expected_uncertainty (eV/atom), probability and acquisition.
+    """
+    if not pool:
+        return []
+    described = judge.describe(pool)
+    judged = judge.judge(described, pool)
+    names = [str(crystal.info[PROPOSED_BY]) for crystal in pool]
+    weights = judged.success * np.array([trusted.get(name, 1.0) for name in names])
+    worth = weights * (judged.meta_stable + judged.stable) / 2
+    novelty = np.array([judge.novelty(c.formula, own) for c, own in zip(pool, described, strict=True)])
+    taken = experience.relaxations_by_formula()
+    tried = Counter(str(attempt.start.info[PROPOSED_BY]) for attempt in experience.campaign)
+    seen = [crystal.structure for crystal in experience.known]
+    seen += [attempt.start.structure for attempt in experience.attempts]
+    least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
+    open_ = np.array([taken[crystal.formula] < budget.per_composition for crystal in pool])
+    chosen: list[Crystal] = []
+    while len(chosen) < budget.number and open_.any():
+        value = np.where(open_, worth * novelty, -1.0)
+        behind = [n for n, name in enumerate(names) if open_[n] and tried[name] < least]
+        k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
+        open_[k] = False
+        if uniqueness.first_of_kind([pool[k].structure], seen)[0] is not None:
+            continue
+        formula = pool[k].formula
+        chosen.append(
+            pool[k].updated(
+                expected_formation_energy=float(judged.energy[k]),
+                expected_uncertainty=float(judged.deviation[k]),
+                **{PROBABILITY: float(weights[k] * judged.meta_stable[k] * novelty[k])},
+                acquisition=float(value[k]),
+            )
+        )
+        seen.append(pool[k].structure)
+        taken[formula] += 1
+        tried[names[k]] += 1
+        judge.neighbours.add(formula, described[k])
+        same = [n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula]
+        for n in same:
+            novelty[n] = judge.novelty(formula, described[n])
+            open_[n] = taken[formula] < budget.per_composition
+    return chosen

@@ -1,0 +1,141 @@
+"""What a campaign knows: the relaxations of the database and its own, and which of their ends are the same crystal."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from pymatgen.analysis.phase_diagram import PhaseDiagram
+
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
+
+PROPOSED_BY = "proposed_by"
+"""Key of a crystal's info: who proposed it."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One relaxation.
+
+    Attributes:
+        start: The crystal before relaxation.
+        end: The same crystal after it: status ok or failed, formation_energy and e_above_hull, eV/atom.
+        is_new: Whether the end equals no crystal that was known before it; False for failed ones.
+    """
+
+    start: Crystal
+    end: Crystal
+    is_new: bool
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether the relaxation succeeded."""
+        return self.end.info["status"] == "ok"
+
+
+@dataclass(frozen=True)
+class Experience:
+    """All relaxations so far. Compositions that are held out are missing from it.
+
+    Attributes:
+        database: Relaxations of the database. ``is_new`` of one is whether no other of them has the same end.
+        campaign: Relaxations of the campaign, in order.
+        phases: Known phases, which are part of the hull and are not found again.
+        hull: Convex hull of the database and the known phases.
+    """
+
+    database: tuple[Attempt, ...]
+    campaign: tuple[Attempt, ...]
+    phases: tuple[Crystal, ...]
+    hull: PhaseDiagram = field(repr=False)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Relaxations of the database and of the campaign."""
+        return (*self.database, *self.campaign)
+
+    @property
+    def known(self) -> list[Crystal]:
+        """Ends of all relaxations that succeeded, and the known phases."""
+        return [*(attempt.end for attempt in self.attempts if attempt.relaxed), *self.phases]
+
+    def relaxations_by_formula(self) -> Counter[str]:
+        """Return the number of the campaign's relaxations of each reduced formula."""
+        return Counter(attempt.start.formula for attempt in self.campaign)
+
+    def finds_by_proposer(self, meta_stable: float) -> dict[str, tuple[int, int]]:
+        """Return for each proposer the number of its distinct meta-stable crystals and that of its relaxations.
+
+        Args:
+            meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
+        """
+        counts: dict[str, tuple[int, int]] = {}
+        for attempt in self.campaign:
+            found, tried = counts.get(name := str(attempt.start.info[PROPOSED_BY]), (0, 0))
+            counts[name] = found + is_find(attempt, meta_stable), tried + 1
+        return counts
+
+
+def is_find(attempt: Attempt, meta_stable: float) -> bool:
+    """Return whether a relaxation ended in a crystal that was not known and is meta-stable.
+
+    Args:
+        attempt: The relaxation.
+        meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
+    """
+    info = attempt.end.info
+    return attempt.is_new and info["formation_energy"] < 0 and info["e_above_hull"] < meta_stable
+
+
+def gather_experience(
+    substituted: Sequence[Crystal],
+    database: Sequence[Crystal],
+    phases: Sequence[Crystal],
+    rounds: Sequence[tuple[Sequence[Crystal], Sequence[Crystal]]],
+    references: EnergyReferences,
+    uniqueness: Uniqueness,
+    holdout: Collection[str] = (),
+) -> Experience:
+    """Gather all relaxations so far.
+
+    Args:
+        substituted: Crystals of the database before relaxation.
+        database: The same after relaxation, with formation_energy and e_above_hull, failed ones included.
+        phases: Known phases of the system, relaxed with the same engine, failed ones included.
+        rounds: Crystals before and after relaxation of each earlier round, in the same order.
+        references: Energies of the elements, energy scheme and correction.
+        uniqueness: Compares crystals.
+        holdout: Reduced formulas that the campaign must not know.
+    """
+    elements = list(references.elements)
+    database = [crystal for crystal in database if crystal.formula not in holdout]
+    phases = [phase for phase in phases if phase.info["status"] == "ok" and phase.formula not in holdout]
+    hull = hull_of([*database, *phases], elements)
+    starts = {crystal.id: crystal for crystal in substituted}
+    pairs = [(starts.get(crystal.id, crystal), crystal) for crystal in database]
+    of_database = _with_repeats_among_themselves(pairs, uniqueness)
+    known = [*(end for _, end in pairs if end.info["status"] == "ok"), *phases]
+    in_rounds = [pair for starts, relaxed in rounds for pair in zip(starts, relaxed, strict=True)]
+    ends = with_formation_energies([end for _, end in in_rounds], references)
+    ends = with_hull_distances(ends, hull)
+    relaxed = [end for end in ends if end.info["status"] == "ok"]
+    verdicts = uniqueness.first_of_kind([end.structure for end in relaxed], [crystal.structure for crystal in known])
+    new = {end.id for end, verdict in zip(relaxed, verdicts, strict=True) if verdict is None}
+    campaign = tuple(Attempt(start, end, end.id in new) for (start, _), end in zip(in_rounds, ends, strict=True))
+    return Experience(of_database, campaign, tuple(phases), hull)
+
+
+def _with_repeats_among_themselves(
+    pairs: Sequence[tuple[Crystal, Crystal]], uniqueness: Uniqueness
+) -> tuple[Attempt, ...]:
+    """Return the relaxations of the database; an end is new if no other one equals it."""
+    relaxed = [end for _, end in pairs if end.info["status"] == "ok"]
+    verdicts = uniqueness.first_of_kind([end.structure for end in relaxed])
+    sizes = Counter(k if verdict is None else verdict[1] for k, verdict in enumerate(verdicts))
+    alone = {
+        end.id
+        for k, (end, verdict) in enumerate(zip(relaxed, verdicts, strict=True))
+        if verdict is None and sizes[k] == 1
+    }
+    return tuple(Attempt(start, end, end.id in alone) for start, end in pairs)

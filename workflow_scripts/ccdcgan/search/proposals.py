@@ -1,0 +1,201 @@
+"""Proposals of a round: crystals from all proposers, each with a share of the pool that follows what it earned."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import numpy as np
+from pymatgen.core import Composition, Structure
+
+from ccdcgan.candidates.distance_rule import expand
+from ccdcgan.crystals.distances import DistanceRule, satisfies
+from ccdcgan.crystals.structures import Crystal
+from ccdcgan.representation.voxel_decoding import Decoded
+from ccdcgan.representation.voxels import Geometry, refusal
+from ccdcgan.search.crossover import cross
+from ccdcgan.search.experience import PROPOSED_BY
+from ccdcgan.search.mutation import mutate
+from ccdcgan.search.parents import Parents
+from ccdcgan.search.random_crystals import random_crystal
+from ccdcgan.utils.progress import Progress
+
+log = logging.getLogger(__name__)
+
+MUTATION, CROSSOVER, RANDOM, GENERATED = "mutation", "crossover", "random", "generated"
+PROPOSERS = (MUTATION, CROSSOVER, RANDOM, GENERATED)
+"""Values of ``campaign.proposals``; ``generated`` stands for every scheme with a generator."""
+ATTEMPTS = 20
+"""Number of attempts for each proposal that is wanted, after which a proposer gives up."""
+
+Proposer = Callable[[np.random.Generator], Iterator[Crystal | str]]
+"""Yields crystals, or the reason why there is none; "" is a reason that is not counted. It may end."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a proposal, which are those of all candidates.
+
+    Attributes:
+        max_atoms: Maximum number of atoms in the cell.
+        min_distance: Minimum distance between two atoms, angstrom.
+        expansion: Maximum factor by which the cell's lengths are scaled to satisfy ``min_distance``.
+        geometry: Limits of the voxels.
+    """
+
+    max_atoms: int
+    min_distance: DistanceRule
+    expansion: float
+    geometry: Geometry
+
+    def admit(self, structure: Structure) -> Decoded:
+        """Return a crystal within the limits, expanded if necessary, or the reason why there is none."""
+        if len(structure) > self.max_atoms:
+            return Decoded(None, "too_many_atoms")
+        structure, repaired = expand(structure, self.min_distance, self.expansion)
+        if not satisfies(structure, self.min_distance):
+            return Decoded(None, "too_close")
+        reason = refusal(structure, self.geometry)
+        return Decoded(None, reason) if reason else Decoded(structure, repaired=repaired)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Compositions that are wanted.
+
+    Attributes:
+        full: Reduced formulas of which no more is wanted.
+        only: Reduced formulas to which the campaign is restricted; None: any.
+    """
+
+    full: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+
+    def __call__(self, species: Sequence[str]) -> bool:
+        """Return whether a crystal with these atoms, by element, is wanted."""
+        return self.formula(Composition(Counter(species)).reduced_formula)
+
+    def formula(self, name: str) -> bool:
+        """Return whether a reduced formula is wanted."""
+        return name not in self.full and (self.only is None or name in self.only)
+
+
+def shares(finds: Mapping[str, tuple[int, int]], proposers: Sequence[str], floor: float) -> dict[str, float]:
+    """Return each proposer's share of the pool.
+
+    Every proposer has ``floor``. The rest is divided in proportion to the expected number of distinct meta-stable
+    crystals per relaxation, the mean of a Beta distribution after ``finds``, (1 + found) / (2 + relaxed).
+
+    Args:
+        finds: Proposer -> number of its distinct meta-stable crystals, and that of its relaxations.
+        proposers: Proposers.
+        floor: Smallest share; at most 1 / number of proposers counts.
+    """
+    floor = min(floor, 1 / len(proposers))
+    earned = {name: (1 + finds.get(name, (0, 0))[0]) / (2 + finds.get(name, (0, 0))[1]) for name in proposers}
+    total = sum(earned.values())
+    return {name: floor + (1 - floor * len(proposers)) * value / total for name, value in earned.items()}
+
+
+def make_proposers(
+    names: Sequence[str],
+    parents: Parents,
+    templates: Sequence[Structure],
+    generated: Mapping[str, Sequence[Crystal]],
+    wanted: Wanted,
+) -> dict[str, Proposer]:
+    """Return the proposers of a round that can propose something.
+
+    Args:
+        names: Values of PROPOSERS.
+        parents: Crystals for mutation and crossover.
+        templates: Crystals whose compositions and volumes random crystals have.
+        generated: Scheme -> its candidates.
+        wanted: Compositions that are wanted.
+    """
+    proposers: dict[str, Proposer] = {}
+    if MUTATION in names and parents.crystals:
+        proposers[MUTATION] = lambda rng: _mutations(parents, wanted, rng)
+    if CROSSOVER in names and parents.crystals:
+        proposers[CROSSOVER] = lambda rng: _crossovers(parents, wanted, rng)
+    like = [structure for structure in templates if wanted.formula(structure.composition.reduced_formula)]
+    if RANDOM in names and like:
+        proposers[RANDOM] = lambda rng: _random_crystals(like, rng)
+    if GENERATED in names:
+        for scheme, candidates in generated.items():
+            left = [crystal for crystal in candidates if wanted.formula(crystal.formula)]
+            if left:
+                proposers[scheme] = partial(_in_random_order, left)
+    return proposers
+
+
+def _mutations(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:
+    """Yield mutations, endlessly."""
+    while True:
+        parent = parents.choose(rng)
+        structure = mutate(parent.structure, parents, rng, wanted)
+        yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
+
+
+def _crossovers(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:
+    """Yield crossovers, endlessly."""
+    while True:
+        pair = parents.choose(rng), parents.choose(rng)
+        structure = cross((pair[0].structure, pair[1].structure), parents, rng, wanted)
+        yield "" if structure is None else Crystal("", structure, {"parent": " ".join(one.id for one in pair)})
+
+
+def _random_crystals(like: Sequence[Structure], rng: np.random.Generator) -> Iterator[Crystal | str]:
+    """Yield random crystals, endlessly."""
+    while True:
+        decoded = random_crystal(like[int(rng.integers(len(like)))], rng)
+        yield decoded.reason if decoded.structure is None else Crystal("", decoded.structure)
+
+
+def _in_random_order(candidates: Sequence[Crystal], rng: np.random.Generator) -> Iterator[Crystal | str]:
+    """Yield the candidates of a scheme, each once."""
+    for k in rng.permutation(len(candidates)):
+        info = {"parent": candidates[k].id, "repaired": candidates[k].info.get("repaired", "")}
+        yield Crystal("", candidates[k].structure, info)
+
+
+def draw_pool(
+    proposers: Mapping[str, Proposer],
+    sizes: Mapping[str, int],
+    limits: Limits,
+    rngs: Mapping[str, np.random.Generator],
+) -> tuple[list[Crystal], Counter[str]]:
+    """Draw the proposals of a round.
+
+    Args:
+        proposers: Proposers.
+        sizes: Proposer -> number of proposals.
+        limits: Limits of a proposal.
+        rngs: Proposer -> its random number generator.
+
+    Returns:
+        The proposals, each with ``proposed_by``, ``parent`` and ``repaired``, and the number of rejected
+        ones by reason.
+    """
+    pool: list[Crystal] = []
+    rejected: Counter[str] = Counter()
+    progress = Progress(sum(sizes.values()), "drawing", unit="proposals")
+    for name, propose in proposers.items():
+        first = len(pool)
+        for proposal in islice(propose(rngs[name]), ATTEMPTS * sizes[name]):
+            if len(pool) - first == sizes[name]:
+                break
+            admitted = proposal if isinstance(proposal, str) else limits.admit(proposal.structure)
+            reason = admitted if isinstance(admitted, str) else admitted.reason
+            if isinstance(proposal, str) or reason:
+                rejected[reason] += 1
+                continue
+            repaired = " and ".join(filter(None, (str(proposal.info.get("repaired", "")), admitted.repaired)))
+            info = {"parent": "", **proposal.info, "repaired": repaired, PROPOSED_BY: name}
+            pool.append(Crystal("", admitted.structure, info))
+            progress.advance(1, name)
+        log.info("%s: %d proposals of %d wanted", name, len(pool) - first, sizes[name])
+    del rejected[""]
+    return pool, rejected
