@@ -25,7 +25,7 @@ if IS_MODULE:
 try:
     from ccdcgan.database.dft_points import MEASURED, measured_points
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
-    from ccdcgan.schemes import can_be_chosen, can_be_new, controls, guided, trained
+    from ccdcgan.schemes import can_be_chosen, can_be_new, controls, generating, guided, trained
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.hashing import fingerprint
     from ccdcgan_workflow import fingerprints, settings
@@ -85,6 +85,9 @@ TRAINED = trained(SCHEMES)
 PROPERTIES = [target["name"] for target in config["properties"]]
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
 AUTOENCODERS = {name: f"{RESULTS}/representation/{name}_autoencoder.keras" for name in ("lattice", "sites")}
+NOT_CAMPAIGN = "|".join(re.escape(name) for name in can_be_chosen() if name != "campaign")
+PROPOSING = generating(SCHEMES) if "generated" in config["campaign"]["proposals"] else []
+ROUNDS = range(1, len(settings.campaign_rounds(config)) + 1)
 SHARDS = numbered(len(settings.shard_sizes(config)))
 KNOWN_RELAXED = [
     f"{RESULTS}/database/known/relaxed/{batch}.extxyz"
@@ -97,6 +100,7 @@ wildcard_constraints:
     batch=r"\d+",
     shard=r"\d+",
     rank=r"\d+",
+    round=r"round-\d+",
     scheme="|".join(re.escape(name) for name in can_be_chosen()),
     network="sites|lattice",
     property="|".join(PROPERTIES),

@@ -20,7 +20,7 @@ rule generate_candidates:
     benchmark:
         f"{BENCHMARKS}/generate_candidates/{{scheme}}/{{shard}}.tsv"
     wildcard_constraints:
-        scheme="|".join(re.escape(name) for name in can_be_chosen() if name not in controls(ALL_SCHEMES)),
+        scheme="|".join(map(re.escape, generating(ALL_SCHEMES))),
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -80,16 +80,8 @@ rule predict_candidates:
         constraint=rules.train_constraint.output.model,
         substituted=rules.substitute_elements.output.crystals,
         database=rules.collect_database.output.crystals,
-        graphs=expand(
-            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.npz",
-            shard=SHARDS,
-            allow_missing=True,
-        ),
-        crystals=expand(
-            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
-            shard=SHARDS,
-            allow_missing=True,
-        ),
+        graphs=generated_files("npz"),
+        crystals=generated_files("extxyz"),
     output:
         f"{RESULTS}/candidates/{{scheme}}/predicted.csv",
     log:
@@ -116,16 +108,8 @@ rule predict_candidates:
 
 rule select_candidates:
     input:
-        crystals=expand(
-            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.extxyz",
-            shard=SHARDS,
-            allow_missing=True,
-        ),
-        samples=expand(
-            f"{RESULTS}/candidates/{{scheme}}/generated/{{shard}}.csv",
-            shard=SHARDS,
-            allow_missing=True,
-        ),
+        crystals=generated_files("extxyz"),
+        samples=generated_files("csv"),
         database=database_to_compare,
         predicted=rules.predict_candidates.output[0] if RANKED else [],
     output:
@@ -135,6 +119,8 @@ rule select_candidates:
         f"{LOGS}/select_candidates/{{scheme}}.log",
     benchmark:
         f"{BENCHMARKS}/select_candidates/{{scheme}}.tsv"
+    wildcard_constraints:
+        scheme=NOT_CAMPAIGN,
     conda:
         "../envs/structures.yaml"
     threads: 1

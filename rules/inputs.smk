@@ -65,6 +65,50 @@ def generator_constraint(wildcards):
     return OBJECTIVE if ALL_SCHEMES[wildcards.scheme].constrained else []
 
 
+def shards_of(scheme):
+    """The shards of a scheme's candidates; the campaign has one."""
+    return numbered(1) if scheme == "campaign" else SHARDS
+
+
+def generated_files(ending):
+    """Input function of the candidates of a scheme, all shards: extxyz, csv or npz."""
+    return lambda wildcards: [
+        f"{RESULTS}/candidates/{wildcards.scheme}/generated/{shard}.{ending}" for shard in shards_of(wildcards.scheme)
+    ]
+
+
+def generated_proposals():
+    """The candidates of the schemes that propose crystals to the campaign, those of each under a name of its own."""
+    return {
+        f"generated_{scheme}": [f"{RESULTS}/candidates/{scheme}/generated/{shard}.extxyz" for shard in SHARDS]
+        for scheme in PROPOSING
+    }
+
+
+def round_files(number):
+    """Selected crystals of a round of the campaign, and its relaxed batches."""
+    folder = f"{RESULTS}/candidates/campaign/round-{number}"
+    batches = numbered(config["campaign"]["batches"])
+    return {
+        "selected": f"{folder}/selected.extxyz",
+        "relaxed": [f"{folder}/relaxed/{batch}.extxyz" for batch in batches],
+    }
+
+
+def earlier_rounds(wildcards):
+    """Crystals of all rounds before this one, before and after relaxation."""
+    files = [round_files(number) for number in ROUNDS if number < round_number(wildcards)]
+    return {
+        "selected": [own["selected"] for own in files],
+        "relaxed": [batch for own in files for batch in own["relaxed"]],
+    }
+
+
+def round_number(wildcards):
+    """The number of a round of the campaign."""
+    return int(wildcards.round.removeprefix("round-"))
+
+
 def skips_repeats(wildcards):
     """Whether candidates that repeat a relaxed crystal of the database, or one another, are not relaxed."""
     return config["evaluation"]["skip_repeats"] and can_be_new(wildcards.scheme)

@@ -56,6 +56,8 @@ use rule relax_database as relax_candidates with:
         f"{LOGS}/relax_candidates/{{scheme}}/{{batch}}.log",
     benchmark:
         f"{BENCHMARKS}/relax_candidates/{{scheme}}/{{batch}}.tsv"
+    wildcard_constraints:
+        scheme=NOT_CAMPAIGN,
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=config["evaluation"]["batches"],
@@ -89,6 +91,25 @@ rule symmetrise_candidates:
         "Symmetrising the relaxed candidates of {wildcards.scheme}, batch {wildcards.batch}"
     script:
         "../workflow_scripts/symmetrise_batch.py"
+
+
+use rule relax_database as relax_round with:
+    input:
+        f"{RESULTS}/candidates/campaign/{{round}}/selected.extxyz",
+    output:
+        f"{RESULTS}/candidates/campaign/{{round}}/relaxed/{{batch}}.extxyz",
+    log:
+        f"{LOGS}/relax_round/{{round}}/{{batch}}.log",
+    benchmark:
+        f"{BENCHMARKS}/relax_round/{{round}}/{{batch}}.tsv"
+    params:
+        settings=settings.relaxation_settings(config["relaxation"]),
+        n_batches=config["campaign"]["batches"],
+        journal=f"{RESULTS}/candidates/journal",
+        known_journals=[f"{RESULTS}/database/journal", *EARLIER_JOURNALS],
+        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+    message:
+        "Relaxing the crystals of the campaign, {wildcards.round}, batch {wildcards.batch} of {params.n_batches}"
 
 
 rule write_vasp_inputs:

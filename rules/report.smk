@@ -44,7 +44,9 @@ rule collect_losses:
 rule draw_figures:
     input:
         **{
-            f"generated_{scheme}": expand(f"{RESULTS}/candidates/{scheme}/generated/{{shard}}.npz", shard=SHARDS)
+            f"generated_{scheme}": expand(
+                f"{RESULTS}/candidates/{scheme}/generated/{{shard}}.npz", shard=shards_of(scheme)
+            )
             for scheme in SCHEMES
         },
         **{f"history_{scheme}": f"{RESULTS}/models/{scheme}/history.csv" for scheme in TRAINED},
@@ -104,7 +106,9 @@ rule write_report:
         database_counts=rules.summarise_candidates.output.database,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
         selected=expand(f"{RESULTS}/candidates/{{scheme}}/selected.extxyz", scheme=SCHEMES),
-        generated=[f"{RESULTS}/candidates/{scheme}/generated/{shard}.npz" for scheme in SCHEMES for shard in SHARDS],
+        generated=[
+            f"{RESULTS}/candidates/{scheme}/generated/{shard}.npz" for scheme in SCHEMES for shard in shards_of(scheme)
+        ],
         crystals=rules.collect_database.output.crystals,
         graphs=rules.encode_crystals.output[0],
         phonons=rules.collect_phonons.output.table if config["phonons"]["top"] else [],
@@ -135,7 +139,7 @@ rule write_report:
         settings=config,
         run=RUN,
         elements=ELEMENTS,
-        schemes=[scheme for scheme in SCHEMES for _ in SHARDS],
+        schemes=[scheme for scheme in SCHEMES for _ in shards_of(scheme)],
         logs=LOGS,
         engine=settings.describe_engine(config),
         choice=settings.describe_choice(config),

@@ -9,6 +9,7 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.database.splits import relaxed_for_training
     from ccdcgan.models.constraint.base import load_constraint, predict
+    from ccdcgan.search.campaign import SCHEME, proposal_table
     from ccdcgan.utils.files import read_arrays, write_csv
 
     inputs, params = snakemake.input, snakemake.params
@@ -26,6 +27,8 @@ with job(snakemake):
             "expected_formation_energy": expected,
             "expected_uncertainty": uncertainty,
         }
+        if snakemake.wildcards.scheme == SCHEME:  # its own expectations, from all that it knew when it chose
+            columns |= proposal_table(candidates).to_dict("list")
         tables.append(pd.DataFrame(columns))
     table = pd.concat(tables, ignore_index=True)
     write_csv(snakemake.output[0], table)

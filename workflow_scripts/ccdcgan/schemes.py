@@ -20,8 +20,9 @@ class Scheme:
         name: Name in configuration, paths and tables.
         label: Label in figures and tables.
         family: ``gan``, ``flow`` or ``vae``: trained; ``guided``: the generator of another scheme, guided by the
-            constraint; ``control``: without a generator; ``screen``: those candidates of another scheme that pass the
-            constraint's screen, evaluated together with that scheme.
+            constraint; ``control``: without a generator; ``campaign``: chooses in rounds among proposals of
+            other kinds; ``screen``: those candidates of another scheme that pass the constraint's screen, evaluated
+            together with that scheme.
         constrained: Whether the scheme uses the constraint.
         start: Scheme whose candidates or generator it uses, or "".
         meaning: One sentence.
@@ -57,6 +58,14 @@ SCHEMES = MappingProxyType(
                 True,
                 "flow",
                 "The flow with gradient descent of its noise on the predicted formation energy.",
+            ),
+            Scheme(
+                "campaign",
+                "campaign",
+                "campaign",
+                False,
+                "",
+                "Rounds of relaxations; a model that learns from each of them chooses among proposals of all kinds.",
             ),
             Scheme("vae", "VAE", "vae", False, "", "Control: a variational autoencoder on the same crystal graphs."),
             Scheme(
@@ -105,6 +114,11 @@ def guided(schemes: Iterable[str]) -> list[str]:
 def controls(schemes: Iterable[str]) -> list[str]:
     """Return the schemes without a generator, in the given order."""
     return [name for name in schemes if SCHEMES[name].family == "control"]
+
+
+def generating(schemes: Iterable[str]) -> list[str]:
+    """Return the schemes whose crystals come from a generator, in the given order."""
+    return [name for name in schemes if SCHEMES[name].family in (*TRAINED, "guided")]
 
 
 def can_be_new(scheme: str) -> bool:

@@ -5,10 +5,10 @@ affect the results of its rule.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ccdcgan.schemes import SCHEMES, controls, trained
+from ccdcgan.schemes import SCHEMES, controls, generating, trained
 from ccdcgan_workflow.configuration import elements_of
 
 Settings = Mapping[str, Any]
@@ -121,6 +121,13 @@ def candidate_rules(config: Settings, *names: str) -> dict[str, Any]:
     return {name: config["generation"][name] for name in names}
 
 
+def voxel_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings that decide which crystals have voxels, without those of the autoencoders."""
+    section = config["representation"]
+    grids = {name: {key: section[name][key] for key in ("grid", "sigma")} for name in ("sites", "lattice")}
+    return {"box": section["box"], "corrections": section["corrections"], **grids}
+
+
 def shard_sizes(config: Settings) -> list[int]:
     """Return the number of samples in each shard of a scheme; all are full but the last."""
     samples, size = config["generation"]["samples"], config["generation"]["shard_size"]
@@ -131,6 +138,42 @@ def shard_sizes(config: Settings) -> list[int]:
 def ranks_candidates(config: Settings) -> bool:
     """Tell whether candidates are ranked by predicted energies before they are selected for relaxation."""
     return config["evaluation"]["choose"] in RANKINGS
+
+
+def campaign_rounds(config: Settings) -> list[int]:
+    """Return the number of relaxations of each round of the campaign; they differ by one at most, larger ones first.
+
+    Rounds without any are left out.
+    """
+    section = config["campaign"]
+    each, more = divmod(section["relaxations"], section["rounds"])
+    return [size for number in range(section["rounds"]) if (size := each + (number < more))]
+
+
+def campaign_plan(config: Settings, number: int, compositions: Collection[str] | None) -> dict[str, Any]:
+    """Return the settings of one round of the campaign, see ``ccdcgan.search.campaign.Plan``.
+
+    Those of a round do not depend on later rounds, so that a campaign can be prolonged.
+
+    Args:
+        config: The configuration.
+        number: Number of the round, 1 for the first one.
+        compositions: Reduced formulas to which the relaxations are restricted; None: any.
+    """
+    section = config["campaign"]
+    most = section["per_composition"]
+    if compositions is not None:  # a few compositions have to take all relaxations
+        most = max(most, math.ceil(section["relaxations"] / max(len(compositions), 1)))
+    return {
+        "round": number,
+        "relaxations": campaign_rounds(config)[number - 1],
+        "proposals": section["proposals"],
+        "pool": section["pool"],
+        "per_composition": most,
+        "floor": section["floor"],
+        "seed": config["seed"],
+        "compositions": compositions,
+    }
 
 
 def hull_thresholds(config: Settings) -> dict[str, float]:
@@ -149,9 +192,14 @@ def units_of_work(config: Settings) -> list[tuple[str, str, int]]:
     networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]
     generators = [("train_generator", name, config[SCHEMES[name].family]["steps"]) for name in trained(schemes)]
     each = min(config["generation"]["samples"], config["evaluation"]["relax_at_most"] or math.inf)
-    makers = {name: "draw_controls" if name in controls(schemes) else "generate_candidates" for name in schemes}
+    makers = dict.fromkeys(controls(schemes), "draw_controls") | dict.fromkeys(
+        generating(schemes), "generate_candidates"
+    )
     samples = [(maker, name, config["generation"]["samples"]) for name, maker in makers.items()]
-    relaxed = [("relax_candidates", name, each) for name in schemes]
+    relaxed = [("relax_candidates", name, each) for name in schemes if name in makers]
+    if "campaign" in schemes:
+        rounds = enumerate(campaign_rounds(config), start=1)
+        relaxed += [("relax_round", f"round-{number}", size) for number, size in rounds]
     # the descriptor network is left out: making its synthetic crystals takes longer than its steps
     image = config["constraint"]["network"] == "image"
     constraint = [("train_constraint", "", constraint_settings(config)["steps"])] if image else []

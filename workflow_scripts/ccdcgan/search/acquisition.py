@@ -92,16 +92,23 @@ def choose(
     seen = [crystal.structure for crystal in experience.known]
     seen += [attempt.start.structure for attempt in experience.attempts]
     least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
-    open_ = np.array([taken[crystal.formula] < budget.per_composition for crystal in pool])
+    repeats = uniqueness.first_of_kind([crystal.structure for crystal in pool], seen)
+    open_ = np.array(
+        [
+            taken[crystal.formula] < budget.per_composition and (repeat is None or repeat[0] != "known")
+            for crystal, repeat in zip(pool, repeats, strict=True)
+        ]
+    )
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
         behind = [n for n, name in enumerate(names) if open_[n] and tried[name] < least]
         k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
         open_[k] = False
-        if uniqueness.first_of_kind([pool[k].structure], seen)[0] is not None:
-            continue
         formula = pool[k].formula
+        same = [one.structure for one in chosen if one.formula == formula]
+        if any(uniqueness.equal(pool[k].structure, other) for other in same):
+            continue
         chosen.append(
             pool[k].updated(
                 expected_formation_energy=float(judged.energy[k]),
@@ -110,12 +117,10 @@ def choose(
                 acquisition=float(value[k]),
             )
         )
-        seen.append(pool[k].structure)
         taken[formula] += 1
         tried[names[k]] += 1
         judge.neighbours.add(formula, described[k])
-        same = [n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula]
-        for n in same:
+        for n in (n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula):
             novelty[n] = judge.novelty(formula, described[n])
             open_[n] = taken[formula] < budget.per_composition
     return chosen

@@ -43,12 +43,14 @@ class Experience:
         campaign: Relaxations of the campaign, in order.
         phases: Known phases, which are part of the hull and are not found again.
         hull: Convex hull of the database and the known phases.
+        elements: Elements of the system.
     """
 
     database: tuple[Attempt, ...]
     campaign: tuple[Attempt, ...]
     phases: tuple[Crystal, ...]
     hull: PhaseDiagram = field(repr=False)
+    elements: tuple[str, ...]
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -123,7 +125,7 @@ def gather_experience(
     verdicts = uniqueness.first_of_kind([end.structure for end in relaxed], [crystal.structure for crystal in known])
     new = {end.id for end, verdict in zip(relaxed, verdicts, strict=True) if verdict is None}
     campaign = tuple(Attempt(start, end, end.id in new) for (start, _), end in zip(in_rounds, ends, strict=True))
-    return Experience(of_database, campaign, tuple(phases), hull)
+    return Experience(of_database, campaign, tuple(phases), hull, tuple(elements))
 
 
 def _with_repeats_among_themselves(
