@@ -82,7 +82,7 @@ def propose_round(
     chosen = choose(pool, experience, judge, uniqueness, budget, trust(experience, thresholds["meta_stable"]))
     if len(chosen) < plan.relaxations:
         log.warning(
-            "round %d relaxes %d crystals in place of %d: no more of its proposals are new and of a wanted composition; "
+            "round %d relaxes %d crystals in place of %d: no more of its proposals are new and of a wanted formula; "
             "enlarge campaign.pool or campaign.per_composition",
             plan.round,
             len(chosen),
