@@ -9,6 +9,7 @@ FIGURES = (
     "constraint_parity",
     "latent_map",
     "generator_curves",
+    "discovery_curves",
     "losses_by_reason",
 )
 TEMPLATES = f"{CHECKOUT}/workflow_scripts/ccdcgan/report/templates"

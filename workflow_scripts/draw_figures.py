@@ -10,6 +10,7 @@ with job(snakemake):
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.figures.attrition import losses_by_reason
     from ccdcgan.figures.crystals import choose_examples, example_crystals
+    from ccdcgan.figures.discovery import discovery_curves
     from ccdcgan.figures.energies import energy_histograms, formation_energies
     from ccdcgan.figures.latent import latent_map
     from ccdcgan.figures.reconstruction import reconstruction_examples
@@ -52,6 +53,7 @@ with job(snakemake):
             {scheme: read_csv(inputs[f"history_{scheme}"]) for scheme in params.trained},
             params.constraint_term,
         ),
+        "discovery_curves": discovery_curves(candidates, schemes),
         "losses_by_reason": losses_by_reason(summary, read_csv(inputs.losses), schemes),
     }
     for path in snakemake.output:

@@ -10,7 +10,8 @@ with job(snakemake):
     import pandas as pd
 
     from ccdcgan.evaluation.attrition import database_counts
-    from ccdcgan.evaluation.summary import evaluate_scheme
+    from ccdcgan.evaluation.discovery import discovery_rows
+    from ccdcgan.evaluation.summary import evaluate_scheme, in_order_of_quantities
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -29,7 +30,8 @@ with job(snakemake):
         )
     ]
     candidates = pd.concat([table for table, _ in evaluated], ignore_index=True)
-    summary = pd.concat([rows for _, rows in evaluated], ignore_index=True)
+    speed = pd.DataFrame(discovery_rows(candidates))
+    summary = in_order_of_quantities(pd.concat([*(rows for _, rows in evaluated), speed], ignore_index=True))
     for row in summary.itertuples():
         log.info("%s, %s: %.4g %s", row.scheme, row.quantity, row.value, row.unit)
     write_csv(output.summary, summary[["scheme", "quantity", "numerator", "denominator", "value", "unit"]])

@@ -22,6 +22,7 @@ TABLES: Mapping[str, str] = {
     "representation/latent_tests.csv": "crystals decoded from latents with noise and from interpolated latents",
     "models/constraint.csv": "predictions of the constraint for training and held-out crystals",
     "candidates/candidates.csv": "candidates selected for relaxation, one row for each scheme and candidate",
+    "candidates/campaign/{round}/proposals.csv": "crystals chosen in a round of the campaign, and what was expected",
     "candidates/losses.csv": "number of rejected or failed samples and candidates, by scheme and reason",
     "summary.csv": "the table of Long et al., one row for each scheme and quantity",
     "scatter.csv": "variation of the same quantities over runs with other seeds, if `other_seeds` names any",

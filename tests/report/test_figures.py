@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.columns import scheme_label
@@ -15,6 +16,7 @@ from ccdcgan.evaluation.attrition import stage_counts
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.figures.attrition import losses_by_reason
 from ccdcgan.figures.crystals import choose_examples, example_crystals
+from ccdcgan.figures.discovery import discovery_curves
 from ccdcgan.figures.energies import energy_histograms, formation_energies
 from ccdcgan.figures.latent import latent_map, principal_axes
 from ccdcgan.figures.reconstruction import reconstruction_examples
@@ -239,12 +241,35 @@ def test_losses_count_every_stage(summary, losses):
     assert "9,603" in words and "2,397" in words and "two atoms too close" in words
 
 
+def test_discovery_curves_count_finds_in_the_order_of_relaxation(candidates):
+    figure = discovery_curves(candidates, ("dcgan", "ccdcgan", "random"))
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert lines["DCGAN"].get_ydata().tolist() == [0, 1, 1, 1, 1]
+    assert lines["CCDCGAN"].get_ydata().tolist() == [0, 1, 2, 2]
+    words = texts(figure)
+    assert "DCGAN (1 of 4)" in words and "CCDCGAN (2 of 3)" in words and "random" not in words
+
+
+def test_names_at_the_ends_of_discovery_curves_do_not_overlap():
+    names = [name for name in SCHEMES if SCHEMES[name].family != "screen"]
+    rows = pd.concat([pd.DataFrame({"scheme": name, "distinct": True, "stability": ["stable"] * 5}) for name in names])
+    figure = discovery_curves(rows, names)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [Text.get_window_extent(note, renderer) for note in figure.axes[0].texts]
+    boxes.sort(key=lambda box: box.y0)
+    assert len(boxes) == len(names)
+    assert all(low.y1 <= high.y0 + 1 for low, high in zip(boxes, boxes[1:], strict=False))
+    assert all(box.y0 >= 0 and box.y1 <= figure.bbox.height for box in boxes)
+
+
 def test_empty_tables_give_figures_with_a_note(tmp_path):
     nothing = pd.DataFrame()
     drawn = [
         formation_energies(nothing, nothing, ELEMENTS),
         formation_energies(nothing, nothing, ("Mg", "Mn", "O")),
         energy_histograms(nothing, nothing),
+        discovery_curves(nothing),
         losses_by_reason(nothing, nothing),
         learning_curves(nothing, nothing),
         example_crystals([], graphs(0), ELEMENTS),

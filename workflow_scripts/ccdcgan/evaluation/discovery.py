@@ -89,7 +89,7 @@ def discovery_rows(candidates: pd.DataFrame) -> list[dict[str, Any]]:
         values[columns.AREA] = area_under_curve(curve)
         rows += [
             {"scheme": scheme, "quantity": quantity, "numerator": np.nan, "denominator": len(curve) - 1}
-            | {"value": value, "unit": ""}
+            | {"value": value, "unit": "" if quantity == columns.AREA else "times"}
             for quantity, value in values.items()
         ]
     return rows

@@ -8,12 +8,18 @@ import pandas as pd
 
 from ccdcgan import columns
 from ccdcgan.crystals.symmetry import SYMMETRISED
-from ccdcgan.evaluation.best import classify, distinct_among
+from ccdcgan.evaluation.best import THRESHOLDS, classify, distinct_among
+from ccdcgan.reasons import REPEAT
 from ccdcgan.schemes import screening
 
 
 def summarise(
-    candidates: pd.DataFrame, n_images: int, n_candidates: int, n_images_relaxed: int, sun: float
+    candidates: pd.DataFrame,
+    n_images: int,
+    n_candidates: int,
+    n_images_relaxed: int,
+    sun: float,
+    msun: float = THRESHOLDS["meta_stable"],
 ) -> list[dict[str, Any]]:
     """Return the rows of the summary for one scheme.
 
@@ -26,6 +32,7 @@ def summarise(
             per image. It is smaller than ``n_images`` if only the first candidates were relaxed.
         sun: Hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel). The formation
             energy may be positive.
+        msun: The same for mSUN (meta-stable, unique, novel).
 
     Returns:
         Rows with quantity, numerator, denominator, value and unit.
@@ -38,7 +45,7 @@ def summarise(
     distinct = relaxed["distinct"].astype(bool)
     negative = relaxed["formation_energy"] < 0
     best = distinct & meta
-    n_sun = (distinct & (relaxed["e_above_hull"] < sun)).sum()
+    n_sun, n_msun = ((distinct & (relaxed["e_above_hull"] < limit)).sum() for limit in (sun, msun))
 
     return [
         _ratio(columns.IMAGES, n_candidates, n_images),
@@ -55,6 +62,7 @@ def summarise(
         _average(columns.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
         _ratio(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
         _ratio(columns.SUN, n_sun, n_sent),
+        _ratio(columns.MSUN, n_msun, n_sent),
         _ratio(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
         _ratio(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
         _ratio(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
@@ -107,6 +115,20 @@ def _average(quantity: str, value: float, denominator: int, unit: str) -> dict[s
     return {"quantity": quantity, "numerator": np.nan, "denominator": denominator, "value": value, "unit": unit}
 
 
+def in_order_of_quantities(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a summary, those of a scheme together; its comparison with random crystals comes second.
+
+    The success rate is the first row of a scheme.
+
+    Args:
+        rows: Rows of all schemes, in any order of the schemes.
+    """
+    first = {columns.IMAGES: 0} | dict.fromkeys((columns.ENHANCEMENT, columns.ACCELERATION, columns.AREA), 1)
+    schemes = {scheme: number for number, scheme in enumerate(dict.fromkeys(rows["scheme"]))}
+    place = pd.DataFrame({"scheme": rows["scheme"].map(schemes), "quantity": rows["quantity"].map(first).fillna(2)})
+    return rows.loc[place.sort_values(["scheme", "quantity"], kind="stable").index].reset_index(drop=True)
+
+
 def evaluate_scheme(
     scheme: str,
     placed: pd.DataFrame,
@@ -122,7 +144,7 @@ def evaluate_scheme(
         scheme: Name of the scheme.
         placed: Table of the candidates selected for relaxation.
         predicted: Table of all candidates: id, formula, and predictions, among them the columns of ``columns.GUESSES``
-            (eV/atom).
+            (eV/atom). Of a campaign, whose other proposals have no prediction, those selected for relaxation.
         losses: Counts from :func:`ccdcgan.candidates.selection.select`: reason, count, within_selection.
         screen: Maximum predicted formation energy of the screening scheme, eV/atom; 0.3 in Long et al.
         thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
@@ -134,14 +156,14 @@ def evaluate_scheme(
     """
     placed = placed.merge(predicted.drop(columns="formula"), on="id", how="left", validate="one_to_one")
     n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
-    selections = {scheme: (placed, predicted)}
+    made = losses[losses["reason"].isin(["", REPEAT])]["count"].sum()
+    selections = {scheme: (placed, predicted, int(made))}
     screen_scheme = screening(scheme)
     if screen_scheme:
-        selections[screen_scheme] = tuple(
-            table[table["predicted_formation_energy"] <= screen] for table in (placed, predicted)
-        )
+        kept, made = (table[table["predicted_formation_energy"] <= screen] for table in (placed, predicted))
+        selections[screen_scheme] = kept, made, len(made)
     tables, rows = [], []
-    for name, (table, made) in selections.items():
+    for name, (table, predictions, n_made) in selections.items():
         table = table.assign(
             scheme=name,
             distinct=distinct_among(table),
@@ -149,8 +171,10 @@ def evaluate_scheme(
             stability=classify(table["formation_energy"], table["e_above_hull"], thresholds),
         )
         tables.append(table)
-        summary = summarise(table, n_images, len(made), n_images_relaxed, thresholds["stable"])
+        limits = thresholds["stable"], thresholds["meta_stable"]
+        summary = summarise(table, n_images, n_made, n_images_relaxed, *limits)
         if compositions is not None:
-            summary.insert(1, _ratio(columns.ASKED, made["formula"].isin(compositions).sum(), len(made)))
+            asked = predictions["formula"].isin(compositions).mean() if len(predictions) else 0
+            summary.insert(1, _ratio(columns.ASKED, round(asked * n_made), n_made))
         rows.append(pd.DataFrame(summary).assign(scheme=name))
     return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)

@@ -91,6 +91,7 @@ def candidate_rows(
     for row in rows.head(MOST_ROWS).to_dict("records"):
         failed = row["status"] == "failed"
         stability = f"failed: {reason_label(row['reason'])}" if failed else text(row["stability"])
+        proposer = text(row.get("proposed_by"))
         cells = [
             Cell(formula_html(row["formula"]), str(row["formula"])),
             Cell(group_html(text(row.get("space_group"))), text(row.get("space_group"))),
@@ -98,7 +99,7 @@ def candidate_rows(
             _numeric(row["formation_energy"]),
             _words(stability),
             _words(_distinct(row)),
-            _words(scheme_labels(row["schemes"])),
+            _words(scheme_labels(row["schemes"]) + (f" ({proposer})" if proposer else "")),
             _words(str(row["id"])),
         ]
         cells[3:3] = [_numeric(second.get(row["id"]))] if second else []

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ccdcgan.columns import COLUMNS, scheme_label
+from ccdcgan.columns import COLUMNS, ENHANCEMENT, scheme_label
 from ccdcgan.evaluation.attrition import Stage, funnels
 from ccdcgan.figures.crystals import element_colours
 from ccdcgan.report.candidates import candidate_rows
@@ -91,6 +91,7 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
             next_steps=next_steps(engine, data),
             thresholds=info.thresholds,
             paper=paper,
+            compared=ENHANCEMENT in set(data.summary["quantity"]),
             rows=rows,
             row_heads=heads,
             row_schemes=list(dict.fromkeys(scheme for row in rows for scheme in row.schemes)),

@@ -22,6 +22,9 @@ ALTERNATIVES: Mapping[str, str] = {
         "Scatter plots, one per scheme: formation energies of database, known phases and candidates, with the hull."
     ),
     "energy_histograms": ("Histograms of formation energies of the database and of each scheme, with their means."),
+    "discovery_curves": (
+        "Curves, one per scheme: number of distinct meta-stable crystals found versus number of relaxations."
+    ),
     "losses_by_reason": (
         "Bar charts, one per scheme: number of crystals at each stage, and number rejected for each reason."
     ),
