@@ -53,7 +53,7 @@ from ccdcgan.evaluation.placement import count_rediscovered, place_candidates  #
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.schemes import SCHEMES  # noqa: E402
-from ccdcgan.search.campaign import Plan, propose_round, relaxations_by_round  # noqa: E402
+from ccdcgan.search.campaign import Plan, propose_round  # noqa: E402
 from ccdcgan.search.experience import PROPOSED_BY, gather_experience  # noqa: E402
 from ccdcgan.search.parents import Parents  # noqa: E402
 from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers  # noqa: E402
@@ -224,17 +224,12 @@ def by_ranking(system: System, task: Task) -> tuple[list[Crystal], list[Crystal]
 
 def by_campaign(system: System, task: Task) -> tuple[list[Crystal], list[Crystal]]:
     """Return the crystals of all rounds of a campaign before and after relaxation."""
-    section = system.config["campaign"]
-    plan = Plan(
-        CAMPAIGNS[task.method] or section["proposals"],
-        section["pool"],
-        relaxations_by_round(task.relaxations, section["rounds"]),
-        section["per_composition"],
-        section["floor"],
-        task.seed,
-    )
+    section = system.config["campaign"] | {"relaxations": task.relaxations}
+    section["proposals"] = CAMPAIGNS[task.method] or section["proposals"]
+    config = system.config | {"campaign": section, "seed": task.seed}
     rounds: list[tuple[list[Crystal], list[Crystal]]] = []
-    for number in range(len(plan.numbers)):
+    for number in range(1, len(settings.campaign_rounds(config)) + 1):
+        plan = Plan(**settings.campaign_plan(config, number, None))
         experience = gather_experience(
             system.substituted,
             system.database,
@@ -244,8 +239,8 @@ def by_campaign(system: System, task: Task) -> tuple[list[Crystal], list[Crystal
             system.uniqueness,
             task.holdout,
         )
-        limits, thresholds = system.limits(task.holdout), system.thresholds()
-        starts, _ = propose_round(number, plan, experience, system.generated, limits, thresholds, system.uniqueness)
+        limits = system.limits(task.holdout)
+        starts, _ = propose_round(plan, experience, system.generated, limits, system.uniqueness)
         rounds.append((starts, task.relax(system, starts)))
     return [c for starts, _ in rounds for c in starts], [c for _, ends in rounds for c in ends]
 

@@ -38,7 +38,6 @@ rule propose_round:
         measured=dft_points_fingerprint(),
         matcher=config["matcher"],
         holdout=HOLDOUT,
-        thresholds=settings.hull_thresholds(config),
         code=code_fingerprint("propose_round"),
     message:
         "Choosing the crystals of the campaign, {wildcards.round}: {params.plan[relaxations]} of {params.plan[pool]} proposals"

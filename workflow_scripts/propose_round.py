@@ -37,7 +37,7 @@ with job(snakemake):
     }
     rules = distance_rules(params.candidate, inputs.distances)
     limits = Limits(**rules, geometry=Geometry.from_config(params.representation))
-    crystals, counts = propose_round(plan, experience, generated, limits, params.thresholds, uniqueness)
+    crystals, counts = propose_round(plan, experience, generated, limits, uniqueness)
     write_set(output.crystals, crystals)
     write_csv(output.table, proposal_table(crystals))
     write_csv(output.counts, count_table(counts))

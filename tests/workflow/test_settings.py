@@ -163,6 +163,32 @@ def test_work_is_counted_for_each_scheme():
     assert "train_constraint" not in {rule for rule, _, _ in without_limit}  # the default is the descriptor network
 
 
+def test_the_rounds_of_a_campaign_share_its_relaxations():
+    rounds = {(7, 3): [3, 2, 2], (48, 6): [8] * 6, (2, 4): [1, 1], (5, 1): [5]}
+    for (relaxations, number), sizes in rounds.items():
+        config = configuration(campaign={"relaxations": relaxations, "rounds": number})
+        assert settings.campaign_rounds(config) == sizes
+    work = settings.units_of_work(configuration(schemes=["campaign"], campaign={"relaxations": 7, "rounds": 3}))
+    assert [units for units in work if "round" in units[0]] == [
+        ("relax_round", "round-1", 3),
+        ("relax_round", "round-2", 2),
+        ("relax_round", "round-3", 2),
+    ]
+
+
+def test_a_prolonged_campaign_keeps_its_first_rounds():
+    before, after = (configuration(campaign={"rounds": n, "relaxations": 8 * n}) for n in (6, 8))
+    assert settings.campaign_plan(before, 6, None) == settings.campaign_plan(after, 6, None)
+
+
+def test_few_compositions_take_all_relaxations_of_a_campaign():
+    config = configuration(campaign={"rounds": 2, "relaxations": 20, "per_composition": 3})
+    assert settings.campaign_plan(config, 1, None)["per_composition"] == 3
+    assert settings.campaign_plan(config, 1, ["Bi2Se3", "BiSe"])["per_composition"] == 10
+    many = [f"Bi{n}Se" for n in range(1, 20)]
+    assert settings.campaign_plan(config, 1, many)["per_composition"] == 3
+
+
 def test_a_verification_is_shown_if_an_engine_is_configured():
     assert "verified" not in settings.optional_targets(configuration(verify={"engine": None}))
     assert settings.optional_targets(configuration(verify={"engine": "gpaw"}))["verified"] == "select_for_verification"

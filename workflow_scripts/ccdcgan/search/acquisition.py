@@ -38,18 +38,17 @@ class Budget:
     floor: float
 
 
-def trust(experience: Experience, meta_stable: float) -> dict[str, float]:
+def trust(experience: Experience) -> dict[str, float]:
     """Return the trust in each proposer: its finds relative to those that were expected of it, at most 1.
 
     Args:
         experience: The relaxations so far.
-        meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
     """
     found: Counter[str] = Counter()
     expected: Counter[str] = Counter()
     for attempt in experience.campaign:
         name = str(attempt.start.info[PROPOSED_BY])
-        found[name] += is_find(attempt, meta_stable)
+        found[name] += is_find(attempt)
         expected[name] += float(attempt.start.info[PROBABILITY])
     return {name: min(1.0, (TRUST_WEIGHT + found[name]) / (TRUST_WEIGHT + expected[name])) for name in expected}
 

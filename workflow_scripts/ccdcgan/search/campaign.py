@@ -15,7 +15,7 @@ from ccdcgan.search.acquisition import PROBABILITY, Budget, choose, trust
 from ccdcgan.search.experience import PROPOSED_BY, Experience
 from ccdcgan.search.judge import Judge
 from ccdcgan.search.parents import Parents
-from ccdcgan.search.proposals import MOST, Limits, Wanted, draw_pool, make_proposers, shares
+from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers, pool_sizes, shares
 from ccdcgan.utils.seeds import derive_seed
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,6 @@ def propose_round(
     experience: Experience,
     generated: Mapping[str, Sequence[Crystal]],
     limits: Limits,
-    thresholds: Mapping[str, float],
     uniqueness: Uniqueness,
 ) -> tuple[list[Crystal], Counter[str]]:
     """Choose the crystals that a round relaxes.
@@ -68,7 +67,6 @@ def propose_round(
         experience: The relaxations so far.
         generated: Scheme -> its candidates.
         limits: Limits of a candidate.
-        thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
         uniqueness: Compares crystals.
 
     Returns:
@@ -76,10 +74,10 @@ def propose_round(
         expectations and ``probability``; and the number of all proposals of the round by reason of rejection, "" for
         those that were judged.
     """
-    pool, rejected = _draw(plan, experience, generated, limits, thresholds, uniqueness)
-    judge = Judge(experience, experience.elements, thresholds, derive_seed(plan.seed, SCHEME, "judge"))
+    pool, rejected = _draw(plan, experience, generated, limits, uniqueness)
+    judge = Judge(experience, experience.elements, derive_seed(plan.seed, SCHEME, "judge"))
     budget = Budget(plan.relaxations, plan.per_composition, plan.floor)
-    chosen = choose(pool, experience, judge, uniqueness, budget, trust(experience, thresholds["meta_stable"]))
+    chosen = choose(pool, experience, judge, uniqueness, budget, trust(experience))
     if len(chosen) < plan.relaxations:
         log.warning(
             "round %d relaxes %d crystals in place of %d: no more of its proposals are new and of a wanted formula; "
@@ -111,7 +109,6 @@ def _draw(
     experience: Experience,
     generated: Mapping[str, Sequence[Crystal]],
     limits: Limits,
-    thresholds: Mapping[str, float],
     uniqueness: Uniqueness,
 ) -> tuple[list[Crystal], Counter[str]]:
     """Draw the proposals of a round, and count the rejected ones by reason."""
@@ -123,14 +120,13 @@ def _draw(
     wanted = Wanted(full, None if plan.compositions is None else frozenset(plan.compositions))
     templates = [attempt.start.structure for attempt in experience.database]
     proposers = make_proposers(plan.proposals, parents, templates, generated, wanted)
-    finds = experience.finds_by_proposer(thresholds["meta_stable"])
+    finds = experience.finds_by_proposer()
     parts = shares(finds, list(proposers), plan.floor)
     for name, share in parts.items():
         found, tried = finds.get(name, (0, 0))
         log.info("%s: share %.0f %%; %d of %d relaxations found a crystal so far", name, 100 * share, found, tried)
     rngs = {name: np.random.default_rng(derive_seed(plan.seed, SCHEME, plan.round, name)) for name in proposers}
-    sizes = {name: min(round(share * plan.pool), MOST.get(name, plan.pool)) for name, share in parts.items()}
-    return draw_pool(proposers, sizes, limits, rngs)
+    return draw_pool(proposers, pool_sizes(parts, plan.pool), limits, rngs)
 
 
 def proposal_table(crystals: Sequence[Crystal]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 
@@ -10,6 +11,9 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
 
+TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
+"""Hull distances (eV/atom) of Long et al. Fixed here rather than read from the configuration, so that changing the
+reporting thresholds does not change which crystals are relaxed."""
 PROPOSED_BY = "proposed_by"
 """Key of a crystal's info: who proposed it."""
 
@@ -66,28 +70,19 @@ class Experience:
         """Return the number of the campaign's relaxations of each reduced formula."""
         return Counter(attempt.start.formula for attempt in self.campaign)
 
-    def finds_by_proposer(self, meta_stable: float) -> dict[str, tuple[int, int]]:
-        """Return for each proposer the number of its distinct meta-stable crystals and that of its relaxations.
-
-        Args:
-            meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
-        """
+    def finds_by_proposer(self) -> dict[str, tuple[int, int]]:
+        """Return for each proposer the number of its distinct meta-stable crystals and that of its relaxations."""
         counts: dict[str, tuple[int, int]] = {}
         for attempt in self.campaign:
             found, tried = counts.get(name := str(attempt.start.info[PROPOSED_BY]), (0, 0))
-            counts[name] = found + is_find(attempt, meta_stable), tried + 1
+            counts[name] = found + is_find(attempt), tried + 1
         return counts
 
 
-def is_find(attempt: Attempt, meta_stable: float) -> bool:
-    """Return whether a relaxation ended in a crystal that was not known and is meta-stable.
-
-    Args:
-        attempt: The relaxation.
-        meta_stable: Hull distance below which a crystal is meta-stable, eV/atom.
-    """
+def is_find(attempt: Attempt) -> bool:
+    """Return whether a relaxation ended in a crystal that was not known and is meta-stable."""
     info = attempt.end.info
-    return attempt.is_new and info["formation_energy"] < 0 and info["e_above_hull"] < meta_stable
+    return attempt.is_new and info["formation_energy"] < 0 and info["e_above_hull"] < TARGETS["meta_stable"]
 
 
 def gather_experience(

@@ -8,7 +8,7 @@ nearest known crystal of the same composition: a start that resembles a known cr
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +24,7 @@ from ccdcgan.crystals.gaussian_process import (
     subsample,
 )
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.search.experience import Attempt, Experience
+from ccdcgan.search.experience import TARGETS, Attempt, Experience
 
 REACH = 0.3
 """Distance at which a relaxation says something of the success of another one, in units of sqrt(number of features)."""
@@ -94,14 +94,11 @@ class Judge:
     Args:
         experience: The relaxations.
         elements: Elements of the system.
-        thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
         seed: Decides which relaxations of the database are used if there are too many.
     """
 
-    def __init__(
-        self, experience: Experience, elements: Sequence[str], thresholds: Mapping[str, float], seed: int
-    ) -> None:
-        self._elements, self._thresholds, self._hull = elements, thresholds, experience.hull
+    def __init__(self, experience: Experience, elements: Sequence[str], seed: int) -> None:
+        self._elements, self._hull = elements, experience.hull
         database = [experience.database[i] for i in subsample(len(experience.database), seed)[: MOST_POINTS // 2]]
         attempts = [*database, *experience.campaign]
         ends = [attempt.end if attempt.relaxed else attempt.start for attempt in attempts]
@@ -178,9 +175,7 @@ class Judge:
             for name in {crystal.formula for crystal in crystals}
         }
         height = np.array([heights[crystal.formula] for crystal in crystals], dtype=float)
-        below = {
-            name: ndtr((np.minimum(0, height + limit) - energy) / deviation) for name, limit in self._thresholds.items()
-        }
+        below = {name: ndtr((np.minimum(0, height + limit) - energy) / deviation) for name, limit in TARGETS.items()}
         return Judgement(energy, deviation, below["meta_stable"], below["stable"], self._success(described))
 
     def _success(self, described: np.ndarray) -> np.ndarray:

@@ -95,10 +95,23 @@ def shares(finds: Mapping[str, tuple[int, int]], proposers: Sequence[str], floor
         proposers: Proposers.
         floor: Smallest share; at most 1 / number of proposers counts.
     """
-    floor = min(floor, 1 / len(proposers))
+    floor = min(floor, 1 / max(len(proposers), 1))
     earned = {name: (1 + finds.get(name, (0, 0))[0]) / (2 + finds.get(name, (0, 0))[1]) for name in proposers}
     total = sum(earned.values())
     return {name: floor + (1 - floor * len(proposers)) * value / total for name, value in earned.items()}
+
+
+def pool_sizes(parts: Mapping[str, float], size: int) -> dict[str, int]:
+    """Return the number of proposals of each proposer; what exceeds MOST goes to the others, by their shares.
+
+    Args:
+        parts: Proposer -> its share, from :func:`shares`.
+        size: Number of proposals of all proposers.
+    """
+    limited = {name: min(round(share * size), MOST[name]) for name, share in parts.items() if name in MOST}
+    others = sum(share for name, share in parts.items() if name not in MOST)
+    left = size - sum(limited.values())
+    return {name: limited[name] if name in limited else round(left * share / others) for name, share in parts.items()}
 
 
 def make_proposers(

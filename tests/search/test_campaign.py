@@ -1,0 +1,257 @@
+"""The campaign: what it learns from relaxations, how it shares its proposals, and what it chooses."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from pymatgen.core import Composition, Lattice, Structure  # noqa: E402
+
+from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
+from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
+from ccdcgan.database.energies import EnergyReferences, with_hull_distances  # noqa: E402
+from ccdcgan.database.thermodynamics import convex_hull  # noqa: E402
+from ccdcgan.representation.voxels import Geometry  # noqa: E402
+from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
+from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
+from ccdcgan.search.experience import gather_experience, is_find  # noqa: E402
+from ccdcgan.search.judge import Judge  # noqa: E402
+from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers, pool_sizes, shares  # noqa: E402
+from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende  # noqa: E402
+
+MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
+LIMITS = Limits(20, 2.0, 1.15, Geometry(15.0, 16, 0.8, 16, 0.8))
+PLAN = Plan(1, 4, ("mutation", "crossover"), 40, 2, 0.1, 7)
+BINARY, TERNARY = ("Bi", "Se"), ("Mg", "Mn", "O")
+
+
+def fluorite(a: float, cation: str, anion: str) -> Structure:
+    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [cation, anion], [[0, 0, 0], [0.25, 0.25, 0.25]])
+
+
+def database(shapes: dict[str, tuple[Structure, float]], elements: tuple[str, ...]) -> list[Crystal]:
+    """Relaxed crystals with formation energies, eV/atom."""
+    energies = {"status": "ok", "reason": "", "space_group": ""}
+    crystals = [
+        Crystal(name, standard_cell(shape), energies | {"formation_energy": energy, "energy_per_atom": energy})
+        for name, (shape, energy) in shapes.items()
+    ]
+    hull = convex_hull(
+        [crystal.structure.composition for crystal in crystals], [energy for _, energy in shapes.values()], elements
+    )
+    return with_hull_distances(crystals, hull)
+
+
+SHAPES = {
+    "bi2se3": (bi2se3(), -0.38),
+    "rock salt": (rock_salt(), -0.16),
+    "cscl": (cesium_chloride(), 0.1),
+    "zinc blende": (zinc_blende(), 0.3),
+    "fluorite": (fluorite(6.6, "Bi", "Se"), 0.25),
+    "antifluorite": (fluorite(7.2, "Se", "Bi"), 0.35),
+}
+
+
+def before(crystals: list[Crystal]) -> list[Crystal]:
+    """The same crystals before relaxation: larger cells."""
+    return [
+        replace(c, structure=c.structure.copy().scale_lattice(1.1 * c.structure.volume) or c.structure)
+        for c in crystals
+    ]
+
+
+def experience(shapes=SHAPES, elements=BINARY, phases=(), rounds=(), holdout=()):
+    relaxed = database(shapes, elements)
+    references = EnergyReferences(dict.fromkeys(elements, 0.0))
+    return gather_experience(before(relaxed), relaxed, list(phases), list(rounds), references, MATCHER, holdout)
+
+
+def start(name: str, structure: Structure, proposer: str = "mutation", probability: float = 0.5) -> Crystal:
+    return Crystal(
+        name, standard_cell(structure), {"proposed_by": proposer, "probability": probability, "status": "ok"}
+    )
+
+
+def end(crystal: Crystal, energy: float = float("nan"), reason: str = "") -> Crystal:
+    return crystal.updated(status="failed" if reason else "ok", reason=reason, energy_per_atom=energy)
+
+
+def test_an_end_is_new_once_and_not_if_it_is_known():
+    starts = [
+        start("a", fluorite(6.0, "Se", "Bi")),
+        start("b", rock_salt()),
+        start("c", bi2se3().get_primitive_structure()),
+    ]
+    new = Structure.from_spacegroup(
+        "P6_3/mmc", Lattice.hexagonal(4.2, 5.5), ["Bi", "Se"], [[0, 0, 0], [1 / 3, 2 / 3, 0.25]]
+    )
+    starts += [start("d", new), start("e", new)]
+    ends = [end(starts[0], reason="not_converged"), end(starts[1], -0.16), end(starts[2], -0.38)]
+    ends += [end(starts[3], -0.2), end(starts[4], -0.2)]
+    learned = experience(rounds=[(starts, ends)])
+    assert [attempt.is_new for attempt in learned.campaign] == [False, False, False, True, False]
+    assert [is_find(attempt) for attempt in learned.campaign] == [False, False, False, True, False]
+    assert learned.finds_by_proposer() == {"mutation": (1, 5)}
+    assert learned.relaxations_by_formula() == {"Bi2Se": 1, "BiSe": 3, "Bi2Se3": 1}
+
+
+def test_held_out_compositions_are_unknown_to_the_campaign():
+    phase = database({"phase": (bi2se3(), -0.39)}, BINARY)
+    hidden = experience(holdout=["Bi2Se3"], phases=phase)
+    assert "Bi2Se3" not in {crystal.formula for crystal in hidden.known}
+    assert not hidden.phases
+    assert hidden.hull.get_hull_energy_per_atom(Composition("Bi2Se3")) > -0.2  # -0.39 with the held-out crystals
+    parents = propose_round(PLAN, hidden, {}, LIMITS, MATCHER)[0]
+    assert all("bi2se3" not in crystal.info["parent"] for crystal in parents)
+
+
+def test_known_phases_are_known_but_no_parents():
+    phase = database({"phase": (fluorite(5.6, "Bi", "Se"), -0.3)}, BINARY)
+    learned = experience(phases=phase)
+    assert "phase" in {crystal.id for crystal in learned.known}
+    chosen, _ = propose_round(PLAN, learned, {}, LIMITS, MATCHER)
+    assert all("phase" not in crystal.info["parent"] for crystal in chosen)
+
+
+def test_the_judge_knows_the_crystals_it_was_taught_and_its_ignorance_of_others():
+    learned = experience()
+    judge = Judge(learned, BINARY, 1)
+    known = [attempt.end for attempt in learned.database]
+    judged = judge.judge(judge.describe(known), known)
+    truth = [crystal.info["formation_energy"] for crystal in known]
+    assert np.abs(judged.energy - truth).max() < 0.1
+    assert judged.meta_stable[0] > 0.8 and judged.meta_stable[3] < 0.2
+    assert np.all(judged.stable <= judged.meta_stable + 1e-9)
+    far = [Crystal("far", standard_cell(rock_salt(9.5)))]
+    assert judge.judge(judge.describe(far), far).deviation[0] > judged.deviation.max()
+
+
+def test_failed_relaxations_lower_the_chance_of_similar_crystals():
+    crystal = start("x", fluorite(5.6, "Bi", "Se"))
+    others = [start(f"x{n}", fluorite(5.6 + 0.02 * n, "Bi", "Se")) for n in range(3)]
+    plain = Judge(experience(), BINARY, 1)
+    warned = Judge(experience(rounds=[(others, [end(other, reason="not_converged") for other in others])]), BINARY, 1)
+    chances = [judge.judge(judge.describe([crystal]), [crystal]).success[0] for judge in (plain, warned)]
+    assert chances[1] < 0.7 * chances[0]
+
+
+def test_a_crystal_near_a_known_one_is_less_likely_to_be_new():
+    judge = Judge(experience(), BINARY, 1)
+    near, far = judge.describe([Crystal("n", rock_salt(6.05)), Crystal("f", rock_salt(8.5))])
+    assert judge.novelty("BiSe", near) < judge.novelty("BiSe", far)
+    assert judge.novelty("Bi7Se", near) == 1  # nothing is known of this composition
+    judge.neighbours.add("Bi7Se", near)
+    assert judge.novelty("Bi7Se", near) < 0.5
+
+
+def test_shares_follow_what_was_earned_with_a_floor():
+    equal = shares({}, ["a", "b", "c"], 0.05)
+    assert equal == pytest.approx(dict.fromkeys("abc", 1 / 3))
+    earned = shares({"a": (9, 10), "b": (0, 18)}, ["a", "b", "c"], 0.05)
+    assert sum(earned.values()) == pytest.approx(1)
+    assert earned["a"] > earned["c"] > earned["b"] > 0.05
+    assert shares({"a": (9, 10)}, ["a", "b"], 0.9) == pytest.approx({"a": 0.5, "b": 0.5})
+    assert shares({}, [], 0.05) == {}
+
+
+def test_random_crystals_which_are_slow_to_make_leave_their_excess_to_others():
+    assert pool_sizes({"mutation": 0.25, "crossover": 0.25, "random": 0.5}, 1500) == {
+        "mutation": 700,
+        "crossover": 700,
+        "random": 100,
+    }
+    assert pool_sizes({"mutation": 0.75, "random": 0.25}, 100) == {"mutation": 75, "random": 25}
+    assert pool_sizes({"random": 1.0}, 1500) == {"random": 100}
+
+
+def test_trust_falls_with_promises_that_were_not_kept():
+    starts = [start(f"x{n}", fluorite(5.6 + 0.1 * n, "Bi", "Se"), "flow", 0.9) for n in range(5)]
+    learned = experience(rounds=[(starts, [end(crystal, 0.4) for crystal in starts])])
+    assert trust(learned)["flow"] < 0.4
+
+
+def pool(number: int, seed: int, proposer: str = "mutation") -> list[Crystal]:
+    proposers = make_proposers(["mutation"], parents(), [], {}, Wanted())
+    drawn, _ = draw_pool(proposers, {"mutation": number}, LIMITS, {"mutation": np.random.default_rng(seed)})
+    return [crystal.updated(proposed_by=proposer) for crystal in drawn]
+
+
+def parents():
+    from ccdcgan.search.parents import Parents
+
+    return Parents.of(database(SHAPES, BINARY), BINARY, MATCHER)
+
+
+def test_a_round_takes_few_of_a_composition_and_none_twice():
+    learned = experience()
+    judge = Judge(learned, BINARY, 1)
+    chosen = choose(pool(60, 1), learned, judge, MATCHER, Budget(10, 2, 0.0), {})
+    assert len(chosen) == 10
+    assert max(Counter(crystal.formula for crystal in chosen).values()) <= 2
+    repeats = MATCHER.first_of_kind(
+        [crystal.structure for crystal in chosen], [crystal.structure for crystal in learned.known]
+    )
+    assert repeats == [None] * 10
+    assert {"expected_formation_energy", "expected_uncertainty", "probability"} <= set(chosen[0].info)
+
+
+def test_compositions_relaxed_in_earlier_rounds_count():
+    done = [start(f"x{n}", fluorite(5.6 + 0.3 * n, "Bi", "Se")) for n in range(2)]
+    learned = experience(rounds=[(done, [end(crystal, 0.4) for crystal in done])])
+    chosen, _ = propose_round(PLAN, learned, {}, LIMITS, MATCHER)
+    assert chosen and all(crystal.formula != "BiSe2" for crystal in chosen)
+
+
+def test_every_proposer_gets_its_floor():
+    learned = experience()
+    judge = Judge(learned, BINARY, 1)
+    mixed = pool(40, 1) + pool(10, 2, "flow")
+    with_floor = choose(mixed, learned, judge, MATCHER, Budget(8, 3, 0.25), {"flow": 1e-6})
+    assert Counter(crystal.info["proposed_by"] for crystal in with_floor)["flow"] == 2
+    judge = Judge(learned, BINARY, 1)
+    without = choose(mixed, learned, judge, MATCHER, Budget(8, 3, 0.0), {"flow": 1e-6})
+    assert Counter(crystal.info["proposed_by"] for crystal in without)["flow"] == 0
+
+
+def test_the_same_seed_gives_the_same_round_and_another_one_another():
+    learned = experience()
+    first, again, other = (
+        proposal_table(propose_round(replace(PLAN, seed=seed), learned, {}, LIMITS, MATCHER)[0]) for seed in (7, 7, 8)
+    )
+    assert first.equals(again) and not first.equals(other)
+    assert first["id"].tolist() == [f"campaign-01-{rank:03d}" for rank in range(4)]
+
+
+def test_a_round_of_one_composition_relaxes_that_composition_only():
+    plan = replace(PLAN, compositions=["Bi2Se3"], per_composition=4, relaxations=3)
+    chosen, counts = propose_round(plan, experience(), {}, LIMITS, MATCHER)
+    assert {crystal.formula for crystal in chosen} == {"Bi2Se3"}
+    table = count_table(counts)
+    assert list(table.columns) == ["reason", "count", "within_selection"] and table["count"].sum() == counts.total()
+
+
+def test_generated_candidates_are_proposed_under_the_name_of_their_scheme():
+    cells = [Lattice.hexagonal(4.2, 5.5 + n) for n in range(3)]
+    sites = [[0, 0, 0], [1 / 3, 2 / 3, 0.25]]
+    shapes = [Structure.from_spacegroup("P6_3/mmc", cell, ["Bi", "Se"], sites) for cell in cells]
+    candidates = [Crystal(f"flow-{n}", standard_cell(shape)) for n, shape in enumerate(shapes)]
+    plan = replace(PLAN, proposals=("generated",), relaxations=2)
+    chosen, counts = propose_round(plan, experience(), {"flow": candidates}, LIMITS, MATCHER)
+    assert {crystal.info["proposed_by"] for crystal in chosen} == {"flow"}
+    assert {crystal.info["parent"] for crystal in chosen} <= {crystal.id for crystal in candidates}
+    assert counts[""] <= 3
+
+
+def test_a_ternary_system_with_few_crystals():
+    shapes = {
+        "mgo": (Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.25), ["Mg", "O"], [[0] * 3, [0.5] * 3]), -2.9),
+        "mno": (Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.5), ["Mn", "O"], [[0] * 3, [0.5] * 3]), -1.9),
+    }
+    chosen, _ = propose_round(
+        replace(PLAN, pool=80), experience(shapes, TERNARY), {}, replace(LIMITS, min_distance=1.5), MATCHER
+    )
+    assert len(chosen) == 4
+    assert all(len(crystal.structure.composition) > 1 for crystal in chosen)
