@@ -2,7 +2,7 @@
 
     snakemake database --config system=Al-Ni              # once for each system; no network is trained
     python benchmarks/discovery.py results/Bi-Se results/Al-Ni [--seeds 1 2 3] [--methods random mutation campaign]
-                                   [--relaxations 48] [--holdout Bi2Se3] [--output results/discovery] [--write]
+                                   [--relaxations 48] [--holdout Bi2Se3] [--output results/discovery] [--processes 2]
 
 Every method may relax the same number of crystals, with the engine, the energies, the hull and the uniqueness of the
 run. Candidates of the controls and of schemes that the run has trained are ranked by the energies expected from similar
@@ -20,10 +20,11 @@ import logging
 import os
 import re
 import sys
-import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ sys.path.insert(0, str(ROOT / "workflow_scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import yaml  # noqa: E402
+from snakemake.utils import update_config  # noqa: E402
 
 from ccdcgan.candidates.ranking import fit_relaxed_energies, rank_by_composition  # noqa: E402
 from ccdcgan.candidates.selection import select  # noqa: E402
 from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, read_set, write_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
+from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
 from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies  # noqa: E402
 from ccdcgan.evaluation.best import classify, distinct_among  # noqa: E402
 from ccdcgan.evaluation.discovery import (  # noqa: E402
@@ -49,12 +52,14 @@ from ccdcgan.evaluation.discovery import (  # noqa: E402
     discovery_curve,
     enhancement_factor,
 )
+from ccdcgan.evaluation.novelty import with_variants  # noqa: E402
 from ccdcgan.evaluation.placement import count_rediscovered, place_candidates  # noqa: E402
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
+from ccdcgan.relaxation.slices import gather, slice_of  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.schemes import SCHEMES  # noqa: E402
 from ccdcgan.search.campaign import Plan, propose_round  # noqa: E402
-from ccdcgan.search.experience import PROPOSED_BY, gather_experience  # noqa: E402
+from ccdcgan.search.experience import PROPOSED_BY, Alike, gather_experience  # noqa: E402
 from ccdcgan.search.parents import Parents  # noqa: E402
 from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers  # noqa: E402
 from ccdcgan.utils.files import read_csv, write_csv, write_text  # noqa: E402
@@ -112,12 +117,12 @@ class System:
 
     @classmethod
     def read(cls, folder: Path) -> "System":
-        """Read the database of a run; sections that its configuration lacks have their default."""
+        """Read the database of a run; keys that its configuration lacks have their default."""
         record = read_record(folder)
         if record is None:
             sys.exit(f"{folder} has no run.yaml; make its database first: snakemake database --config system=...")
-        defaults = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-        config = {**defaults, **record["configuration"]}
+        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        update_config(config, record["configuration"])
         elements = elements_of(record["system"])
         references = EnergyReferences.of_run(
             read_csv(folder / "database/references.csv"),
@@ -138,6 +143,11 @@ class System:
     def uniqueness(self) -> Uniqueness:
         """Uniqueness of the run."""
         return Uniqueness(self.config["matcher"])
+
+    @property
+    def variants(self) -> VariantLimits:
+        """Limits of variants."""
+        return VariantLimits(**settings.variant_limits(self.config))
 
     def limits(self, holdout: Sequence[str]) -> Limits:
         """Limits of a candidate, from the crystals that are not held out."""
@@ -166,6 +176,7 @@ class Task:
         relaxations: Number of relaxations.
         holdout: Reduced formulas hidden from the search.
         output: Folder of the journals.
+        processes: Number of processes that relax.
     """
 
     method: str
@@ -173,19 +184,32 @@ class Task:
     relaxations: int
     holdout: tuple[str, ...]
     output: Path
+    processes: int = 1
 
     def relax(self, system: System, crystals: list[Crystal]) -> list[Crystal]:
         """Relax crystals in order; results of earlier attempts and of the database are read from the journals."""
-        engine = system.config["relaxation"]["engine"]
-        code = code_fingerprint("relax_batch", engine)
-        journal = Journal(
-            self.output / system.folder.name / "journal",
-            code=code,
-            earlier_code=earlier_relaxations(engine, code),
-            known_folders=[system.folder / "database/journal", system.folder / "candidates/journal"],
-        )
-        name = "-".join([self.method, str(self.seed), *self.holdout])
-        return relax_batch(crystals, settings.relaxation_settings(system.config["relaxation"]), journal, name)
+        parts = [slice_of(crystals, batch, self.processes) for batch in range(self.processes)]
+        jobs = [(system.folder, system.config["relaxation"], self, part, batch) for batch, part in enumerate(parts)]
+        if self.processes == 1:
+            return relax_part(*jobs[0])
+        with ProcessPoolExecutor(self.processes, mp_context=get_context("spawn")) as pool:
+            return gather(list(pool.map(relax_part, *zip(*jobs, strict=True))))
+
+
+def relax_part(
+    folder: Path, relaxation: dict[str, Any], task: Task, crystals: list[Crystal], batch: int
+) -> list[Crystal]:
+    """Relax the crystals of one process."""
+    warnings.filterwarnings("ignore")
+    code = code_fingerprint("relax_batch", relaxation["engine"])
+    journal = Journal(
+        task.output / folder.name / "journal",
+        code=code,
+        earlier_code=earlier_relaxations(relaxation["engine"], code),
+        known_folders=[folder / "database/journal", folder / "candidates/journal"],
+    )
+    name = "-".join([task.method, str(task.seed), *task.holdout, str(batch)])
+    return relax_batch(crystals, settings.relaxation_settings(relaxation), journal, name)
 
 
 def drawn(system: System, task: Task) -> list[Crystal]:
@@ -236,7 +260,7 @@ def by_campaign(system: System, task: Task) -> tuple[list[Crystal], list[Crystal
             system.phases,
             rounds,
             system.references,
-            system.uniqueness,
+            Alike(system.uniqueness, system.variants),
             task.holdout,
         )
         limits = system.limits(task.holdout)
@@ -245,11 +269,17 @@ def by_campaign(system: System, task: Task) -> tuple[list[Crystal], list[Crystal
     return [c for starts, _ in rounds for c in starts], [c for _, ends in rounds for c in ends]
 
 
+def processor_time() -> float:
+    """Return the processor time of this process and of its finished children, s."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray]:
     """Return the row of the table of one method and seed, and its discovery curve."""
-    began = time.process_time()
+    began = processor_time()
     starts, relaxed = (by_campaign if task.method in CAMPAIGNS else by_ranking)(system, task)
-    minutes = (time.process_time() - began) / 60
+    minutes = (processor_time() - began) / 60
     known = [*(c for c in system.database if c.info["status"] == "ok"), *system.phases]
     placed, table = place_candidates(
         with_formation_energies(relaxed, system.references),
@@ -260,6 +290,7 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray]:
         system.elements,
         system.uniqueness,
     )
+    table = with_variants(table, placed, known, system.variants)
     table["distinct"] = distinct_among(table)
     table["stability"] = classify(table["formation_energy"], table["e_above_hull"], system.thresholds())
     table[PROPOSED_BY] = [crystal.info.get(PROPOSED_BY, task.method) for crystal in starts]
@@ -349,6 +380,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--relaxations", type=int, default=48)
     parser.add_argument("--holdout", nargs="+", default=[], help="compositions hidden from the search")
     parser.add_argument("--output", type=Path, default=Path("results/discovery"))
+    parser.add_argument("--processes", type=int, default=1, help="number of processes that relax")
     parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.relative_to(ROOT)}")
     return parser.parse_args()
 
@@ -365,7 +397,7 @@ def main() -> None:
             for method in chosen.methods:
                 if method not in (*CAMPAIGNS, *CONTROLS, *system.generated):
                     sys.exit(f"{folder} has no candidates of {method}; generate them, or name other methods.")
-                task = Task(method, seed, chosen.relaxations, tuple(chosen.holdout), chosen.output)
+                task = Task(method, seed, chosen.relaxations, tuple(chosen.holdout), chosen.output, chosen.processes)
                 row, curve = measure(system, task)
                 rows.append(row)
                 curves.append(curve)

@@ -37,6 +37,7 @@ rule propose_round:
         correction=config["relaxation"]["correction"],
         measured=dft_points_fingerprint(),
         matcher=config["matcher"],
+        variants=settings.variant_limits(config),
         holdout=HOLDOUT,
         code=code_fingerprint("propose_round"),
     message:

@@ -6,11 +6,12 @@ with job(snakemake):
     from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.crystals.structures import read_set, write_set
     from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.crystals.variants import VariantLimits
     from ccdcgan.database.energies import EnergyReferences
     from ccdcgan.relaxation.slices import gather
     from ccdcgan.representation.voxels import Geometry
     from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round
-    from ccdcgan.search.experience import gather_experience
+    from ccdcgan.search.experience import Alike, gather_experience
     from ccdcgan.search.proposals import Limits
     from ccdcgan.utils.files import read_csv, write_csv
 
@@ -28,7 +29,7 @@ with job(snakemake):
         read_set(inputs.known),
         rounds,
         references,
-        uniqueness,
+        Alike(uniqueness, VariantLimits(**params.variants)),
         params.holdout,
     )
     generated = {

@@ -12,12 +12,13 @@ from pymatgen.core import Composition, Lattice, Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
+from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
 from ccdcgan.database.energies import EnergyReferences, with_hull_distances  # noqa: E402
 from ccdcgan.database.thermodynamics import convex_hull  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
 from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
-from ccdcgan.search.experience import gather_experience, is_find  # noqa: E402
+from ccdcgan.search.experience import Alike, gather_experience, is_find  # noqa: E402
 from ccdcgan.search.judge import Judge  # noqa: E402
 from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers, pool_sizes, shares  # noqa: E402
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende  # noqa: E402
@@ -66,7 +67,8 @@ def before(crystals: list[Crystal]) -> list[Crystal]:
 def experience(shapes=SHAPES, elements=BINARY, phases=(), rounds=(), holdout=()):
     relaxed = database(shapes, elements)
     references = EnergyReferences(dict.fromkeys(elements, 0.0))
-    return gather_experience(before(relaxed), relaxed, list(phases), list(rounds), references, MATCHER, holdout)
+    alike = Alike(MATCHER, VariantLimits())
+    return gather_experience(before(relaxed), relaxed, list(phases), list(rounds), references, alike, holdout)
 
 
 def start(name: str, structure: Structure, proposer: str = "mutation", probability: float = 0.5) -> Crystal:

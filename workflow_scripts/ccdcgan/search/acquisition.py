@@ -6,7 +6,7 @@ learned from the distance to known crystals and to those chosen before in the sa
 two relaxations on one crystal. The lowest expected energies alone would lead back to the known phases.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,16 +88,11 @@ def choose(
     novelty = np.array([judge.novelty(c.formula, own) for c, own in zip(pool, described, strict=True)])
     taken = experience.relaxations_by_formula()
     tried = Counter(str(attempt.start.info[PROPOSED_BY]) for attempt in experience.campaign)
-    seen = [crystal.structure for crystal in experience.known]
-    seen += [attempt.start.structure for attempt in experience.attempts]
+    seen = defaultdict(list)
+    for crystal in (*experience.known, *(attempt.start for attempt in experience.attempts)):
+        seen[crystal.formula].append(crystal.structure)
     least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
-    repeats = uniqueness.first_of_kind([crystal.structure for crystal in pool], seen)
-    open_ = np.array(
-        [
-            taken[crystal.formula] < budget.per_composition and (repeat is None or repeat[0] != "known")
-            for crystal, repeat in zip(pool, repeats, strict=True)
-        ]
-    )
+    open_ = np.array([taken[crystal.formula] < budget.per_composition for crystal in pool])
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
@@ -105,8 +100,7 @@ def choose(
         k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
         open_[k] = False
         formula = pool[k].formula
-        same = [one.structure for one in chosen if one.formula == formula]
-        if any(uniqueness.equal(pool[k].structure, other) for other in same):
+        if any(uniqueness.equal(pool[k].structure, other) for other in seen[formula]):
             continue
         chosen.append(
             pool[k].updated(
@@ -116,6 +110,7 @@ def choose(
                 acquisition=float(value[k]),
             )
         )
+        seen[formula].append(pool[k].structure)
         taken[formula] += 1
         tried[names[k]] += 1
         judge.neighbours.add(formula, described[k])

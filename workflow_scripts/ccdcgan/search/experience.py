@@ -5,10 +5,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.crystals.uniqueness import Uniqueness, Verdict
+from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
 
 TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
@@ -16,6 +18,32 @@ TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
 reporting thresholds does not change which crystals are relaxed."""
 PROPOSED_BY = "proposed_by"
 """Key of a crystal's info: who proposed it."""
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Equality of relaxed crystals: they match, or one is a variant of the other.
+
+    Attributes:
+        uniqueness: Compares structures.
+        variants: Limits of variants.
+    """
+
+    uniqueness: Uniqueness
+    variants: VariantLimits
+
+    def __call__(self, crystals: Sequence[Crystal], known: Sequence[Crystal]) -> list[Verdict]:
+        """Return for each crystal what it repeats, as :meth:`Uniqueness.first_of_kind` does.
+
+        Args:
+            crystals: Relaxed crystals with formation_energy, eV/atom.
+            known: Further crystals to compare with.
+        """
+        structures, others = ([crystal.structure for crystal in one] for one in (crystals, known))
+        energies, known_energies = ([c.info.get("formation_energy", np.nan) for c in one] for one in (crystals, known))
+        repeats = self.uniqueness.first_of_kind(structures, others)
+        variants = self.variants.first_of_kind(structures, energies, others, known_energies)
+        return [repeat or variant for repeat, variant in zip(repeats, variants, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +119,7 @@ def gather_experience(
     phases: Sequence[Crystal],
     rounds: Sequence[tuple[Sequence[Crystal], Sequence[Crystal]]],
     references: EnergyReferences,
-    uniqueness: Uniqueness,
+    alike: Alike,
     holdout: Collection[str] = (),
 ) -> Experience:
     """Gather all relaxations so far.
@@ -102,7 +130,7 @@ def gather_experience(
         phases: Known phases of the system, relaxed with the same engine, failed ones included.
         rounds: Crystals before and after relaxation of each earlier round, in the same order.
         references: Energies of the elements, energy scheme and correction.
-        uniqueness: Compares crystals.
+        alike: Compares relaxed crystals.
         holdout: Reduced formulas that the campaign must not know.
     """
     elements = list(references.elements)
@@ -111,24 +139,22 @@ def gather_experience(
     hull = hull_of([*database, *phases], elements)
     starts = {crystal.id: crystal for crystal in substituted}
     pairs = [(starts.get(crystal.id, crystal), crystal) for crystal in database]
-    of_database = _with_repeats_among_themselves(pairs, uniqueness)
-    known = [*(end for _, end in pairs if end.info["status"] == "ok"), *phases]
+    of_database = _with_repeats_among_themselves(pairs, alike)
     in_rounds = [pair for starts, relaxed in rounds for pair in zip(starts, relaxed, strict=True)]
     ends = with_formation_energies([end for _, end in in_rounds], references)
     ends = with_hull_distances(ends, hull)
+    known = [*(end for _, end in pairs if end.info["status"] == "ok"), *phases]
     relaxed = [end for end in ends if end.info["status"] == "ok"]
-    verdicts = uniqueness.first_of_kind([end.structure for end in relaxed], [crystal.structure for crystal in known])
+    verdicts = alike(relaxed, known)
     new = {end.id for end, verdict in zip(relaxed, verdicts, strict=True) if verdict is None}
     campaign = tuple(Attempt(start, end, end.id in new) for (start, _), end in zip(in_rounds, ends, strict=True))
     return Experience(of_database, campaign, tuple(phases), hull, tuple(elements))
 
 
-def _with_repeats_among_themselves(
-    pairs: Sequence[tuple[Crystal, Crystal]], uniqueness: Uniqueness
-) -> tuple[Attempt, ...]:
+def _with_repeats_among_themselves(pairs: Sequence[tuple[Crystal, Crystal]], alike: Alike) -> tuple[Attempt, ...]:
     """Return the relaxations of the database; an end is new if no other one equals it."""
     relaxed = [end for _, end in pairs if end.info["status"] == "ok"]
-    verdicts = uniqueness.first_of_kind([end.structure for end in relaxed])
+    verdicts = alike(relaxed, [])
     sizes = Counter(k if verdict is None else verdict[1] for k, verdict in enumerate(verdicts))
     alone = {
         end.id
