@@ -161,12 +161,12 @@ def test_shares_follow_what_was_earned_with_a_floor():
 
 def test_random_crystals_which_are_slow_to_make_leave_their_excess_to_others():
     assert pool_sizes({"mutation": 0.25, "crossover": 0.25, "random": 0.5}, 1500) == {
-        "mutation": 700,
-        "crossover": 700,
-        "random": 100,
+        "mutation": 725,
+        "crossover": 725,
+        "random": 50,
     }
     assert pool_sizes({"mutation": 0.75, "random": 0.25}, 100) == {"mutation": 75, "random": 25}
-    assert pool_sizes({"random": 1.0}, 1500) == {"random": 100}
+    assert pool_sizes({"random": 1.0}, 1500) == {"random": 50}
 
 
 def test_trust_falls_with_promises_that_were_not_kept():

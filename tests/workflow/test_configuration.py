@@ -51,6 +51,9 @@ def test_default_configuration_passes():
             "config key hull.known names optimade, but prototypes.sources does not; name it th",
         ),
         ("hull.known", ["aflow"], "config key hull.known.0 is 'aflow'; allowed are oqmd, materials_project, optimade,"),
+        ("campaign.proposals", ["mutations"], "config key campaign.proposals.0 is 'mutations'; allowed are mutation, "),
+        ("campaign.floor", 2, "config key campaign.floor is 2; it must be at least 0 and at most 1."),
+        ("campaign.batches", 5000, "config key campaign.batches is 5000; each batch is a job, and a crystal takes"),
         ("hull.max_atoms", 0, "config key hull.max_atoms is 0; it must be at least 1 and at most 200."),
         ("properties", [], "config key properties is empty; it must name at least one item."),
         (
@@ -128,6 +131,18 @@ def test_removed_keys_and_values_are_not_in_the_schema():
 def test_every_preset_passes(preset):
     config = copy.deepcopy(DEFAULT)
     update_config(config, yaml.safe_load(preset.read_text()))
+    check_configuration(config, SCHEMA)
+
+
+def test_a_campaign_without_proposals_is_refused():
+    config = changed("campaign.proposals", ["generated"])
+    check_configuration(config, SCHEMA)  # the default run has schemes with a generator
+    config["schemes"] = ["campaign", "random", "database"]
+    with pytest.raises(
+        InputError, match="nothing is proposed; name one of dcgan, .* in schemes, or write campaign: {pro"
+    ):
+        check_configuration(config, SCHEMA)
+    config["schemes"] = ["random", "database"]
     check_configuration(config, SCHEMA)
 
 

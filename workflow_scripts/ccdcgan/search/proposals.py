@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MUTATION, CROSSOVER, RANDOM, GENERATED = "mutation", "crossover", "random", "generated"
 PROPOSERS = (MUTATION, CROSSOVER, RANDOM, GENERATED)
 """Values of ``campaign.proposals``; ``generated`` stands for every scheme with a generator."""
-MOST = {RANDOM: 100}
+MOST = {RANDOM: 50}
 """Largest number of proposals of a proposer in a round: a random symmetric crystal takes as long as fifty mutations."""
 ATTEMPTS = 20
 """Number of attempts for each proposal that is wanted, after which a proposer gives up."""

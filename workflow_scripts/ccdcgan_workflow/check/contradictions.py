@@ -6,6 +6,7 @@ from typing import Any
 
 from ase.data import atomic_numbers
 
+from ccdcgan.schemes import SCHEMES, generating
 from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check.errors import KeyProblem, Path, both_ways, dotted, in_file, problem
 from ccdcgan_workflow.check.sentences import nearest
@@ -64,6 +65,7 @@ def check_relations(config: Settings) -> None:
     _check_scheme(config["relaxation"])
     _check_representation(config)
     _check_amounts(config)
+    _check_campaign(config)
     _check_options(config["relaxation"]["mlip"])
     _check_potcars(config["relaxation"]["vasp"]["potcar"])
 
@@ -173,7 +175,7 @@ def _check_representation(config: Settings) -> None:
 def _check_amounts(config: Settings) -> None:
     """Refuse numbers of jobs and of atoms that cannot be meant."""
     engine = config["relaxation"]["engine"]
-    for section in ("relaxation", "evaluation", "hull"):
+    for section in ("relaxation", "evaluation", "hull", "campaign"):
         batches, path = config[section]["batches"], (section, "batches")
         if batches > MOST_BATCHES and engine not in SLOW_ENGINES:
             raise problem(
@@ -201,6 +203,20 @@ def _check_amounts(config: Settings) -> None:
             f"{config['prototypes']['max_atoms']} atoms, so it must be at most {LARGER * trained}; for larger "
             f"candidates raise both: write prototypes: {{max_atoms: {min(most, 200)}}}.",
         )
+
+
+def _check_campaign(config: Settings) -> None:
+    """Refuse a campaign without proposals."""
+    if "campaign" in config["schemes"] and config["campaign"]["proposals"] == ["generated"]:
+        names = generating(SCHEMES)
+        if not set(names) & set(config["schemes"]):
+            path: Path = ("campaign", "proposals")
+            example = in_file(path, ["mutation", "generated"])
+            raise KeyProblem(
+                path,
+                "config key campaign.proposals is [generated], but schemes names none with a generator, so that "
+                f"nothing is proposed; name one of {', '.join(names)} in schemes, or write {example}.",
+            )
 
 
 def _check_options(mlip: Settings) -> None:
