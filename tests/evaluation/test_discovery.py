@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.evaluation.discovery import (
     acceleration_factor,
     area_under_curve,
@@ -61,17 +61,17 @@ def test_the_area_is_one_if_every_relaxation_is_a_find():
 def test_rows_of_the_summary_compare_with_random_crystals_if_there_are_any():
     both = pd.concat([table("campaign", "sssu"), table("random", "uusu")])
     rows = pd.DataFrame(discovery_rows(both)).set_index(["scheme", "quantity"])["value"]
-    assert rows["campaign", columns.ENHANCEMENT] == 3 and rows["random", columns.ENHANCEMENT] == 1
-    assert rows["campaign", columns.ACCELERATION] == 3
-    assert rows["campaign", columns.AREA] == pytest.approx(0.9)
+    assert rows["campaign", quantities.ENHANCEMENT] == 3 and rows["random", quantities.ENHANCEMENT] == 1
+    assert rows["campaign", quantities.ACCELERATION] == 3
+    assert rows["campaign", quantities.AREA] == pytest.approx(0.9)
     alone = pd.DataFrame(discovery_rows(table("flow", "su")))
-    assert set(alone["quantity"]) == {columns.AREA}
+    assert set(alone["quantity"]) == {quantities.AREA}
 
 
 def test_the_comparison_follows_the_success_rate_of_its_scheme():
-    quantities = [columns.IMAGES, columns.STABLE]
-    rows = pd.DataFrame([{"scheme": scheme, "quantity": name} for scheme in ("b", "a") for name in quantities])
-    speed = pd.DataFrame([{"scheme": scheme, "quantity": columns.ENHANCEMENT} for scheme in ("a", "b")])
+    asked = [quantities.IMAGES, quantities.STABLE]
+    rows = pd.DataFrame([{"scheme": scheme, "quantity": name} for scheme in ("b", "a") for name in asked])
+    speed = pd.DataFrame([{"scheme": scheme, "quantity": quantities.ENHANCEMENT} for scheme in ("a", "b")])
     ordered = in_order_of_quantities(pd.concat([rows, speed], ignore_index=True))
     assert ordered["scheme"].tolist() == ["b"] * 3 + ["a"] * 3
-    assert ordered["quantity"].tolist() == [columns.IMAGES, columns.ENHANCEMENT, columns.STABLE] * 2
+    assert ordered["quantity"].tolist() == [quantities.IMAGES, quantities.ENHANCEMENT, quantities.STABLE] * 2

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan import columns
+from ccdcgan import columns, quantities
 from ccdcgan.evaluation.seed_statistics import scatter
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.reliability import trust
@@ -23,9 +23,9 @@ def table(*shares: tuple[str, float, float], images: int = 4000) -> pd.DataFrame
     rows = []
     for scheme, share, energy in shares:
         rows += [
-            (scheme, columns.IMAGES, images // 2, images, 0.5, ""),
-            (scheme, columns.DISTINCT_META_STABLE, np.nan if np.isnan(share) else 48 * share, 48, share, ""),
-            (scheme, columns.MEAN_ENERGY, np.nan, 47, energy, "eV/atom"),
+            (scheme, quantities.IMAGES, images // 2, images, 0.5, ""),
+            (scheme, quantities.DISTINCT_META_STABLE, np.nan if np.isnan(share) else 48 * share, 48, share, ""),
+            (scheme, quantities.MEAN_ENERGY, np.nan, 47, energy, "eV/atom"),
         ]
     return pd.DataFrame(rows, columns=["scheme", "quantity", "numerator", "denominator", "value", "unit"])
 
@@ -33,12 +33,12 @@ def table(*shares: tuple[str, float, float], images: int = 4000) -> pd.DataFrame
 def test_mean_and_standard_deviation_of_a_single_run():
     runs = {"a": table(("flow", 0.5, -0.10)), "b": table(("flow", 0.3, -0.12)), "c": table(("flow", 0.4, -0.11))}
     rows = scatter(runs).set_index("quantity")
-    row = rows.loc[columns.DISTINCT_META_STABLE]
+    row = rows.loc[quantities.DISTINCT_META_STABLE]
     assert row["n_runs"] == 3 and row["lowest"] == 0.3 and row["highest"] == 0.5
     assert row["mean"] == pytest.approx(0.4) and row["standard_deviation"] == pytest.approx(0.1)
     cells = dict(scatter_table(rows.reset_index(), ["flow", "vae"]).rows[i][:2] for i in range(3))
-    assert cells[columns.DISTINCT_META_STABLE].replace("\u00a0", " ") == "40.0 ± 10.0 % (30.0 to 50.0)"
-    assert cells[columns.MEAN_ENERGY].replace("\u00a0", " ") == "−0.110 ± 0.010 eV/atom (−0.120 to −0.100)"
+    assert cells[quantities.DISTINCT_META_STABLE].replace("\u00a0", " ") == "40.0 ± 10.0 % (30.0 to 50.0)"
+    assert cells[quantities.MEAN_ENERGY].replace("\u00a0", " ") == "−0.110 ± 0.010 eV/atom (−0.120 to −0.100)"
     assert scatter_table(rows.reset_index(), ["vae"]).rows[0][1] == "–"
     small = scatter({"a": table(("flow", 0.0052, 0)), "b": table(("flow", 0.0068, 0))})
     assert scatter_table(small, ["flow"]).rows[1][1].replace("\u00a0", " ") == "0.60 ± 0.11 % (0.52 to 0.68)"
@@ -46,7 +46,7 @@ def test_mean_and_standard_deviation_of_a_single_run():
 
 def test_summaries_of_earlier_versions_are_accepted():
     summaries = {}
-    for run, names in (("new", columns.EARLIER_QUANTITIES.values()), ("earlier", columns.EARLIER_QUANTITIES)):
+    for run, names in (("new", quantities.EARLIER_QUANTITIES.values()), ("earlier", quantities.EARLIER_QUANTITIES)):
         rows = table(("flow", 0.5, -0.1)).iloc[:1]
         renamed = [rows.assign(quantity=name, value=1.0) for name in names]
         summaries[run] = pd.concat([rows, *renamed], ignore_index=True)
@@ -55,7 +55,7 @@ def test_summaries_of_earlier_versions_are_accepted():
 
 def test_a_run_without_a_value_is_not_counted():
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", np.nan, -0.1)), "c": table(("flow", 0.3, 0))})
-    row = rows.set_index("quantity").loc[columns.DISTINCT_META_STABLE]
+    row = rows.set_index("quantity").loc[quantities.DISTINCT_META_STABLE]
     assert row["n_runs"] == 2 and row["mean"] == pytest.approx(0.4)
     assert scatter_table(rows, ["flow"]).rows[1][1].endswith("(30.0 to 50.0, 2 runs)")
 
@@ -103,7 +103,7 @@ def test_a_report_shows_the_scatter_of_named_runs(toy_run: Workflow, other: Path
     rows = read_csv(toy_run.folder / "results/toy/scatter.csv")
     assert set(rows) <= set(columns.COLUMNS)
     rows = rows.set_index(["scheme", "quantity"])
-    row, value = rows.loc["dcgan", columns.IMAGES], summary.loc[0, "value"]
+    row, value = rows.loc["dcgan", quantities.IMAGES], summary.loc[0, "value"]
     assert row["n_runs"] == 2 and row["highest"] == value and row["mean"] == pytest.approx(0.75 * value)
     assert "Mean and standard deviation of 2 runs" in page and f"{75 * value:.1f}" in page
     toy_run.run("--cores", "2", "report", *TOY)

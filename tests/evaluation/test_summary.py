@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Composition
 
-from ccdcgan import columns, reasons
+from ccdcgan import quantities, reasons
 from ccdcgan.candidates.ranking import rank_by_composition
 from ccdcgan.candidates.selection import select
 from ccdcgan.crystals.structures import Crystal
@@ -124,26 +124,26 @@ def test_the_papers_table_by_hand():
     def ratio(scheme: str, quantity: str) -> tuple[int, int]:
         return tuple(rows.loc[(scheme, quantity)].astype(int))
 
-    assert ratio("dcgan", columns.IMAGES) == (7, 100)
-    assert ratio("dcgan", columns.RELAXED) == (5, 6)
-    assert ratio("dcgan", columns.NEGATIVE) == (4, 5)
-    assert ratio("dcgan", columns.META_STABLE) == (4, 5)
-    assert ratio("dcgan", columns.STABLE) == (3, 5)
-    assert ratio("dcgan", columns.DISTINCT) == (3, 5)
-    assert ratio("dcgan", columns.DISTINCT_META_STABLE) == (2, 6)
-    assert ratio("dcgan", columns.DISTINCT_META_STABLE_PER_IMAGE) == (2, 80)  # images behind the relaxed ones
-    assert ratio("dcgan+constraint", columns.IMAGES) == (6, 100)  # a is predicted too high
-    assert ratio("dcgan+constraint", columns.DISTINCT_META_STABLE) == (2, 5)  # b stands for its kind now
+    assert ratio("dcgan", quantities.IMAGES) == (7, 100)
+    assert ratio("dcgan", quantities.RELAXED) == (5, 6)
+    assert ratio("dcgan", quantities.NEGATIVE) == (4, 5)
+    assert ratio("dcgan", quantities.META_STABLE) == (4, 5)
+    assert ratio("dcgan", quantities.STABLE) == (3, 5)
+    assert ratio("dcgan", quantities.DISTINCT) == (3, 5)
+    assert ratio("dcgan", quantities.DISTINCT_META_STABLE) == (2, 6)
+    assert ratio("dcgan", quantities.DISTINCT_META_STABLE_PER_IMAGE) == (2, 80)  # images behind the relaxed ones
+    assert ratio("dcgan+constraint", quantities.IMAGES) == (6, 100)  # a is predicted too high
+    assert ratio("dcgan+constraint", quantities.DISTINCT_META_STABLE) == (2, 5)  # b stands for its kind now
     assert set(candidates["scheme"]) == {"dcgan", "dcgan+constraint"}
-    assert ratio("dcgan", columns.SUN) == (1, 6)  # a; f is too far from the hull
-    assert ratio("dcgan", columns.SUN_PER_IMAGE) == (1, 80)
-    assert ratio("dcgan", columns.UNKNOWN) == (1, 2)  # a, not f
-    assert ratio("dcgan", columns.P1) == (2, 5)
-    assert ratio("dcgan", columns.COMPOSITIONS) == (4, 5)
-    assert ratio("dcgan", columns.REPAIRED) == (2, 6)
+    assert ratio("dcgan", quantities.SUN) == (1, 6)  # a; f is too far from the hull
+    assert ratio("dcgan", quantities.SUN_PER_IMAGE) == (1, 80)
+    assert ratio("dcgan", quantities.UNKNOWN) == (1, 2)  # a, not f
+    assert ratio("dcgan", quantities.P1) == (2, 5)
+    assert ratio("dcgan", quantities.COMPOSITIONS) == (4, 5)
+    assert ratio("dcgan", quantities.REPAIRED) == (2, 6)
     values = summary.set_index(["scheme", "quantity"])["value"]
-    assert values["dcgan", columns.RMSD] == pytest.approx(0.3)
-    constraint, similar = columns.GUESSES
+    assert values["dcgan", quantities.RMSD] == pytest.approx(0.3)
+    constraint, similar = quantities.GUESSES
     assert values["dcgan", constraint] == pytest.approx((1.2 + 0.09 + 0.05 + 0.0 + 0.25) / 5)
     assert values["dcgan", similar] == pytest.approx((0.3 + 0.19 + 0.15 + 0.0 + 0.15) / 5)
 
@@ -152,9 +152,9 @@ def test_no_candidates_give_zero_of_and_no_value():
     empty = placed_table().iloc[:0]
     losses = pd.DataFrame({"reason": ["too_close"], "count": [50], "within_selection": [50]})
     _, summary = evaluate_scheme("ccdcgan", empty, PREDICTED.iloc[:0], losses, 0.3, THRESHOLDS)
-    first = summary.set_index("quantity").loc[columns.IMAGES]
+    first = summary.set_index("quantity").loc[quantities.IMAGES]
     assert (first["numerator"], first["denominator"], first["value"]) == (0, 50, 0)
-    assert np.isnan(summary.set_index("quantity").loc[columns.RELAXED, "value"])
+    assert np.isnan(summary.set_index("quantity").loc[quantities.RELAXED, "value"])
 
 
 def test_losses_of_samples_screen_and_relaxation():
@@ -173,7 +173,7 @@ def test_losses_of_samples_screen_and_relaxation():
 def test_candidates_of_other_compositions_are_counted_and_not_relaxed():
     placed = placed_table()[lambda table: table["formula"] == "BiSe"]
     candidates, summary = evaluate_scheme("dcgan", placed, PREDICTED, LOSSES, 0.3, THRESHOLDS, ["BiSe"])
-    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")[["numerator", "denominator"]]
+    asked = summary[summary["quantity"] == quantities.ASKED].set_index("scheme")[["numerator", "denominator"]]
     assert asked.loc["dcgan"].tolist() == [3, 7]
     assert asked.loc["dcgan+constraint"].tolist() == [2, 6]  # the screen refused one of BiSe
     losses = count_losses(candidates, {"dcgan": LOSSES}, summary)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.evaluation.summary import summarise
 from ccdcgan.utils.tables import is_true
 
@@ -59,7 +59,7 @@ def candidates() -> pd.DataFrame:
     frame["formation_energy"] = hull(frame["fraction"]) + frame["e_above_hull"]
     frame["status"] = np.where(frame["formation_energy"].notna(), "ok", "failed")
     frame["reason"] = np.where(frame["formation_energy"].notna(), "", "wall_clock")
-    return frame.assign(known="", repaired="", rmsd=0.2, **dict.fromkeys(columns.GUESSES.values(), -0.1))
+    return frame.assign(known="", repaired="", rmsd=0.2, **dict.fromkeys(quantities.GUESSES.values(), -0.1))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 from selenium.webdriver.support.ui import WebDriverWait
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.evaluation.summary import summarise
@@ -45,7 +45,7 @@ def tables() -> dict[str, pd.DataFrame]:
     candidates = pd.DataFrame(rows, columns=names).assign(
         status="ok", reason="", space_group="Fm-3m", known="", repaired="", rmsd=0.2
     )
-    candidates = candidates.assign(**dict.fromkeys(columns.GUESSES.values(), 0.0))
+    candidates = candidates.assign(**dict.fromkeys(quantities.GUESSES.values(), 0.0))
     database = pd.DataFrame(
         {
             "id": ["known-1", "known-2", "known-3"],

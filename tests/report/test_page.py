@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from pymatgen.core import Structure
 
-from ccdcgan import columns, figures
+from ccdcgan import figures, quantities
 from ccdcgan.columns import scheme_label
 from ccdcgan.crystals.structures import Crystal, read_set
 from ccdcgan.database.thermodynamics import hull_phases
@@ -319,7 +319,7 @@ def test_the_accuracy_of_the_constraint_is_shown_if_it_was_measured(database, ca
 def test_a_screen_that_rejected_nothing_gets_one_sentence(database, candidates, summary, losses, parity):
     page = page_of(database, candidates, summary, losses, parity)
     assert "DCGAN + constraint" in page and "the screen rejected no candidate" not in page
-    made = summary["quantity"] == columns.IMAGES
+    made = summary["quantity"] == quantities.IMAGES
     number = summary.loc[made & (summary["scheme"] == "dcgan"), "numerator"].iloc[0]
     idle = summary.assign(numerator=summary["numerator"].mask(made & (summary["scheme"] != "ccdcgan"), number))
     page = page_of(database, candidates, idle, losses, parity)

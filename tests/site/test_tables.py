@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from ccdcgan import columns
+from ccdcgan import columns, quantities
 from ccdcgan.reasons import REPEAT
 from ccdcgan.utils.files import TEXT_COLUMNS, read_csv
 from ccdcgan.utils.tables import is_true
@@ -41,20 +41,20 @@ def test_summary_and_losses_agree_with_the_candidates(toy_run: Workflow):
     assert set(summary.index.get_level_values("scheme")) == set(candidates["scheme"])
     for scheme, sent in candidates.groupby("scheme"):
         ratios = {quantity: tuple(summary.loc[(scheme, quantity), ["numerator", "denominator"]]) for quantity in (
-            columns.IMAGES, columns.RELAXED, columns.NEGATIVE, columns.META_STABLE, columns.STABLE,
-            columns.DISTINCT, columns.DISTINCT_META_STABLE, columns.DISTINCT_STABLE,
+            quantities.IMAGES, quantities.RELAXED, quantities.NEGATIVE, quantities.META_STABLE, quantities.STABLE,
+            quantities.DISTINCT, quantities.DISTINCT_META_STABLE, quantities.DISTINCT_STABLE,
         )}  # fmt: skip
         relaxed = sent[sent["status"] == "ok"]
         stable, meta = relaxed["stability"] == "stable", relaxed["stability"].isin(["stable", "meta-stable"])
         distinct = is_true(relaxed["distinct"])
-        assert ratios[columns.RELAXED] == (len(relaxed), len(sent))
-        assert ratios[columns.NEGATIVE] == ((relaxed["formation_energy"] < 0).sum(), len(relaxed))
-        assert ratios[columns.META_STABLE] == (meta.sum(), len(relaxed))
-        assert ratios[columns.STABLE] == (stable.sum(), len(relaxed))
-        assert ratios[columns.DISTINCT] == (distinct.sum(), len(relaxed))
-        assert ratios[columns.DISTINCT_META_STABLE] == ((distinct & meta).sum(), len(sent))
-        assert ratios[columns.DISTINCT_STABLE] == ((distinct & stable).sum(), len(sent))
-        made, samples = ratios[columns.IMAGES]
+        assert ratios[quantities.RELAXED] == (len(relaxed), len(sent))
+        assert ratios[quantities.NEGATIVE] == ((relaxed["formation_energy"] < 0).sum(), len(relaxed))
+        assert ratios[quantities.META_STABLE] == (meta.sum(), len(relaxed))
+        assert ratios[quantities.STABLE] == (stable.sum(), len(relaxed))
+        assert ratios[quantities.DISTINCT] == (distinct.sum(), len(relaxed))
+        assert ratios[quantities.DISTINCT_META_STABLE] == ((distinct & meta).sum(), len(sent))
+        assert ratios[quantities.DISTINCT_STABLE] == ((distinct & stable).sum(), len(sent))
+        made, samples = ratios[quantities.IMAGES]
         own = losses[losses["scheme"] == scheme]
         repeats = own.loc[own["reason"] == REPEAT, "count"].sum()  # of the database or a known phase, not relaxed
         assert own["count"].sum() == samples - made + repeats + len(sent) - len(relaxed)

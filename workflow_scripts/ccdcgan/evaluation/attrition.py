@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ccdcgan import columns, reasons
+from ccdcgan import columns, quantities, reasons
 from ccdcgan.columns import in_order
 from ccdcgan.database.thermodynamics import ON_HULL, compounds
 from ccdcgan.evaluation.best import classify
@@ -15,14 +15,14 @@ from ccdcgan.schemes import screening
 from ccdcgan.utils.tables import complete
 
 STAGES = {
-    "crystal graphs": (columns.IMAGES, "denominator"),
-    "candidates": (columns.IMAGES, "numerator"),
-    "of the requested compositions": (columns.ASKED, "numerator"),
-    "sent to relaxation": (columns.RELAXED, "denominator"),
-    "relaxed": (columns.RELAXED, "numerator"),
-    "formation energy < 0": (columns.NEGATIVE, "numerator"),
-    "meta-stable": (columns.META_STABLE, "numerator"),
-    "distinct meta-stable": (columns.DISTINCT_META_STABLE, "numerator"),
+    "crystal graphs": (quantities.IMAGES, "denominator"),
+    "candidates": (quantities.IMAGES, "numerator"),
+    "of the requested compositions": (quantities.ASKED, "numerator"),
+    "sent to relaxation": (quantities.RELAXED, "denominator"),
+    "relaxed": (quantities.RELAXED, "numerator"),
+    "formation energy < 0": (quantities.NEGATIVE, "numerator"),
+    "meta-stable": (quantities.META_STABLE, "numerator"),
+    "distinct meta-stable": (quantities.DISTINCT_META_STABLE, "numerator"),
 }
 """Stage -> quantity of the summary, and the column of the summary, with its count."""
 
@@ -181,8 +181,8 @@ def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], s
     Returns:
         Table with scheme, reason and count.
     """
-    made = summary[summary["quantity"] == columns.IMAGES].set_index("scheme")["numerator"]
-    asked = summary[summary["quantity"] == columns.ASKED].set_index("scheme")
+    made = summary[summary["quantity"] == quantities.IMAGES].set_index("scheme")["numerator"]
+    asked = summary[summary["quantity"] == quantities.ASKED].set_index("scheme")
     others = (asked["denominator"] - asked["numerator"]).to_dict()
     rows: list[dict[str, Any]] = []
     for scheme, table in counts.items():

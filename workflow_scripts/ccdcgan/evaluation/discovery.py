@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.utils.tables import is_true
 
 REFERENCE = "random"
@@ -84,12 +84,12 @@ def discovery_rows(candidates: pd.DataFrame) -> list[dict[str, Any]]:
     for scheme, curve in curves.items():
         values = {}
         if reference is not None:
-            values[columns.ENHANCEMENT] = enhancement_factor(curve, reference)
-            values[columns.ACCELERATION] = acceleration_factor(curve, reference)
-        values[columns.AREA] = area_under_curve(curve)
+            values[quantities.ENHANCEMENT] = enhancement_factor(curve, reference)
+            values[quantities.ACCELERATION] = acceleration_factor(curve, reference)
+        values[quantities.AREA] = area_under_curve(curve)
         rows += [
             {"scheme": scheme, "quantity": quantity, "numerator": np.nan, "denominator": len(curve) - 1}
-            | {"value": value, "unit": "" if quantity == columns.AREA else "times"}
+            | {"value": value, "unit": "" if quantity == quantities.AREA else "times"}
             for quantity, value in values.items()
         ]
     return rows

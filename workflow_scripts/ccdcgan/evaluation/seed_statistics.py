@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.columns import scheme_label
 from ccdcgan.utils.errors import InputError
 
@@ -26,7 +26,7 @@ def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         InputError: A run lacks a scheme or generated a different number of crystal graphs.
     """
     summaries = {
-        run: summary.assign(quantity=summary["quantity"].replace(dict(columns.EARLIER_QUANTITIES)))
+        run: summary.assign(quantity=summary["quantity"].replace(dict(quantities.EARLIER_QUANTITIES)))
         for run, summary in summaries.items()
     }
     first, *others = summaries
@@ -42,7 +42,7 @@ def scatter(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _check_same_amount(first: str, one: pd.DataFrame, run: str, other: pd.DataFrame) -> None:
     """Raise InputError unless both runs have the same number of crystal graphs for every scheme of the first run."""
     images, found = (
-        table[table["quantity"] == columns.IMAGES].set_index("scheme")["denominator"].to_dict()
+        table[table["quantity"] == quantities.IMAGES].set_index("scheme")["denominator"].to_dict()
         for table in (one, other)
     )
     for scheme, n in images.items():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.crystals.symmetry import SYMMETRISED
 from ccdcgan.evaluation.best import THRESHOLDS, classify, distinct_among
 from ccdcgan.reasons import REPEAT
@@ -25,7 +25,8 @@ def summarise(
 
     Args:
         candidates: Candidates selected for relaxation: status, formula, formation_energy and e_above_hull (eV/atom),
-            distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of ``columns.GUESSES``.
+            distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of
+            ``quantities.GUESSES``.
         n_images: Number of generated crystal graphs ("images" in Long et al.).
         n_candidates: Number of candidates among them.
         n_images_relaxed: Number of crystal graphs that the relaxed candidates represent: the denominator of all ratios
@@ -48,30 +49,30 @@ def summarise(
     n_sun, n_msun = ((distinct & (relaxed["e_above_hull"] < limit)).sum() for limit in (sun, msun))
 
     return [
-        _ratio(columns.IMAGES, n_candidates, n_images),
-        _ratio(columns.RELAXED, n_relaxed, n_sent),
-        _ratio(columns.NEGATIVE, negative.sum(), n_relaxed),
-        _ratio(columns.META_STABLE, meta.sum(), n_relaxed),
-        _ratio(columns.STABLE, stable.sum(), n_relaxed),
-        _ratio(columns.DISTINCT, distinct.sum(), n_relaxed),
-        _ratio(columns.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
-        _ratio(columns.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
-        _ratio(columns.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
-        _ratio(columns.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
+        _ratio(quantities.IMAGES, n_candidates, n_images),
+        _ratio(quantities.RELAXED, n_relaxed, n_sent),
+        _ratio(quantities.NEGATIVE, negative.sum(), n_relaxed),
+        _ratio(quantities.META_STABLE, meta.sum(), n_relaxed),
+        _ratio(quantities.STABLE, stable.sum(), n_relaxed),
+        _ratio(quantities.DISTINCT, distinct.sum(), n_relaxed),
+        _ratio(quantities.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
+        _ratio(quantities.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
+        _ratio(quantities.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
+        _ratio(quantities.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
         *_by_matcher(relaxed, meta, stable, n_sent),
-        _average(columns.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
-        _ratio(columns.SUN_PER_IMAGE, n_sun, n_images_relaxed),
-        _ratio(columns.SUN, n_sun, n_sent),
-        _ratio(columns.MSUN, n_msun, n_sent),
-        _ratio(columns.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
-        _ratio(columns.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
-        _ratio(columns.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
-        _ratio(columns.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
-        _average(columns.RMSD, relaxed["rmsd"].median(), n_relaxed, "angstrom"),
+        _average(quantities.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
+        _ratio(quantities.SUN_PER_IMAGE, n_sun, n_images_relaxed),
+        _ratio(quantities.SUN, n_sun, n_sent),
+        _ratio(quantities.MSUN, n_msun, n_sent),
+        _ratio(quantities.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
+        _ratio(quantities.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
+        _ratio(quantities.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
+        _ratio(quantities.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
+        _average(quantities.RMSD, relaxed["rmsd"].median(), n_relaxed, "angstrom"),
         *_symmetry(relaxed),
         *(
             _average(quantity, (relaxed[guess] - relaxed["formation_energy"]).abs().mean(), n_relaxed, "eV/atom")
-            for quantity, guess in columns.GUESSES.items()
+            for quantity, guess in quantities.GUESSES.items()
         ),
     ]
 
@@ -82,9 +83,9 @@ def _by_matcher(relaxed: pd.DataFrame, meta: pd.Series, stable: pd.Series, n_sen
         return []
     distinct = relaxed["distinct_by_matcher"].astype(bool)
     return [
-        _ratio(columns.DISTINCT_META_STABLE_BY_MATCHER, (distinct & meta).sum(), n_sent),
-        _ratio(columns.DISTINCT_STABLE_BY_MATCHER, (distinct & stable).sum(), n_sent),
-        _ratio(columns.VARIANTS, (relaxed["variant"] != "").sum(), len(relaxed)),
+        _ratio(quantities.DISTINCT_META_STABLE_BY_MATCHER, (distinct & meta).sum(), n_sent),
+        _ratio(quantities.DISTINCT_STABLE_BY_MATCHER, (distinct & stable).sum(), n_sent),
+        _ratio(quantities.VARIANTS, (relaxed["variant"] != "").sum(), len(relaxed)),
     ]
 
 
@@ -92,9 +93,9 @@ def _symmetry(relaxed: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows on symmetrisation and on the RMSD by the definition of MatterGen, if the table has them."""
     rows = []
     if "rmsd_matched" in relaxed:
-        rows.append(_average(columns.RMSD_MATCHED, relaxed["rmsd_matched"].mean(), len(relaxed), "angstrom"))
+        rows.append(_average(quantities.RMSD_MATCHED, relaxed["rmsd_matched"].mean(), len(relaxed), "angstrom"))
     if "symmetrisation" in relaxed and (relaxed["symmetrisation"] != "").any():
-        rows.append(_ratio(columns.SYMMETRISED, (relaxed["symmetrisation"] == SYMMETRISED).sum(), len(relaxed)))
+        rows.append(_ratio(quantities.SYMMETRISED, (relaxed["symmetrisation"] == SYMMETRISED).sum(), len(relaxed)))
     return rows
 
 
@@ -123,7 +124,9 @@ def in_order_of_quantities(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: Rows of all schemes, in any order of the schemes.
     """
-    first = {columns.IMAGES: 0} | dict.fromkeys((columns.ENHANCEMENT, columns.ACCELERATION, columns.AREA), 1)
+    first = {quantities.IMAGES: 0} | dict.fromkeys(
+        (quantities.ENHANCEMENT, quantities.ACCELERATION, quantities.AREA), 1
+    )
     schemes = {scheme: number for number, scheme in enumerate(dict.fromkeys(rows["scheme"]))}
     place = pd.DataFrame({"scheme": rows["scheme"].map(schemes), "quantity": rows["quantity"].map(first).fillna(2)})
     return rows.loc[place.sort_values(["scheme", "quantity"], kind="stable").index].reset_index(drop=True)
@@ -143,8 +146,9 @@ def evaluate_scheme(
     Args:
         scheme: Name of the scheme.
         placed: Table of the candidates selected for relaxation.
-        predicted: Table of all candidates: id, formula, and predictions, among them the columns of ``columns.GUESSES``
-            (eV/atom). Of a campaign, whose other proposals have no prediction, those selected for relaxation.
+        predicted: Table of all candidates: id, formula, and predictions (eV/atom), among them the columns of
+            ``quantities.GUESSES``. Of a campaign, whose other proposals have no prediction, those selected for
+            relaxation.
         losses: Counts from :func:`ccdcgan.candidates.selection.select`: reason, count, within_selection.
         screen: Maximum predicted formation energy of the screening scheme, eV/atom; 0.3 in Long et al.
         thresholds: Hull distances (eV/atom) of ``stable`` and ``meta_stable`` crystals.
@@ -175,6 +179,6 @@ def evaluate_scheme(
         summary = summarise(table, n_images, n_made, n_images_relaxed, *limits)
         if compositions is not None:
             asked = predictions["formula"].isin(compositions).mean() if len(predictions) else 0
-            summary.insert(1, _ratio(columns.ASKED, round(asked * n_made), n_made))
+            summary.insert(1, _ratio(quantities.ASKED, round(asked * n_made), n_made))
         rows.append(pd.DataFrame(summary).assign(scheme=name))
     return pd.concat(tables, ignore_index=True), pd.concat(rows, ignore_index=True)

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 from plotly.graph_objects import Figure
 
-from ccdcgan.columns import IMAGES, scheme_label
+from ccdcgan.columns import scheme_label
 from ccdcgan.database.thermodynamics import hull_phases
 from ccdcgan.evaluation.attrition import stage_counts
 from ccdcgan.evaluation.best import THRESHOLDS, best_candidates
+from ccdcgan.quantities import IMAGES
 from ccdcgan.report.tables import Table
 from ccdcgan.schemes import PAPER, screened
 from ccdcgan.utils.tables import complete

@@ -16,9 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ccdcgan.columns import COLUMNS, ENHANCEMENT, scheme_label
+from ccdcgan.columns import COLUMNS, scheme_label
 from ccdcgan.evaluation.attrition import Stage, funnels
 from ccdcgan.figures.crystals import element_colours
+from ccdcgan.quantities import ENHANCEMENT
 from ccdcgan.report.candidates import candidate_rows
 from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
 from ccdcgan.report.formatting import relative, words

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ccdcgan.columns import DISTINCT_META_STABLE, SPLITS, scheme_label
+from ccdcgan.columns import SPLITS, scheme_label
 from ccdcgan.database.energy_correction import SCHEME
 from ccdcgan.database.energy_scheme import RAW
 from ccdcgan.database.thermodynamics import compounds
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
+from ccdcgan.quantities import DISTINCT_META_STABLE
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import number, percent, ratio
 from ccdcgan.utils.tables import is_true

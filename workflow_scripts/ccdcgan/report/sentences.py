@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from ccdcgan import columns
+from ccdcgan import quantities
 from ccdcgan.columns import SCHEMES, scheme_label
 from ccdcgan.crystals.distances import rejected_bonds
 from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
@@ -261,9 +261,9 @@ def short_summary(
     if unreadable:
         lines.append(f"{unreadable} prototype files could not be read; prototypes.csv lists them with the reason.")
     wanted = {
-        columns.IMAGES: "candidates of {denominator} samples",
-        columns.RELAXED: "relaxed of {denominator} sent",
-        columns.DISTINCT_META_STABLE: "distinct and meta-stable",
+        quantities.IMAGES: "candidates of {denominator} samples",
+        quantities.RELAXED: "relaxed of {denominator} sent",
+        quantities.DISTINCT_META_STABLE: "distinct and meta-stable",
     }
     for scheme in [name for name in SCHEMES if name in set(summary["scheme"])]:
         rows = summary[summary["scheme"] == scheme].set_index("quantity")
