@@ -29,10 +29,11 @@ ATOM_TRIALS = 2
 """Number of times that one atom less or more is tried."""
 MOST_TRIED = 3
 """Maximum number of atoms whose removal, and of atoms whose addition, is tried each time."""
-FAINTEST_ATOM = 0.25
+FAINTEST_ATOM = 0.2
 """Minimum height of a peak that is missing in a voxel, or in excess, for which one atom more or less is tried.
 
-An atom improves a voxel if it explains more than half of its own height. Of 2,200 fainter trials none was nearer.
+An atom improves a voxel if it explains more than half of its own height. Of 1,700 fainter trials none was nearer;
+with 0.25 one of 600 samples changed.
 """
 
 
