@@ -41,8 +41,8 @@ else
   [ -n "$python" ] || [ -z "$old" ] ||
     fail "$old has no module venv; install it (Debian and Ubuntu: apt-get install $old-venv), or name another Python 3.11, 3.12 or 3.13: make environment PYTHON=/path/to/python3.12"
   if [ -z "$python" ] && [ -z "$uv" ]; then
-    other=$(python3 --version 2>/dev/null) || other="no Python"
-    fail "Python 3.11, 3.12 or 3.13 is needed, and only $other was found; install one of them (or uv, which brings one), or name it: make environment PYTHON=/path/to/python3.12"
+    other=$(python3 --version 2>/dev/null) || other="none"
+    fail "Python 3.11, 3.12 or 3.13 is needed, and $other was found; install one of them (or uv, which brings one), or name it: make environment PYTHON=/path/to/python3.12"
   fi
 fi
 

@@ -5,6 +5,8 @@ test_configuration.py tests a misspelt key, and test_faults.py two simultaneous 
 
 import errno
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +50,73 @@ def test_no_python(tmp_path: Path):
     done = make("run", f"PYTHON={tmp_path / 'python3.11'}", f"VENV={tmp_path / 'venv'}")
     assert done.returncode != 0
     assert "is not there; give the path of Python 3.11, 3.12 or 3.13" in done.stdout
+
+
+def found(folder: Path, **pythons: str) -> dict[str, str]:
+    """Return an environment in which only these Pythons are found: name -> version, or "stub" for one that fails.
+
+    They answer the questions of envs/install.sh and note the environment that they are asked to make.
+    """
+    for tool in ("sh", "sed", "grep", "env", "uname", "rm", "touch", "mkdir"):
+        (folder / tool).symlink_to(shutil.which(tool))
+    for name, version in pythons.items():
+        pretend = f"import sys; sys.version_info = ({version.replace('.', ', ')}); exec(sys.argv[1])"
+        answers = [
+            f'[ "$1" = -m ] && echo "{name} $*" > {folder}/asked && exit 1',
+            f'[ "$1" = --version ] && echo "Python {version}" && exit 0',
+            f'exec {sys.executable} -c "{pretend}" "$2"',
+        ]
+        body = "exit 127" if version == "stub" else "\n".join(answers)
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder), "HOME": str(folder)}
+
+
+def install(folder: Path, environment: dict[str, str]) -> str:
+    """Return what the installation says, without the variables of this process."""
+    command = ["/bin/sh", str(ROOT / "envs/install.sh"), str(folder / "venv"), "requirements.txt"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pythons", "chosen"),
+    [
+        ({"python3": "3.11.2"}, "python3"),
+        ({"python3": "3.9.2", "python3.12": "3.12.1"}, "python3.12"),
+        ({"python3": "3.14.0", "python3.11": "3.11.0", "python3.13": "3.13.0"}, "python3.13"),
+        ({"python3": "3.11.7", "python3.12": "stub", "python3.13": "stub"}, "python3"),
+    ],
+)
+def test_the_newest_suitable_python_is_taken(pythons: dict[str, str], chosen: str, tmp_path: Path):
+    assert "could not be made" in install(tmp_path, found(tmp_path, **pythons))
+    assert (tmp_path / "asked").read_text() == f"{chosen} -m venv {tmp_path / 'venv'}\n"
+
+
+@pytest.mark.parametrize(
+    ("pythons", "said"),
+    [
+        ({"python3": "3.9.2"}, "Python 3.11, 3.12 or 3.13 is needed, and Python 3.9.2 was found; install one"),
+        ({"python3": "3.14.0"}, "and Python 3.14.0 was found"),
+        ({}, "and none was found"),
+    ],
+)
+def test_no_suitable_python(pythons: dict[str, str], said: str, tmp_path: Path):
+    assert said in install(tmp_path, found(tmp_path, **pythons))
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_alone_lists_every_target():
+    done = make()
+    assert done.returncode == 0
+    targets = make("no-such-target").stdout.partition("(")[2].partition(")")[0].split()
+    assert {"run", "test", "check", "lock", "docs"} <= set(targets)
+    assert set(re.findall(r"^  ([a-z-]+) +\w", done.stdout, re.MULTILINE)) == set(targets)
+
+
+def test_make_check_needs_a_file():
+    assert "make check FILE=my.yaml" in make("check").stdout
 
 
 def test_no_network_at_install(tmp_path: Path):

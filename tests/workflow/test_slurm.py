@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.conftest import CORES, ROOT, Workflow
-from tests.support.slurm_cluster import SlurmCluster, missing
+from tests.support.slurm_cluster import SlurmCluster
 from tests.support.slurm_workflow import ClusterWorkflow, hold, let_go
 from tests.workflow.test_faults import copy_until, load_weights, wait_for
 
@@ -69,15 +69,6 @@ def ended(slurm: SlurmCluster, number: str) -> str:
     """Wait until no job runs or waits any more; return the state of one."""
     wait_for(lambda: not {job["state"] for job in slurm.jobs()} & {"RUNNING", "PENDING", "COMPLETING"})
     return state_of(slurm, number)
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A Slurm without accounting."""
-    if missing():
-        pytest.skip(missing())
-    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import itertools
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from snakemake.profiles import ProfileConfigFileParser
 from snakemake.resources import Resources
 
 from tests.conftest import ROOT, TOY
-from tests.support.slurm_cluster import SlurmCluster, missing
+from tests.support.slurm_cluster import SlurmCluster
 from tests.support.slurm_workflow import ClusterWorkflow
 
 TARGET = "results/toy/database/prototypes.csv"
@@ -133,35 +132,22 @@ def test_what_is_not_a_name_is_refused(text: str, said: str, tmp_path: Path, mon
         profile(site, monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A Slurm without accounting."""
-    if missing():
-        pytest.skip(missing())
-    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
-
-
 @pytest.mark.slurm
-@pytest.mark.parametrize(("account", "partition"), [("2024-31", "all"), ("open", "007")])
-def test_names_reach_a_real_slurm(
-    account: str, partition: str, tmp_path: Path, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch
-):
+def test_names_reach_a_real_slurm(tmp_path: Path, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch):
     site = tmp_path / "site.yaml"
-    site.write_text(
-        f"account: {account}\npartitions: {{cpu: {partition}, gpu: null}}\ntraining: {{gpus: 0, cores: 1}}\n"
-    )
+    site.write_text("account: 2024-31\npartitions: {cpu: all, gpu: null}\ntraining: {gpus: 0, cores: 1}\n")
     monkeypatch.setenv("CCDCGAN_SITE", str(site))
     workflow = ClusterWorkflow(tmp_path)
     workflow.finish(workflow.start(TARGET))
     job = slurm.jobs()[-1]
-    assert (job["account"], job["partition"], job["state"]) == (account, partition, "COMPLETED")
+    assert (job["account"], job["partition"], job["state"]) == ("2024-31", "all", "COMPLETED")
 
 
 @pytest.mark.slurm
 def test_snakemake_is_itself_a_job(tmp_path: Path, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch):
+    """Its jobs have the names of the site, two more that look like an expression and a number."""
     site = tmp_path / "site.yaml"
-    site.write_text("partitions: {cpu: cpu, gpu: gpu}\ntraining: {gpus: 0, cores: 1}\n")
+    site.write_text('account: open\npartitions: {cpu: "007", gpu: gpu}\ntraining: {gpus: 0, cores: 1}\n')
     monkeypatch.setenv("CCDCGAN_SITE", str(site))
     workflow = ClusterWorkflow(tmp_path)
     before = len(slurm.jobs())
@@ -178,7 +164,9 @@ def test_snakemake_is_itself_a_job(tmp_path: Path, slurm: SlurmCluster, monkeypa
         script,
     )
     assert (tmp_path / TARGET).exists(), f"{said}\n{(tmp_path / 'said.txt').read_text()[-3000:]}"
-    assert [job["state"] for job in slurm.jobs()[before:]] == ["COMPLETED", "COMPLETED"]
+    jobs = slurm.jobs()[before:]
+    assert [job["state"] for job in jobs] == ["COMPLETED", "COMPLETED"]
+    assert (jobs[1]["account"], jobs[1]["partition"]) == ("open", "007")
 
 
 @pytest.mark.slurm
