@@ -13,7 +13,7 @@ from ccdcgan.crystals.variants import VariantLimits
 from tests.support.crystals import bi2se3, rock_salt
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
-LIMITS = VariantLimits()
+LIMITS = VariantLimits(distance=0.02)
 
 
 @cache
@@ -52,6 +52,15 @@ def test_displaced_layers_are_a_variant_that_structure_matcher_misses():
     assert LIMITS.first_of_kind([moved], [-0.385], [rock_salt(), known], [-0.1, -0.388]) == [("known", 1)]
     supercell = moved * (2, 1, 1)
     assert LIMITS.first_of_kind([supercell], [-0.385], [known], [-0.388]) == [("known", 0)]
+
+
+def test_the_default_covers_layers_displaced_by_half_a_cell_vector():
+    """Relaxed with the default models, they stay displaced: 1.5 meV/atom higher, space group P-1."""
+    known, moved = layers(0), layers(2.0)
+    assert not MATCHER.equal(known, moved)
+    assert VariantLimits().first_of_kind([moved], [-0.3865], [known], [-0.388]) == [("known", 0)]
+    cubic, hexagonal = zinc_blende_and_wurtzite()
+    assert VariantLimits().first_of_kind([hexagonal], [-0.99], [cubic], [-1.0]) == [None]
 
 
 def test_polymorphs_are_not_variants():

@@ -154,7 +154,7 @@ def test_variants_are_neither_distinct_nor_new_and_the_old_count_stands_beside()
             "novel": [True, True, True, True, False],
         }
     )
-    marked = with_variants(table, candidates, database, VariantLimits())
+    marked = with_variants(table, candidates, database, VariantLimits(distance=0.02))
     assert marked["variant"].tolist() == ["oqmd-1", "oqmd-1", "", "c", ""]
     assert marked["novel"].tolist() == [False, False, True, True, False]
     assert marked["novel_by_matcher"].tolist() == table["novel"].tolist()

@@ -29,7 +29,7 @@ class VariantLimits:
         energy: Difference of the energies, eV/atom.
     """
 
-    distance: float = 0.02
+    distance: float = 0.03
     energy: float = 0.005
 
     def first_of_kind(
