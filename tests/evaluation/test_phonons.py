@@ -9,7 +9,15 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.imaginary_modes import displaced_along_mode, lower_crystal
-from ccdcgan.evaluation.phonons import COLUMNS, compute_phonons, dynamical_stability, stable_end, supercell_of
+from ccdcgan.evaluation.phonons import (
+    COLUMNS,
+    LIMIT,
+    NO_SMALL_SUPERCELL,
+    compute_phonons,
+    dynamical_stability,
+    stable_end,
+    supercell_of,
+)
 from ccdcgan.figures.phonons import phonon_bands
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from tests.conftest import Workflow
@@ -48,7 +56,7 @@ def test_an_imaginary_mode_is_followed_to_a_stable_crystal_of_lower_energy() -> 
     assert row["first_frequency"] < -1 and 1 <= row["n_followed"] <= 2
     assert row["energy_change"] < -0.1
     assert row["dynamically_stable"] and row["lowest_frequency"] > row["first_frequency"]
-    assert set(row) <= set(COLUMNS) and len(bands)
+    assert set(row) <= set(COLUMNS) and len(bands) and row["end_of_modes"] == ""
     assert (end.id, end.info["scheme"], end.info["n_followed"]) == ("sc", "dcgan", row["n_followed"])
     tight = AseRelaxMaker(fmax=0.005).relax(crystal.structure)
     lower = AseRelaxMaker(max_steps=0).relax(end.structure)
@@ -67,6 +75,14 @@ def test_modes_are_followed_only_in_small_supercells_and_only_downhill() -> None
     maker = AseRelaxMaker(fmax=0.005)
     assert lower_crystal(starts, relaxed.energy_per_atom - 1.0, maker, 0.05) is None
     assert lower_crystal(starts, relaxed.energy_per_atom, maker, 0.05).energy_per_atom < relaxed.energy_per_atom
+
+
+def test_the_reason_is_stated_where_an_unstable_crystal_is_not_followed() -> None:
+    crystal = Crystal("sc", cubic("Cu", 2.4, "P"))
+    for follow, most, reason in ((0, 8, LIMIT), (1, 1, NO_SMALL_SUPERCELL)):
+        row, _, end = stable_end(crystal, AseRelaxMaker(), SETTINGS | {"follow": follow, "follow_atoms": most})
+        assert end is None and (row["end_of_modes"], row["n_followed"]) == (reason, 0)
+        assert not row["dynamically_stable"]
 
 
 def test_a_stable_crystal_is_not_followed() -> None:

@@ -42,10 +42,16 @@ COLUMNS = (
     "first_frequency",
     "n_followed",
     "energy_change",
+    "end_of_modes",
     "becomes",
 )
 """Columns of the table of phonons. The frequencies are those of the last crystal; ``first_frequency`` is the lowest one
 of the candidate, before imaginary modes were followed."""
+LIMIT = "modes not followed further"
+NO_SMALL_SUPERCELL = "no imaginary mode in a small supercell"
+NOT_LOWER = "no lower crystal along the mode"
+"""Reasons why an unstable crystal was not followed: ``phonons.follow`` is reached; the imaginary modes need a larger
+supercell than ``phonons.follow_atoms``, or lie at other wave vectors; no displaced crystal relaxes to a lower energy."""
 BAND_POINTS = 41
 """Number of points on each segment of the band path."""
 
@@ -186,13 +192,17 @@ def stable_end(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tup
     row |= {"status": relaxation.status, "reason": relaxation.reason, "engine": maker.label}
     if relaxation.status == "failed":
         return row, pd.DataFrame(), None
-    first, last, followed = relaxation, relaxation, 0
+    first, last, followed, outcome = relaxation, relaxation, 0, ""
     phonons = _phonons_of(relaxation.structure, maker, settings, crystal.id)
     first_frequency = phonons.lowest
-    while phonons.lowest <= -settings["tolerance"] and followed < settings.get("follow", 0):
+    while phonons.lowest <= -settings["tolerance"]:
+        if followed >= settings.get("follow", 0):
+            outcome = LIMIT
+            break
         starts = displaced_along_mode(phonons.solver, settings["follow_atoms"], settings["tolerance"])
         lower = lower_crystal(starts, last.energy_per_atom, tight, settings["symprec"])
         if lower is None:
+            outcome = NOT_LOWER if starts else NO_SMALL_SUPERCELL
             break
         followed, last = followed + 1, lower
         log.info(
@@ -213,6 +223,7 @@ def stable_end(crystal: Crystal, maker: StagedRelaxMaker, settings: dict) -> tup
         "dynamically_stable": phonons.lowest > -settings["tolerance"],
         "supercell": "x".join(map(str, phonons.supercell)),
         "n_displacements": phonons.n_displacements,
+        "end_of_modes": outcome,
         **change,
     }
     end = replace(crystal, structure=symmetrised(last.structure, SYMPREC)).updated(**change)

@@ -70,6 +70,8 @@ def describe_phonons(row: Mapping[str, Any]) -> str:
     stable = str(row["dynamically_stable"]) == "True"
     verdict = "dynamically stable" if stable else "dynamically unstable (saddle point)"
     words = f"{verdict}, lowest frequency {number(row['lowest_frequency'], 2)} THz"
+    outcome = row.get("end_of_modes")
+    words += f" ({outcome})" if isinstance(outcome, str) and outcome else ""
     followed = row.get("n_followed")
     if followed is None or pd.isna(followed) or not int(followed):
         return words
