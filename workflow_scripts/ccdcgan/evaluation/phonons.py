@@ -51,7 +51,7 @@ LIMIT = "modes not followed further"
 NO_SMALL_SUPERCELL = "no imaginary mode in a small supercell"
 NOT_LOWER = "no lower crystal along the mode"
 """Reasons why an unstable crystal was not followed: ``phonons.follow`` is reached; the imaginary modes need a larger
-supercell than ``phonons.follow_atoms``, or lie at other wave vectors; no displaced crystal relaxes to a lower energy."""
+supercell than ``phonons.follow_atoms``, or lie at other wave vectors; no displaced crystal relaxes to lower energy."""
 BAND_POINTS = 41
 """Number of points on each segment of the band path."""
 
