@@ -23,6 +23,7 @@ include: "rules/database.smk"
 include: "rules/relaxation.smk"
 include: "rules/known_phases.smk"
 include: "rules/representation.smk"
+include: "rules/pretraining.smk"
 include: "rules/models.smk"
 include: "rules/generation.smk"
 include: "rules/campaign.smk"
@@ -38,6 +39,7 @@ localrules:
     all,
     database,
     representation,
+    pretrained_autoencoders,
     models,
     candidates,
     verified,
@@ -65,6 +67,11 @@ rule representation:
         rules.encode_crystals.output,
         rules.reconstruct_crystals.output,
         rules.measure_latents.output,
+
+
+rule pretrained_autoencoders:
+    input:
+        rules.pack_pretrained_autoencoders.output,
 
 
 rule models:

@@ -12,6 +12,7 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance
+from ccdcgan.representation.pretraining.crystals import rescaled
 from ccdcgan.representation.training_voxels import (
     NO_AUGMENTATION,
     Augmentation,
@@ -45,39 +46,55 @@ def training_sources(
     closest = min(shortest_distance(structure) for structure in train)
     volume = float(np.median([structure.volume / len(structure) for structure in train]))
     train += [
-        _rescaled(crystal.structure, volume, closest)
+        rescaled(crystal.structure, volume, closest)
         for crystal in prototypes
         if sides["prototypes", crystal.id] == "train"
     ]
+    return sources_of(network, settings, box, train, held_out)
+
+
+def pretraining_sources(
+    network: str, settings: dict[str, Any], box: float, crystals: Sequence[Crystal]
+) -> tuple[SitesSource | LatticeSource, SitesSource | LatticeSource]:
+    """Return the source of training data and the source of held-out data of the pre-training of one autoencoder.
+
+    Args:
+        network: ``sites`` or ``lattice``.
+        settings: Section of the configuration for this network.
+        box: Edge of the box of the sites voxel, angstrom.
+        crystals: Crystals from ``pretraining.crystals.choose_crystals``.
+    """
+    train, held_out = (
+        [crystal.structure for crystal in crystals if crystal.info["split"] == split] for split in ("train", "held_out")
+    )
+    return sources_of(network, settings, box, train, held_out)
+
+
+def sources_of(
+    network: str, settings: dict[str, Any], box: float, train: Sequence[Structure], held_out: Sequence[Structure]
+) -> tuple[SitesSource | LatticeSource, SitesSource | LatticeSource]:
+    """Return the source of training data, augmented if the settings say so, and the source of held-out data.
+
+    Args:
+        network: ``sites`` or ``lattice``.
+        settings: Section of the configuration for this network.
+        box: Edge of the box of the sites voxel, angstrom.
+        train: Crystals to train on, in their standard cell.
+        held_out: Crystals that are held out, in their standard cell.
+    """
     augmentation = _augmentation(network, settings) if settings["augment"] else NO_AUGMENTATION
     if network == "lattice":
         matrices = [np.array([structure.lattice.matrix for structure in part]) for part in (train, held_out)]
         return (
-            LatticeSource(matrices[0], settings["grid"], settings["sigma"], augmentation),
+            LatticeSource(matrices[0].reshape(-1, 3, 3), settings["grid"], settings["sigma"], augmentation),
             LatticeSource(matrices[1].reshape(-1, 3, 3), settings["grid"], settings["sigma"]),
         )
-    most = max(len(structure) for structure in train + held_out)
+    most = max(len(structure) for structure in [*train, *held_out])
     sets = [one_element_sets(part, box, most) for part in (train, held_out)]
     return (
         SitesSource(sets[0], settings["grid"], box, settings["sigma"], augmentation),
         SitesSource(sets[1], settings["grid"], box, settings["sigma"]),
     )
-
-
-def _rescaled(structure: Structure, volume_per_atom: float, closest: float) -> Structure:
-    """Return the crystal rescaled to a volume, or to a larger one if two atoms would be closer than ``closest``.
-
-    Args:
-        structure: The crystal.
-        volume_per_atom: Volume, angstrom^3/atom.
-        closest: Minimum distance of two atoms, angstrom.
-    """
-    scaled = structure.copy()
-    scaled.scale_lattice(volume_per_atom * len(structure))
-    distance = shortest_distance(scaled)
-    if distance < closest:
-        scaled.scale_lattice(scaled.volume * (closest / distance) ** 3)
-    return scaled
 
 
 def _augmentation(network: str, settings: dict[str, Any]) -> Augmentation:
