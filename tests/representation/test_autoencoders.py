@@ -26,7 +26,7 @@ from ccdcgan.representation.training_voxels import (
 )
 from ccdcgan.representation.voxels import lattice_voxel, sites_voxel
 from ccdcgan.training.checkpoints import load_checkpoint, save_checkpoint
-from ccdcgan.training.devices import precision_policy
+from ccdcgan.training.devices import bfloat16_is_faster, precision_policy
 from ccdcgan.training.loop import TrainingRun
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
@@ -246,6 +246,19 @@ def test_precision_names():
     assert precision_policy("auto") in ("float32", "mixed_bfloat16")
     with pytest.raises(InputError, match="float64"):
         precision_policy("float64")
+
+
+@pytest.mark.parametrize(
+    "vendor, flags, faster",
+    [
+        ("AuthenticAMD", "avx512f avx512_bf16", True),
+        ("GenuineIntel", "avx512f avx512_bf16", False),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16 amx_tile", True),
+        ("AuthenticAMD", "avx2", False),
+    ],
+)
+def test_bfloat16_is_the_choice_where_it_is_faster(vendor, flags, faster):
+    assert bfloat16_is_faster(vendor, set(flags.split())) is faster
 
 
 def test_the_lock_is_free_again_after_use(tmp_path):

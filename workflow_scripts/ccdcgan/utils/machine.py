@@ -64,6 +64,11 @@ def processor_name() -> str:
     return _entry(CPU_INFO, "model name") or _sysctl("machdep.cpu.brand_string") or platform.machine()
 
 
+def processor_vendor() -> str:
+    """Return the vendor of the processor by its name in Linux, e.g. AuthenticAMD; "" if it is not known."""
+    return _entry(CPU_INFO, "vendor_id")
+
+
 def processor_features() -> set[str]:
     """Return the instruction sets of the processor by their names in Linux; empty if they are not known."""
     features = _entry(CPU_INFO, "flags") or _entry(CPU_INFO, "Features")
