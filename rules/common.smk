@@ -24,13 +24,21 @@ if IS_MODULE:
 
 try:
     from ccdcgan.database.dft_points import MEASURED, measured_points
+    from ccdcgan.representation.pretraining import shipped
     from ccdcgan.schemes import SCHEMES as ALL_SCHEMES
     from ccdcgan.schemes import can_be_chosen, can_be_new, controls, generating, guided, trained
     from ccdcgan.utils.errors import InputError
     from ccdcgan.utils.hashing import fingerprint
     from ccdcgan_workflow import fingerprints, settings
+    from ccdcgan_workflow.runs.autoencoder_start import autoencoder_start
     from ccdcgan_workflow.check import commands, surroundings
-    from ccdcgan_workflow.configuration import elements_of, energy_alone, load_configuration, reduced_formulas
+    from ccdcgan_workflow.configuration import (
+        default_configuration,
+        elements_of,
+        energy_alone,
+        load_configuration,
+        reduced_formulas,
+    )
     from ccdcgan_workflow.locks import lock_run
     from ccdcgan_workflow.provenance import describe_checkout, describe_versions
     from ccdcgan_workflow.runs import announcement, code_state, command_line, names, record
@@ -57,6 +65,7 @@ try:
     check_folder(".")
     command_line.check_options(ARGUMENTS)
     config = load_configuration(config, CHECKOUT, *as_written())
+    START = autoencoder_start(config, default_configuration(CHECKOUT / "schemas/config.schema.yaml"))
     SYSTEM, RUN = names.name_run(config["system"], config["run"])
     config["system"] = SYSTEM
     RESULTS = f"results/{RUN}"

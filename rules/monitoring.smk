@@ -25,6 +25,7 @@ rule status:
         engine=settings.energy_model(config),
         scheme=config["relaxation"]["energy_scheme"],
         elements=ELEMENTS,
+        autoencoders=START.in_words(),
     message:
         "Checking the progress of the run"
     script:
@@ -55,7 +56,7 @@ rule estimate:
         results=RESULTS,
         snakemake=SNAKEMAKE,
         rules=RULES,
-        units=settings.units_of_work(config),
+        units=settings.units_of_work(config, START.pretrained),
         crystals={
             "relax_database": [f"{RESULTS}/database/substituted.extxyz"],
             "relax_reference": [f"{RESULTS}/database/references/{element}.extxyz" for element in ELEMENTS],

@@ -144,6 +144,7 @@ rule write_report:
         logs=LOGS,
         engine=settings.describe_engine(config),
         choice=settings.describe_choice(config),
+        autoencoders=lambda wildcards: START.for_report(),
         thresholds=settings.hull_thresholds(config),
         tables=[
             "database",

@@ -1,6 +1,24 @@
 # Autoencoders, crystal graphs, and the reconstruction of crystals from them.
 
 TRAINING_THREADS = workflow.cores or 1
+HELD_OUT_BY = "prototype" if START.pretrained else config["representation"]["split"]
+
+
+def autoencoder_data(wildcards):
+    """What an autoencoder is trained on; nothing if it is pre-trained."""
+    if START.pretrained:
+        return {}
+    return {
+        "database": rules.collect_database.output.crystals,
+        "prototypes": rules.build_prototypes.output.crystals,
+        "split": rules.split_crystals.output[0],
+    }
+
+
+def pretrained_weights(*networks):
+    """Fingerprint of the shipped weights of networks, or of the kinds that these saw; "" if the run trains its own."""
+    files = [shipped.weights_file(network) for network in networks] or [shipped.FOLDER / "kinds.csv"]
+    return lambda wildcards: "".join(map(fingerprints.file_fingerprint, files)) if START.pretrained else ""
 
 
 rule split_crystals:
@@ -21,22 +39,21 @@ rule split_crystals:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        fraction=config["representation"]["held_out"],
-        mode=config["representation"]["split"],
-        seed=config["seed"],
+        fraction=None if START.pretrained else config["representation"]["held_out"],
+        mode=HELD_OUT_BY,
+        seed=None if START.pretrained else config["seed"],
         holdout=HOLDOUT,
+        pretrained=pretrained_weights(),
         code=code_fingerprint("split_crystals"),
     message:
-        "Holding out a fraction {params.fraction} of the crystals, by {params.mode}"
+        "Holding out crystals by {params.mode}"
     script:
         "../workflow_scripts/split_crystals.py"
 
 
 rule train_autoencoder:
     input:
-        database=rules.collect_database.output.crystals,
-        prototypes=rules.build_prototypes.output.crystals,
-        split=rules.split_crystals.output[0],
+        unpack(autoencoder_data),
     output:
         model=f"{RESULTS}/representation/{{network}}_autoencoder.keras",
         history=f"{RESULTS}/representation/{{network}}_history.csv",
@@ -46,20 +63,21 @@ rule train_autoencoder:
         f"{BENCHMARKS}/train_autoencoder/{{network}}.tsv"
     conda:
         "../envs/learning.yaml"
-    threads: TRAINING_THREADS
+    threads: 1 if START.pretrained else TRAINING_THREADS
     resources:
         mem_mb=memory(4000),
-        runtime=minutes(1440),
+        runtime=minutes(20 if START.pretrained else 1440),
         gpu=0,
     params:
-        settings=lambda wildcards: config["representation"][wildcards.network],
+        settings=lambda wildcards: None if START.pretrained else config["representation"][wildcards.network],
         box=config["representation"]["box"],
-        precision=config["precision"],
-        seed=config["seed"],
+        precision=None if START.pretrained else config["precision"],
+        seed=None if START.pretrained else config["seed"],
+        pretrained=lambda wildcards: pretrained_weights(wildcards.network)(wildcards),
         checkpoint=f"{RESULTS}/representation/checkpoints/{{network}}.npz",
         code=code_fingerprint("train_autoencoder"),
     message:
-        "Training the {wildcards.network} autoencoder"
+        f"Preparing the {{wildcards.network}} autoencoder ({START.in_words()})"
     script:
         "../workflow_scripts/train_autoencoder.py"
 
@@ -121,7 +139,7 @@ rule reconstruct_crystals:
     params:
         max_atoms=config["prototypes"]["max_atoms"],
         holdout=HOLDOUT,
-        held_out_by=config["representation"]["split"],
+        held_out_by=HELD_OUT_BY,
         code=code_fingerprint("reconstruct_crystals"),
     message:
         "Reconstructing every crystal from its crystal graph"

@@ -17,4 +17,5 @@ try:
 except InputError as error:
     sys.exit(str(error))
 energies = f"{scheme.label(params.elements)}. {scheme.reason}"
-print(describe(params.run, params.results, rule_statuses(outputs, params.rules, states), energies), flush=True)
+notes = {"Energies": energies, "Autoencoders": f"{params.autoencoders}."}
+print(describe(params.run, params.results, rule_statuses(outputs, params.rules, states), notes), flush=True)

@@ -42,6 +42,7 @@ with job(snakemake):
         elements,
         params.engine,
         params.choice,
+        params.autoencoders,
         schemes=list(dict.fromkeys(data.summary["scheme"])),
         thresholds=params.thresholds,
         provenance={

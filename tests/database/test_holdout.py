@@ -5,7 +5,7 @@ import pytest
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.prototypes.collection import collect_prototypes
-from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_training
+from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_as_pretrained, split_training
 from ccdcgan.database.substitution import substitute
 from ccdcgan.representation.training_data import training_sources
 from tests.support.crystals import bi2se3, rock_salt
@@ -57,6 +57,19 @@ def test_prototypes_that_make_the_same_crystal_are_held_out_together(database):
         table = split_training(made, prototypes, kinds, 0.5, "prototype", seed)
         sides = table.groupby(table["prototype"].map(lambda name: kinds.get(name, name)))["split"].nunique()
         assert set(sides) == {1}
+
+
+def test_with_pretrained_autoencoders_a_crystal_is_held_out_if_no_prototype_of_its_kind_was_seen(database):
+    made, prototypes, kinds = database
+    names = {crystal.id for crystal in prototypes}
+    for unseen, held_out in ((names, {"held_out"}), (set(), {"train"})):
+        table = split_as_pretrained(made, prototypes, kinds, unseen)
+        assert set(table["split"]) == held_out and len(table) == len(made) + len(prototypes)
+    # the twin of Bi2Se3 was seen, so Bi2Se3 was
+    split = split_as_pretrained(made, prototypes, kinds, names - {"twin"}).set_index(["set", "id"])["split"]
+    assert split["prototypes", "mine"] == split["prototypes", "twin"] == "train"
+    trained = {crystal.id for crystal in made if split["database", crystal.id] == "train"}
+    assert trained and {crystal.formula for crystal in made if crystal.id in trained} <= {"Bi2Se3", "Bi3Se2"}
 
 
 def test_crystal_graphs_are_made_without_it(database):

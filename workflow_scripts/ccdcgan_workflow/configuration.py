@@ -21,6 +21,7 @@ from ccdcgan_workflow.check.schema import load_yaml, read_schema
 from ccdcgan_workflow.check.sentences import nearest, schema_problem
 from ccdcgan_workflow.check.writings import as_typed, check_depth
 from ccdcgan_workflow.check.yaml_files import Written, overridden, read_written, written_in_command
+from ccdcgan_workflow.runs.autoencoder_start import check_start
 
 KNOWN_ELEMENTS = {
     "mlip": {symbol for symbol, number in atomic_numbers.items() if 0 < number < 95 and not 83 < number < 89},
@@ -146,6 +147,7 @@ def load_configuration(
         config = as_typed(config, schema, written, defaults)
         check_configuration(config, schema_file)
         check_effect(as_typed(given, schema, written, defaults) if given else {}, config, defaults)
+        check_start(config, defaults)
     except KeyProblem as error:
         shipped = str(files[0]) if files and (len(files) > 1 or options) else ""
         raise InputError(f"{error}{_place(error, written, shipped)}") from None

@@ -186,10 +186,16 @@ def variant_limits(config: Settings) -> dict[str, float]:
     return {name: config["evaluation"][f"variant_{name}"] for name in ("distance", "energy")}
 
 
-def units_of_work(config: Settings) -> list[tuple[str, str, int]]:
-    """Return (rule, kind, number of units) for the work whose amount follows from the configuration."""
+def units_of_work(config: Settings, pretrained: bool = False) -> list[tuple[str, str, int]]:
+    """Return (rule, kind, number of units) for the work whose amount follows from the configuration.
+
+    Args:
+        config: Complete configuration.
+        pretrained: Whether the autoencoders are pre-trained, so that their jobs take no steps.
+    """
     schemes = config["schemes"]
-    networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in ("lattice", "sites")]
+    trained_here = () if pretrained else ("lattice", "sites")
+    networks = [("train_autoencoder", name, config["representation"][name]["steps"]) for name in trained_here]
     generators = [("train_generator", name, config[SCHEMES[name].family]["steps"]) for name in trained(schemes)]
     each = min(config["generation"]["samples"], config["evaluation"]["relax_at_most"] or math.inf)
     makers = dict.fromkeys(controls(schemes), "draw_controls") | dict.fromkeys(

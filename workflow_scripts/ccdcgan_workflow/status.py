@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ccdcgan.utils.errors import InputError
@@ -147,14 +148,16 @@ def rule_statuses(
     return statuses
 
 
-def describe(run: str, folder: str, statuses: Sequence[RuleStatus], energies: str = "") -> str:
+def describe(
+    run: str, folder: str, statuses: Sequence[RuleStatus], notes: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Return the status of a run as plain text.
 
     Args:
         run: Name of the run.
         folder: Folder of the run.
         statuses: Statuses from :func:`rule_statuses`.
-        energies: Energy scheme of the run, in words; "": not shown.
+        notes: What else is said of the run, each with its subject, e.g. the energy scheme.
     """
     n_jobs, n_done = sum(status.n_jobs for status in statuses), sum(status.n_done for status in statuses)
     running = [state for status in statuses for state in status.of("running")]
@@ -164,7 +167,7 @@ def describe(run: str, folder: str, statuses: Sequence[RuleStatus], energies: st
         f"Run {run} in {folder}: {n_done} of {n_jobs} jobs done, {len(running)} running, "
         f"{n_jobs - n_done - len(running)} waiting",
         f"Stages done: {', '.join(whole) or 'none yet'} ({len(whole)} of {len(stages)})",
-        *([f"Energies: {energies}"] if energies else []),
+        *(f"{subject}: {text}" for subject, text in notes.items()),
         "",
         f"{'stage':<15} {'rule':<24} {'jobs':>7}  reached",
     ]

@@ -119,6 +119,47 @@ def split_training(
     if mode == "prototype":
         held_out_kinds = {kind for kind, out in zip(own_kinds, held_out, strict=True) if out}
         excluded |= {crystal.id for crystal in prototypes if kinds.get(crystal.id, crystal.id) in held_out_kinds}
+    return _split_table(crystals, prototypes, held_out, excluded)
+
+
+def split_as_pretrained(
+    crystals: Sequence[Crystal],
+    prototypes: Sequence[Crystal],
+    kinds: Mapping[str, str],
+    unseen: Collection[str],
+) -> pd.DataFrame:
+    """Split the crystals of the database and the prototypes as the pre-training of the autoencoders did.
+
+    Args:
+        crystals: Crystals of the database.
+        prototypes: Prototypes.
+        kinds: Result of :func:`kinds_of_prototypes`; a prototype that is not in it is its own kind.
+        unseen: Prototypes that resemble none that the autoencoders were trained on.
+
+    Returns:
+        Table as of :func:`split_training`. A crystal is held out if all prototypes of its kind are unseen.
+    """
+    names = {crystal.info["prototype"] for crystal in crystals} | {crystal.id for crystal in prototypes}
+    seen_kinds = {kinds.get(name, name) for name in names if name not in unseen}
+    held_out = [
+        kinds.get(crystal.info["prototype"], crystal.info["prototype"]) not in seen_kinds for crystal in crystals
+    ]
+    excluded = {crystal.id for crystal in prototypes if kinds.get(crystal.id, crystal.id) not in seen_kinds}
+    return _split_table(crystals, prototypes, held_out, excluded)
+
+
+def _split_table(
+    crystals: Sequence[Crystal], prototypes: Sequence[Crystal], held_out: Iterable[bool], excluded: Collection[str]
+) -> pd.DataFrame:
+    """Return the table of a split.
+
+    Args:
+        crystals: Crystals of the database.
+        prototypes: Prototypes.
+        held_out: Which crystals are held out.
+        excluded: Ids of the prototypes that are held out.
+    """
+    names = [crystal.info["prototype"] for crystal in crystals]
     rows = [
         {"set": "database", "id": crystal.id, "prototype": name, "split": "held_out" if out else "train"}
         for crystal, name, out in zip(crystals, names, held_out, strict=True)

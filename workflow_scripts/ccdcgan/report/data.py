@@ -28,6 +28,7 @@ class RunInfo:
         elements: Its elements.
         engine: Engine of the energies, in words.
         choice: Which candidates were relaxed, in words.
+        autoencoders: Where the autoencoders are from, and which crystals count as held out, in words.
         schemes: Schemes in the order of all tables.
         thresholds: Hull distances, eV/atom, of ``stable`` and ``meta_stable`` crystals.
         provenance: Name -> value; mappings and lists are shown folded, as YAML.
@@ -37,6 +38,7 @@ class RunInfo:
     elements: Sequence[str]
     engine: str
     choice: str = ""
+    autoencoders: str = ""
     schemes: Sequence[str] = PAPER
     thresholds: Mapping[str, float] = field(default_factory=lambda: THRESHOLDS)
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -85,6 +85,7 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
             title=f"Crystals designed for {info.system}",
             engine=engine,
             choice=info.choice,
+            autoencoders=info.autoencoders,
             sentences=[*findings(info.system, data, schemes), *data.screen_notes(info.schemes)],
             notes=cautions(engine, best),
             latent_note=describe_map(media.latent.layout.meta if media.latent else None),

@@ -12,7 +12,7 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance
-from ccdcgan.representation.pretraining.crystals import rescaled
+from ccdcgan.representation.pretraining.crystals import has_usual_cell, rescaled
 from ccdcgan.representation.training_voxels import (
     NO_AUGMENTATION,
     Augmentation,
@@ -64,6 +64,8 @@ def pretraining_sources(
         box: Edge of the box of the sites voxel, angstrom.
         crystals: Crystals from ``pretraining.crystals.choose_crystals``.
     """
+    if network == "lattice":
+        crystals = [crystal for crystal in crystals if has_usual_cell(crystal.structure)]
     train, held_out = (
         [crystal.structure for crystal in crystals if crystal.info["split"] == split] for split in ("train", "held_out")
     )

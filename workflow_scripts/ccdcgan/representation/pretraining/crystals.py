@@ -22,6 +22,9 @@ VOLUMES = (10.0, 32.0)
 CLOSEST = 1.5
 """Minimum interatomic distance of a rescaled copy, angstrom."""
 
+LONGEST = 12.0
+"""Maximum length of a cell on which the lattice autoencoder is pre-trained, angstrom; runs limit theirs to 10."""
+
 
 def kind_of(structure: Structure) -> str:
     """Return the kind of prototype of a crystal in its standard cell, e.g. ``A3B2-166-5``."""
@@ -65,6 +68,11 @@ def choose_crystals(
             copy = Crystal(f"{crystal.id}-rescaled", _rescaled(crystal, seed), crystal.info)
             chosen.append(copy.updated(kind=kind, split=split, volume="rescaled"))
     return chosen
+
+
+def has_usual_cell(structure: Structure) -> bool:
+    """Return whether no length of the cell of a crystal exceeds :data:`LONGEST`."""
+    return max(structure.lattice.abc) <= LONGEST
 
 
 def _volume(structure: Structure) -> float:
