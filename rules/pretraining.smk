@@ -11,6 +11,12 @@ PRETRAINING_PROTOTYPES = {
 }
 PRETRAINING_CHOICE = {"most_of_a_kind": 4, "held_out": 0.1}
 PRETRAINED = ("lattice", "sites")
+PRETRAINING_SETTINGS = {  # box and networks are those of the configuration
+    "box": config["representation"]["box"],
+    "lattice": config["representation"]["lattice"] | {"steps": 8000, "learning_rate": 0.001},
+    "sites": config["representation"]["sites"] | {"steps": 7000},
+}
+PRETRAINING_PRECISION = "float32"
 
 
 rule collect_pretraining_crystals:
@@ -56,9 +62,9 @@ rule pretrain_autoencoder:
         runtime=minutes(1440),
         gpu=0,
     params:
-        settings=lambda wildcards: config["representation"][wildcards.network],
-        box=config["representation"]["box"],
-        precision=config["precision"],
+        settings=lambda wildcards: PRETRAINING_SETTINGS[wildcards.network],
+        box=PRETRAINING_SETTINGS["box"],
+        precision=PRETRAINING_PRECISION,
         seed=PRETRAINING_SEED,
         checkpoint=f"{PRETRAINING}/checkpoints/{{network}}.npz",
         code=code_fingerprint("pretrain_autoencoder"),
@@ -90,12 +96,12 @@ rule pack_pretrained_autoencoders:
         mem_mb=memory(4000),
         runtime=minutes(60),
     params:
-        representation={key: config["representation"][key] for key in ("box", "sites", "lattice")},
+        representation=PRETRAINING_SETTINGS,
         crystals={"prototypes": PRETRAINING_PROTOTYPES, **PRETRAINING_CHOICE},
         networks=PRETRAINED,
         seed=PRETRAINING_SEED,
         checkout=str(CHECKOUT),
-        precision=config["precision"],
+        precision=PRETRAINING_PRECISION,
         code=code_fingerprint("pack_pretrained_autoencoders"),
     message:
         "Packing the weights of the pre-trained autoencoders, with the record of how they were made"

@@ -19,6 +19,7 @@ with job(snakemake):
 
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.representation.autoencoders import load_autoencoder
+    from ccdcgan.representation.pretraining.crystals import usual_cells
     from ccdcgan.representation.pretraining.evaluation import reconstruct_voxels, summarise_voxels
     from ccdcgan.representation.pretraining.weights import load_weights, save_weights
     from ccdcgan.utils.files import read_csv, write_csv, write_text
@@ -33,9 +34,9 @@ with job(snakemake):
     for network, model, history, weights, curve in files:
         settings, trained = representation[network], load_autoencoder(model)
         save_weights(weights, trained)
-        figures = {}
+        figures, own = {}, usual_cells(held_out) if network == "lattice" else held_out
         for name, autoencoder in {"float32": trained, "float16": load_weights(weights, settings)}.items():
-            voxels = reconstruct_voxels(network, autoencoder, held_out, settings, representation["box"])
+            voxels = reconstruct_voxels(network, autoencoder, own, settings, representation["box"])
             summary = summarise_voxels(network, voxels)
             figures[name] = summary.iloc[0].drop(["network", "group"]).to_dict()
             log.info("%s, %s: %d of %d held-out voxels", network, name, figures[name]["rebuilt"], figures[name]["n"])

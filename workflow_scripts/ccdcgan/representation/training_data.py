@@ -12,7 +12,7 @@ import pandas as pd
 from pymatgen.core import Structure
 
 from ccdcgan.crystals.structures import Crystal, shortest_distance
-from ccdcgan.representation.pretraining.crystals import has_usual_cell, rescaled
+from ccdcgan.representation.pretraining.crystals import rescaled, usual_cells
 from ccdcgan.representation.training_voxels import (
     NO_AUGMENTATION,
     Augmentation,
@@ -65,7 +65,7 @@ def pretraining_sources(
         crystals: Crystals from ``pretraining.crystals.choose_crystals``.
     """
     if network == "lattice":
-        crystals = [crystal for crystal in crystals if has_usual_cell(crystal.structure)]
+        crystals = usual_cells(crystals)
     train, held_out = (
         [crystal.structure for crystal in crystals if crystal.info["split"] == split] for split in ("train", "held_out")
     )

@@ -70,9 +70,9 @@ def choose_crystals(
     return chosen
 
 
-def has_usual_cell(structure: Structure) -> bool:
-    """Return whether no length of the cell of a crystal exceeds :data:`LONGEST`."""
-    return max(structure.lattice.abc) <= LONGEST
+def usual_cells(crystals: Sequence[Crystal]) -> list[Crystal]:
+    """Return the crystals without a cell length above :data:`LONGEST`, for the lattice autoencoder."""
+    return [crystal for crystal in crystals if max(crystal.structure.lattice.abc) <= LONGEST]
 
 
 def _volume(structure: Structure) -> float:
