@@ -6,6 +6,8 @@
 Uses the database of a run, trains both autoencoders for each way of holding crystals out (all prototypes of a kind
 together, or random crystals) and prints one table: crystals reconstructed as in the workflow, the same without
 refinement, from the voxels alone (upper limit), and the voxels' error beside that of empty ones (baseline).
+``--pretrained`` uses the autoencoders shipped with the workflow in place of trainings; held out are then the crystals
+whose kind of prototype they have not seen.
 ``--unrelaxed`` uses the substituted crystals, if a database is not relaxed yet. Trainings are stored in ``--keep`` and
 resumed there.
 """
@@ -14,6 +16,7 @@ import argparse
 import sys
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
@@ -23,9 +26,12 @@ import yaml  # noqa: E402
 from snakemake.utils import update_config  # noqa: E402
 
 from ccdcgan.crystals.structures import read_set  # noqa: E402
-from ccdcgan.database.splits import kinds_of_prototypes, split_training  # noqa: E402
+from ccdcgan.database.splits import kinds_of_prototypes, split_as_pretrained, split_training  # noqa: E402
 from ccdcgan.representation.autoencoders import train_autoencoder  # noqa: E402
 from ccdcgan.representation.crystal_graph import fit_codec  # noqa: E402
+from ccdcgan.representation.pretraining.crystals import kind_of  # noqa: E402
+from ccdcgan.representation.pretraining.shipped import kinds_trained_on  # noqa: E402
+from ccdcgan.representation.pretraining.weights import load_pretrained  # noqa: E402
 from ccdcgan.representation.reconstruction import reconstruct, summarise  # noqa: E402
 from ccdcgan.representation.training_data import training_sources  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
@@ -49,8 +55,26 @@ def reconstructed(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Pat
         run_settings = TrainingRun.at(keep / f"{mode}_{network}.npz", label, config["precision"])
         seed = derive_seed(config["seed"], "autoencoder", network)
         autoencoders.append(train_autoencoder(settings[network], source, held_out, run_settings, seed))
-    geometry = Geometry.from_config(settings)
-    codec, graphs = fit_codec(crystals, config["system"].split("-"), *autoencoders, geometry)
+    return summaries(crystals, split, autoencoders, config, mode)
+
+
+def pretrained(run: Path, config: dict, unrelaxed: bool) -> pd.DataFrame:
+    """Use the pre-trained autoencoders, held out by the kinds that they have not seen; return the rows of the table."""
+    database = read_set(run / "database" / ("substituted.extxyz" if unrelaxed else "database.extxyz"))
+    crystals = [crystal for crystal in database if crystal.info["status"] == "ok"]
+    prototypes = read_set(run / "database/prototypes.extxyz")
+    kinds = kinds_of_prototypes(read_csv(run / "database/substituted.csv"))
+    seen = kinds_trained_on()
+    unseen = {crystal.id for crystal in prototypes if kind_of(crystal.structure) not in seen}
+    split = split_as_pretrained(crystals, prototypes, kinds, unseen)
+    autoencoders = [load_pretrained(network) for network in ("lattice", "sites")]
+    return summaries(crystals, split, autoencoders, config, "kind of prototype")
+
+
+def summaries(crystals: list, split: pd.DataFrame, autoencoders: list, config: dict, mode: str) -> pd.DataFrame:
+    """Return the rows of the table for two autoencoders, lattice and sites, with and without refinement."""
+    elements, geometry = config["system"].split("-"), Geometry.from_config(config["representation"])
+    codec, graphs = fit_codec(crystals, elements, *autoencoders, geometry)
     held_out = (split.loc[split["set"] == "database", "split"] == "held_out").to_numpy()
     plain = replace(codec, geometry=replace(geometry, corrections=0))
     tables = [summarise(reconstruct(used, crystals, graphs, held_out), mode) for used in (codec, plain)]
@@ -65,6 +89,8 @@ def main() -> None:
     parser.add_argument("--unrelaxed", action="store_true", help="use the substituted crystals, not the relaxed ones")
     parser.add_argument("--splits", nargs="+", default=["prototype", "random"], choices=["prototype", "random"])
     parser.add_argument("--steps", type=float, default=1.0, help="fraction of the configured training steps")
+    parser.add_argument("--pretrained", action="store_true", help="use the pre-trained autoencoders")
+    parser.add_argument("--system", help="system of the run, if it is not that of the configuration")
     parser.add_argument("--keep", type=Path, default=Path("results/benchmark"), help="folder of the trainings")
     arguments = parser.parse_args()
     config = yaml.safe_load((Path(__file__).resolve().parent.parent / "config.yaml").read_text())
@@ -73,10 +99,13 @@ def main() -> None:
     for network in ("lattice", "sites"):
         section = config["representation"][network]
         section["steps"] = round(arguments.steps * section["steps"])
-    arguments.keep.mkdir(parents=True, exist_ok=True)
-    parts = [
-        reconstructed(arguments.run, config, mode, arguments.unrelaxed, arguments.keep) for mode in arguments.splits
-    ]
+    config["system"] = arguments.system or config["system"]
+    if arguments.pretrained:
+        parts = [pretrained(arguments.run, config, arguments.unrelaxed)]
+    else:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        own = partial(reconstructed, arguments.run, config, unrelaxed=arguments.unrelaxed, keep=arguments.keep)
+        parts = [own(mode) for mode in arguments.splits]
     print(
         "| held out by | crystals | reconstructed | without refinement | voxels alone | sites error | of empty voxels |"
     )
