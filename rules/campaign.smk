@@ -57,7 +57,8 @@ rule collect_rounds:
     output:
         crystals=f"{RESULTS}/candidates/campaign/selected.extxyz",
         relaxed=[
-            f"{RESULTS}/candidates/campaign/relaxed/{batch}.extxyz" for batch in numbered(config["evaluation"]["batches"])
+            f"{RESULTS}/candidates/campaign/relaxed/{batch}.extxyz"
+            for batch in numbered(config["evaluation"]["batches"])
         ],
         counts=f"{RESULTS}/candidates/campaign/losses.csv",
         generated=f"{RESULTS}/candidates/campaign/generated/000.extxyz",
