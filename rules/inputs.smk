@@ -18,6 +18,23 @@ def known_sources(wildcards):
     return {name: path for source in config["hull"]["known"] for name, path in FETCHED.get(source, {}).items()}
 
 
+def autoencoder_data(wildcards):
+    """What an autoencoder is trained on; nothing if it is pre-trained."""
+    if START.pretrained:
+        return {}
+    return {
+        "database": rules.collect_database.output.crystals,
+        "prototypes": rules.build_prototypes.output.crystals,
+        "split": rules.split_crystals.output[0],
+    }
+
+
+def pretrained_weights(*networks):
+    """Fingerprint of the shipped weights of networks, or of the kinds that these saw; "" if the run trains its own."""
+    files = [shipped.weights_file(network) for network in networks] or [shipped.FOLDER / "kinds.csv"]
+    return lambda wildcards: "".join(map(fingerprints.file_fingerprint, files)) if START.pretrained else ""
+
+
 def own_files(section="prototypes", key="sources"):
     """Fingerprint of the user's own crystals, if this key names them, so that a change is noticed; else None.
 

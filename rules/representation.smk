@@ -4,23 +4,6 @@ TRAINING_THREADS = workflow.cores or 1
 HELD_OUT_BY = "prototype" if START.pretrained else config["representation"]["split"]
 
 
-def autoencoder_data(wildcards):
-    """What an autoencoder is trained on; nothing if it is pre-trained."""
-    if START.pretrained:
-        return {}
-    return {
-        "database": rules.collect_database.output.crystals,
-        "prototypes": rules.build_prototypes.output.crystals,
-        "split": rules.split_crystals.output[0],
-    }
-
-
-def pretrained_weights(*networks):
-    """Fingerprint of the shipped weights of networks, or of the kinds that these saw; "" if the run trains its own."""
-    files = [shipped.weights_file(network) for network in networks] or [shipped.FOLDER / "kinds.csv"]
-    return lambda wildcards: "".join(map(fingerprints.file_fingerprint, files)) if START.pretrained else ""
-
-
 rule split_crystals:
     input:
         database=rules.collect_database.output.crystals,
