@@ -59,7 +59,9 @@ with job(snakemake):
         "box": representation["box"],
         "max_atoms": params.crystals["prototypes"]["max_atoms"],
         "data": {
-            **params.crystals,
+            "sources": params.crystals["prototypes"],
+            "most_of_a_kind": params.crystals["most_of_a_kind"],
+            "fraction_held_out": params.crystals["held_out"],
             "licences": {name: LICENCES[name] for name in params.crystals["prototypes"]["sources"]},
             "prototypes": len(source),
             "kinds": len(kinds),
