@@ -1,10 +1,14 @@
 """The judge of a campaign: what it expects of a relaxation, learned from all relaxations so far.
 
-The formation energy after relaxation is predicted by a Gaussian process on the descriptors of the crystal, with its
-uncertainty (:mod:`ccdcgan.crystals.gaussian_process`). It is taught by every crystal before relaxation, with the energy
-of its end, and by every end. Two more probabilities are learned from the same relaxations: that one succeeds, and that
-it ends in a crystal that was not known. The latter depends on the distance, in the space of the descriptors, to the
-nearest known crystal of the same composition: a start that resembles a known crystal usually relaxes into it.
+The distance to the hull after relaxation is predicted by a Gaussian process on the descriptors of the crystal, with
+its uncertainty (:mod:`ccdcgan.crystals.gaussian_process`). It is taught by every crystal before relaxation, with the
+distance of its end, and by every end. The formation energy follows from the hull. Predicting it directly is less exact:
+far from all known crystals the prediction is the mean, which as a formation energy is too low near the elements and too
+high between them (Bi-Se, compositions left out: mean absolute error 0.059 in place of 0.048 eV/atom).
+
+Two probabilities are learned from the same relaxations: that one succeeds, and that it ends in a crystal that was not
+known. The latter depends on the distance, in the space of the descriptors, to the nearest known crystal of the same
+composition: a start that resembles a known crystal usually relaxes into it.
 """
 
 from collections import defaultdict
@@ -120,9 +124,10 @@ class Judge:
         return self.describe_features(features(structures, self._elements)) if structures else np.empty((0, 0))
 
     def _fit_energies(self, attempts: Sequence[Attempt], ends: np.ndarray, seed: int) -> None:
-        """Fit the Gaussian process of the formation energies after relaxation."""
+        """Fit the Gaussian process of the distances to the hull after relaxation."""
         chosen = np.flatnonzero(self._relaxed)
-        values = np.array([attempts[i].end.info["formation_energy"] for i in chosen], dtype=float)
+        energies = np.array([attempts[i].end.info["formation_energy"] for i in chosen], dtype=float)
+        values = energies - self._heights([attempts[i].end for i in chosen])
         self._centre, self._scale = float(values.mean()), max(float(values.std()), 1e-6)
         both, targets = np.concatenate([self._starts[chosen], ends[chosen]]), np.tile(values, 2)
         self._process = fit_gaussian_process(both, (targets - self._centre) / self._scale, REGRESSION_KERNEL, seed)
@@ -169,14 +174,17 @@ class Judge:
         for start in range(0, len(crystals), PREDICTED_TOGETHER):
             part = slice(start, start + PREDICTED_TOGETHER)
             predicted[part], deviation[part] = self._process.predict(described[part], return_std=True)
-        energy, deviation = self._centre + self._scale * predicted, self._scale * np.maximum(deviation, 1e-9)
-        heights = {
-            name: self._hull.get_hull_energy_per_atom(Composition(name))
-            for name in {crystal.formula for crystal in crystals}
-        }
-        height = np.array([heights[crystal.formula] for crystal in crystals], dtype=float)
+        height = self._heights(crystals)
+        energy = height + self._centre + self._scale * predicted
+        deviation = self._scale * np.maximum(deviation, 1e-9)
         below = {name: ndtr((np.minimum(0, height + limit) - energy) / deviation) for name, limit in TARGETS.items()}
         return Judgement(energy, deviation, below["meta_stable"], below["stable"], self._success(described))
+
+    def _heights(self, crystals: Sequence[Crystal]) -> np.ndarray:
+        """Return the formation energy of the hull at the compositions of crystals, shape (n,), eV/atom."""
+        names = [crystal.formula for crystal in crystals]
+        heights = {name: self._hull.get_hull_energy_per_atom(Composition(name)) for name in set(names)}
+        return np.array([heights[name] for name in names], dtype=float)
 
     def _success(self, described: np.ndarray) -> np.ndarray:
         """Return the probability that relaxations succeed, shape (n,): the rate among those of similar crystals."""
