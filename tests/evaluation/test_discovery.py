@@ -65,6 +65,7 @@ def test_rows_of_the_summary_compare_with_random_crystals_if_there_are_any():
     assert rows["campaign", quantities.ACCELERATION] == 3
     assert rows["campaign", quantities.AREA] == pytest.approx(0.9)
     alone = pd.DataFrame(discovery_rows(table("flow", "su")))
+    assert alone.loc[0, ["numerator", "denominator"]].tolist() == [2, 3]
     assert set(alone["quantity"]) == {quantities.AREA}
 
 

@@ -76,6 +76,13 @@ def test_runs_of_other_configurations_are_refused(other: pd.DataFrame, found: st
         scatter({"a": table(("flow", 0.5, 0)), "b": other})
 
 
+def test_campaigns_may_draw_different_numbers_of_proposals():
+    rows = scatter({"a": table(("campaign", 0.5, 0)), "b": table(("campaign", 0.7, 0), images=2000)})
+    assert (rows["n_runs"] == 2).all()
+    with pytest.raises(InputError, match="generated no crystal graphs with campaign"):
+        scatter({"a": table(("campaign", 0.5, 0)), "b": table(("flow", 0.5, 0))})
+
+
 def test_the_report_names_differences_that_are_not_significant(toy_run: Workflow):
     results = toy_run.folder / "results/toy"
     rows = scatter({"a": table(("flow", 0.5, -0.1)), "b": table(("flow", 0.3, -0.1))})

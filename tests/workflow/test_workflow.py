@@ -17,7 +17,7 @@ from tests.conftest import ROOT, TOY, Workflow
 from tests.workflow.test_faults import copy_until
 
 PRESETS = sorted(path.name for path in (ROOT / "presets").glob("*.yaml"))
-SCHEMES = {"dcgan", "dcgan+constraint", "ccdcgan"}
+SCHEMES = {"dcgan", "dcgan+constraint", "ccdcgan", "campaign", "random"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -105,7 +105,7 @@ def test_every_ratio_has_numerator_and_denominator(toy_run: Workflow):
     expected = ratios["numerator"] / ratios["denominator"]
     assert np.allclose(ratios.loc[has_value, "value"], expected[has_value])
     images = summary[summary["quantity"].str.startswith("candidates per image")]
-    assert (images["denominator"] == 160).all()
+    assert (images.loc[images["scheme"] != "campaign", "denominator"] == 160).all()
 
 
 def test_losses_add_up_to_the_samples(toy_run: Workflow):
@@ -154,6 +154,32 @@ def test_the_most_promising_candidates_are_relaxed_or_the_first(workflow: Workfl
         assert [ranks[name] for name in chosen[judge]] == sorted(ranks[name] for name in chosen[judge])
         assert len(chosen[judge]) == len(chosen["first"]) and set(chosen[judge]) != set(chosen["first"])
     assert chosen["first"] == sorted(chosen["first"])
+
+
+def test_a_dry_run_shows_all_rounds_of_a_campaign(workflow: Workflow):
+    jobs = workflow.planned(*TOY, "--config", "campaign={rounds: 3, relaxations: 7, batches: 4}")
+    assert {name: jobs[name] for name in ("propose_round", "relax_round", "collect_rounds")} == {
+        "propose_round": 3,
+        "relax_round": 12,
+        "collect_rounds": 1,
+    }
+
+
+def test_what_a_campaign_found_says_who_proposed_it(toy_run: Workflow):
+    results = toy_run.folder / "results/toy"
+    candidates = read_csv(results / "candidates/candidates.csv")
+    campaign = candidates[candidates["scheme"] == "campaign"]
+    assert campaign["round"].tolist() == [1, 1, 1, 2, 2, 2]
+    assert set(campaign["proposed_by"]) <= {"mutation", "crossover", "random", "dcgan", "ccdcgan"}
+    assert campaign[["expected_formation_energy", "predicted_formation_energy", "probability"]].notna().all(axis=None)
+    assert candidates.loc[candidates["scheme"] != "campaign", "proposed_by"].fillna("").eq("").all()
+    for number in (1, 2):
+        proposals = read_csv(results / f"candidates/campaign/round-{number}/proposals.csv")
+        own = campaign[campaign["round"] == number]
+        assert own["id"].tolist() == proposals["id"].tolist()
+        assert own["expected_formation_energy"].tolist() == pytest.approx(
+            proposals["expected_formation_energy"].tolist()
+        )
 
 
 ALL_AFTER_SUMMARY = {"summarise_candidates", "collect_losses", "draw_figures", "write_report", "export_candidates"}

@@ -126,6 +126,11 @@ def can_be_new(scheme: str) -> bool:
     return scheme != "database"
 
 
+def draws_in_rounds(scheme: str) -> bool:
+    """Tell whether a scheme draws proposals until it has enough, so that their number follows from no key."""
+    return scheme in SCHEMES and SCHEMES[scheme].family == "campaign"
+
+
 def is_screen(scheme: str) -> bool:
     """Tell whether a scheme screens the candidates of another one."""
     return scheme in SCHEMES and SCHEMES[scheme].family == "screen"

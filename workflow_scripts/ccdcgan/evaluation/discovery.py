@@ -37,8 +37,7 @@ def area_under_curve(curve: np.ndarray) -> float:
     Args:
         curve: Discovery curve, shape (n + 1,).
     """
-    n = len(curve) - 1
-    return float(curve.sum() / (n * (n + 1) / 2)) if n else np.nan
+    return float(curve.sum() / _full(curve)) if len(curve) > 1 else np.nan
 
 
 def enhancement_factor(curve: np.ndarray, reference: np.ndarray) -> float:
@@ -82,14 +81,22 @@ def discovery_rows(candidates: pd.DataFrame) -> list[dict[str, Any]]:
     reference = curves.get(REFERENCE)
     rows = []
     for scheme, curve in curves.items():
-        values = {}
+        factors = {}
         if reference is not None:
-            values[quantities.ENHANCEMENT] = enhancement_factor(curve, reference)
-            values[quantities.ACCELERATION] = acceleration_factor(curve, reference)
-        values[quantities.AREA] = area_under_curve(curve)
+            factors[quantities.ENHANCEMENT] = enhancement_factor(curve, reference)
+            factors[quantities.ACCELERATION] = acceleration_factor(curve, reference)
         rows += [
             {"scheme": scheme, "quantity": quantity, "numerator": np.nan, "denominator": len(curve) - 1}
-            | {"value": value, "unit": "" if quantity == quantities.AREA else "times"}
-            for quantity, value in values.items()
+            | {"value": value, "unit": "times"}
+            for quantity, value in factors.items()
         ]
+        rows.append(
+            {"scheme": scheme, "quantity": quantities.AREA, "numerator": int(curve.sum()), "denominator": _full(curve)}
+            | {"value": area_under_curve(curve), "unit": ""}
+        )
     return rows
+
+
+def _full(curve: np.ndarray) -> int:
+    """Return the sum of a discovery curve whose relaxations are all finds."""
+    return len(curve) * (len(curve) - 1) // 2
