@@ -11,7 +11,6 @@ from ccdcgan_workflow.runs.autoencoder_start import autoencoder_start
 from tests.conftest import ROOT
 from tests.workflow.test_settings import configuration
 
-pytestmark = pytest.mark.skipif(not (shipped.FOLDER / "record.json").exists(), reason="no weights are shipped")
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
