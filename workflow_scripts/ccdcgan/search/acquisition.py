@@ -9,6 +9,7 @@ two relaxations on one crystal. The lowest expected energies alone would lead ba
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Budget:
 
     Attributes:
         number: Number of crystals of the round.
-        per_composition: Largest number of one composition in the whole campaign.
+        per_composition: Largest number of one composition in the whole campaign; a round takes half of them at most.
         floor: Smallest fraction of all relaxations for each proposer.
     """
 
@@ -93,6 +94,8 @@ def choose(
         seen[crystal.formula].append(crystal.structure)
     least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
     open_ = np.array([taken[crystal.formula] < budget.per_composition for crystal in pool])
+    now: Counter[str] = Counter()
+    most_now = ceil(budget.per_composition / 2)  # what is learned of a composition decides on the rest
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
@@ -112,9 +115,10 @@ def choose(
         )
         seen[formula].append(pool[k].structure)
         taken[formula] += 1
+        now[formula] += 1
         tried[names[k]] += 1
         judge.neighbours.add(formula, described[k])
         for n in (n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula):
             novelty[n] = judge.novelty(formula, described[n])
-            open_[n] = taken[formula] < budget.per_composition
+            open_[n] = taken[formula] < budget.per_composition and now[formula] < most_now
     return chosen
