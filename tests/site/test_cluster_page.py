@@ -36,7 +36,8 @@ def test_the_worked_example_requests_what_it_describes(tmp_path: Path, monkeypat
     read = profile(tmp_path, monkeypatch, SITE)
     on_gpu = {"gpu": "1", "gpu_model": "a100", "slurm_partition": "accelerated"}
     on_ranks = {"mpi": "srun", "tasks": "48", "mem_mb": "90000", "runtime": "1440"}
-    assert asked(read) == {rule: on_gpu if rule.startswith("train") else on_ranks for rule in names("train", "relax")}
+    learning, relaxing = names("train", "pretrain"), names("relax", "symmetrise")
+    assert asked(read) == dict.fromkeys(learning, on_gpu) | dict.fromkeys(relaxing, on_ranks)
     defaults = {entry.replace("'", "") for entry in read["default-resources"]}
     assert {"slurm_account=materials-design", "slurm_partition=compute"} <= defaults
     assert read["precommand"] == "module load vasp/6.4.3 && export VASP_CMD='srun vasp_std'"
