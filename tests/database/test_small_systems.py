@@ -19,6 +19,7 @@ LIMITS = {"Mg-O": 0.12, "Na-Cl": 0.1, "V-O": 0.25, "Al-Ni": 0.03, "Bi-Se": 0.02}
 1.4 eV/atom."""
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("system", COMPOUNDS)
 def test_formation_energies_agree_with_oqmd(system, tmp_path):
     elements = system.split("-")

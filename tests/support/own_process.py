@@ -56,8 +56,11 @@ def run_marked(session: pytest.Session, item: pytest.Item) -> dict[str, list[dic
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Run a marked test elsewhere, together with those of its file, and report what happened there."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a marked test elsewhere, together with those of its file, and report what happened there.
+
+    Fixtures of its file and folder that earlier tests have set up end here unless the next test uses them.
+    """
     if REPORTS in os.environ or item.get_closest_marker("torch") is None:
         return None
     reports = item.session.stash.setdefault(done, {})
@@ -67,6 +70,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     for data in reports[item.nodeid]:
         report = item.config.hook.pytest_report_from_serializable(config=item.config, data=data)
         item.ihook.pytest_runtest_logreport(report=report)
+    item.session._setupstate.teardown_exact(nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 

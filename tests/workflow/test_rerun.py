@@ -58,7 +58,7 @@ def test_a_changed_setting_says_what_is_made_again_and_how_to_keep_it(toy_run: W
     said = toy_run.run("--dry-run", *TOY, "--config", "seed=2").stdout
     (line,) = [line for line in said.splitlines() if "made again" in line]
     assert line.startswith("results/toy: seed: 2 (was 1).")
-    assert "relaxation, representation, models, generation, evaluation, phonons, exports, report" in line
+    assert "relaxation, representation, models, generation, campaign, evaluation, phonons, exports, report" in line
     assert line.endswith("--config seed=2 run=toy-2")
     planned = toy_run.planned(*TOY, "--config", "seed=2")
     assert f"{sum(planned.values()) - 1} finished jobs of {len(planned) - 1} rules" in line  # all but the target

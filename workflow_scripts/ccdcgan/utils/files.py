@@ -24,6 +24,7 @@ TEXT_COLUMNS = {
     "uncertainty_source",
     "id",
     "parent",
+    "proposed_by",
     "prototype",
     "formula",
     "space_group",
