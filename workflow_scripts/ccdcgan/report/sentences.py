@@ -15,6 +15,7 @@ from ccdcgan.database.thermodynamics import ON_HULL, compounds, hull_vertices
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import describe_phonons, formula_html, group_html, number, percent
+from ccdcgan.schemes import generating, is_screen
 from ccdcgan.utils.tables import is_true
 
 
@@ -138,11 +139,12 @@ def _scheme_summary(scheme: str, counts: pd.DataFrame) -> str:
     if not left.get("candidates"):
         return f"{scheme_label(scheme)} has no candidates."
     graphs, made = left.get("crystal graphs", 0), left["candidates"]
+    drawn = "crystal graphs" if generating([scheme]) or is_screen(scheme) else "proposals"
     share = f" ({percent(made / graphs)})" if graphs else ""
     wanted = ("sent to relaxation", "relaxed", "meta-stable", "distinct meta-stable")
     sent, relaxed, meta, distinct = (left.get(stage, 0) for stage in wanted)
     return (
-        f"{scheme_label(scheme)}: {made:,} candidates from {graphs:,} crystal graphs{share}; {sent:,} selected for "
+        f"{scheme_label(scheme)}: {made:,} candidates from {graphs:,} {drawn}{share}; {sent:,} selected for "
         f"relaxation, {relaxed:,} relaxed, {meta:,} meta-stable, {distinct:,} distinct and meta-stable."
     )
 
