@@ -1,7 +1,7 @@
 # Configuration, names of folders, resources and fingerprints: what all rule files use.
 #
-# The other files also use atexit, os, re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES (every scheme by
-# name) and the modules settings and fingerprints from here.
+# The other files also use atexit, os, re, sys, time, Path, WorkflowError, InputError, snakemake_logger, ALL_SCHEMES
+# (every scheme by name) and the modules settings and fingerprints from here.
 
 import atexit
 import os

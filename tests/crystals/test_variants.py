@@ -1,4 +1,4 @@
-"""Near-duplicates that StructureMatcher takes for other crystals, and polymorphs that are none."""
+"""Near-duplicates that StructureMatcher takes for other crystals, and polymorphs that are not near-duplicates."""
 
 import time
 from functools import cache

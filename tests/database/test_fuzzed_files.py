@@ -75,7 +75,7 @@ PIECES = [
         b"null",
     ),
 ]
-"""What is inserted: numbers that are none, absurd sizes, marks, and words of the formats."""
+"""What is inserted: texts in place of numbers, absurd sizes, marks, and words of the formats."""
 
 
 @st.composite
