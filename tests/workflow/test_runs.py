@@ -226,7 +226,8 @@ def test_no_message_advises_to_delete_results():
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Return what make would do in the checkout."""
-    inherited = ("SYSTEM", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")  # of the make that runs the tests
+    # of the make that runs the tests; it exports the variables of its command line
+    inherited = ("SYSTEM", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGUMENTS", "CORES", "PYTHON", "VENV")
     clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
         ["make", "--dry-run", "--file", str(ROOT / "Makefile"), *arguments],
