@@ -70,7 +70,11 @@ use rule relax_database as relax_candidates with:
 
 rule symmetrise_candidates:
     input:
-        f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
+        **correction_input(),
+        relaxed=f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
+        references=f"{RESULTS}/database/references.csv",
+        database=f"{RESULTS}/database/database.extxyz",
+        known=f"{RESULTS}/database/known.extxyz",
     output:
         f"{RESULTS}/candidates/{{scheme}}/symmetric/{{batch}}.extxyz",
     log:
@@ -86,9 +90,14 @@ rule symmetrise_candidates:
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
         journal=f"{RESULTS}/candidates/symmetry_journal",
+        meta_stable=config["evaluation"]["meta_stable"],
+        engine=settings.energy_model(config),
+        scheme=config["relaxation"]["energy_scheme"],
+        correction=config["relaxation"]["correction"],
+        measured=dft_points_fingerprint(),
         code=code_fingerprint("symmetrise_batch", config["relaxation"]["engine"]),
     message:
-        "Symmetrising the relaxed candidates of {wildcards.scheme}, batch {wildcards.batch}"
+        "Symmetrising the meta-stable candidates of {wildcards.scheme}, batch {wildcards.batch}"
     script:
         "../workflow_scripts/symmetrise_batch.py"
 

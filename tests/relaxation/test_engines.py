@@ -273,3 +273,26 @@ def test_a_force_field_downloads_nothing() -> None:
 def test_sevennet_multi_fidelity_is_asked_for_pbe() -> None:
     calculator = mlip.load_calculator("7net-mf-0", "cpu")
     assert calculator.modal == "PBE"
+
+
+@pytest.mark.torch
+def test_the_convolutions_for_processors_give_the_same_energies_and_forces() -> None:
+    from sevenn.calculator import SevenNetCalculator
+    from sevenn.nn.convolution import IrrepsConvolution
+
+    from ccdcgan.relaxation.kernels.convolution import EdgeConvolution, replace_convolutions
+
+    general = SevenNetCalculator(mlip.weights_path("7net-l3i5"), device="cpu")
+    fast = mlip.load_calculator("7net-l3i5", "cpu")
+    n_convolutions = sum(isinstance(module, IrrepsConvolution) for module in general.model.children())
+    assert sum(isinstance(module, EdgeConvolution) for module in fast.model.children()) == n_convolutions > 0
+    assert replace_convolutions(fast.model) == 0  # nothing is replaced twice
+    for crystal in (BI2SE3, Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0.02, 0, 0], [0.5, 0.52, 0.49]])):
+        atoms = to_atoms(crystal)
+        results = [
+            (calculator.get_potential_energy(atoms), calculator.get_forces(atoms), calculator.get_stress(atoms))
+            for calculator in (general, fast)
+        ]
+        assert results[1][0] == pytest.approx(results[0][0], abs=1e-4)
+        np.testing.assert_allclose(results[1][1], results[0][1], atol=1e-4)
+        np.testing.assert_allclose(results[1][2], results[0][2], atol=1e-5)

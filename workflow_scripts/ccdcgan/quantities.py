@@ -22,6 +22,7 @@ DISTINCT_STABLE_BY_MATCHER = "distinct stable by StructureMatcher alone per rela
 VARIANTS = "variants per relaxed"
 UNKNOWN = "unknown to the sources per distinct meta-stable"
 P1 = "space group P1 per relaxed"
+P1_BEST = "space group P1 per distinct meta-stable"
 COMPOSITIONS = "compositions per relaxed"
 REPAIRED = "repaired per candidate sent to relaxation"
 MSUN = "mSUN per relaxation"
@@ -30,7 +31,7 @@ ACCELERATION = "acceleration factor over random crystals"
 AREA = "area under the discovery curve"
 RMSD = "median RMSD from generated to relaxed"
 RMSD_MATCHED = "mean matched RMSD from generated to relaxed"
-SYMMETRISED = "symmetrised per relaxed"
+SYMMETRISED = "symmetrised per meta-stable"
 """Quantities of the summary."""
 GUESSES = MappingProxyType(
     {

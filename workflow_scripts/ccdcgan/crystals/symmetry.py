@@ -16,9 +16,10 @@ HIGHER_ENERGY = "higher energy"
 SADDLE_POINT = "saddle point"
 NOT_RELAXED = "not relaxed"
 NOT_FINISHED = "not finished"
+NOT_META_STABLE = "not meta-stable"
 """Outcomes. Only with the first one the symmetric crystal replaces the relaxed one. The others: no symmetry beyond
 that of the relaxed crystal; its energy is higher; a free relaxation goes lower; a relaxation failed; the engine cannot
-keep a symmetry."""
+keep a symmetry; the relaxed crystal is too far above the hull to be worth the relaxations."""
 
 
 def symmetric_starts(structure: Structure) -> Iterator[tuple[float, Structure]]:

@@ -153,6 +153,27 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
     ]
 
 
+def far_from_hull(
+    crystals: Iterable[Crystal], references: EnergyReferences, phases: Sequence[Crystal], limit: float
+) -> set[str]:
+    """Return the identifiers of the relaxed crystals that are not meta-stable.
+
+    Args:
+        crystals: Crystals after relaxation.
+        references: Energies of the elements, energy scheme and correction.
+        phases: Crystals that define the hull, with formation energies.
+        limit: Hull distance below which a crystal with a negative formation energy is meta-stable, eV/atom.
+    """
+    hull = hull_of(phases, list(references.elements))
+    placed = with_hull_distances(with_formation_energies(crystals, references), hull)
+    return {
+        crystal.id
+        for crystal in placed
+        if crystal.info["status"] == "ok"
+        and (crystal.info["formation_energy"] >= 0 or crystal.info["e_above_hull"] >= limit)
+    }
+
+
 def database_energies(
     crystals: Sequence[Crystal],
     references: EnergyReferences,

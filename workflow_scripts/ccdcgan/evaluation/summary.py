@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ccdcgan import quantities
-from ccdcgan.crystals.symmetry import SYMMETRISED
+from ccdcgan.crystals.symmetry import NOT_META_STABLE, SYMMETRISED
 from ccdcgan.evaluation.best import THRESHOLDS, classify, distinct_among
 from ccdcgan.reasons import REPEAT
 from ccdcgan.schemes import screening
@@ -67,6 +67,7 @@ def summarise(
         _ratio(quantities.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
         _ratio(quantities.COMPOSITIONS, relaxed["formula"].nunique(), n_relaxed),
         _ratio(quantities.P1, (relaxed["space_group"] == "P1").sum(), n_relaxed),
+        _ratio(quantities.P1_BEST, (best & (relaxed["space_group"] == "P1")).sum(), best.sum()),
         _ratio(quantities.REPAIRED, (candidates["repaired"] != "").sum(), n_sent),
         _average(quantities.RMSD, relaxed["rmsd"].median(), n_relaxed, "angstrom"),
         *_symmetry(relaxed),
@@ -95,7 +96,8 @@ def _symmetry(relaxed: pd.DataFrame) -> list[dict[str, Any]]:
     if "rmsd_matched" in relaxed:
         rows.append(_average(quantities.RMSD_MATCHED, relaxed["rmsd_matched"].mean(), len(relaxed), "angstrom"))
     if "symmetrisation" in relaxed and (relaxed["symmetrisation"] != "").any():
-        rows.append(_ratio(quantities.SYMMETRISED, (relaxed["symmetrisation"] == SYMMETRISED).sum(), len(relaxed)))
+        tried = relaxed.loc[relaxed["symmetrisation"] != NOT_META_STABLE, "symmetrisation"]
+        rows.append(_ratio(quantities.SYMMETRISED, (tried == SYMMETRISED).sum(), len(tried)))
     return rows
 
 

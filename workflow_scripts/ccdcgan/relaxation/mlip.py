@@ -100,9 +100,13 @@ def load_calculator(model: str, device: str):
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             from sevenn.calculator import SevenNetCalculator
 
+            from ccdcgan.relaxation.kernels.convolution import replace_convolutions
+
             # Two threads are not faster than one for cells this small; each process uses one core.
             torch.set_num_threads(1)
             calculator = SevenNetCalculator(path, device=resolve_device(device), modal=MODALS.get(model))
+            if calculator.device.type == "cpu":
+                replace_convolutions(calculator.model)
     except ImportError as error:
         raise InputError(
             f"relaxation.engine mlip cannot start: {error}; install sevenn, or choose another engine."

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.crystals.symmetry import SYMMETRISED
+from ccdcgan.crystals.symmetry import NOT_META_STABLE, SYMMETRISED
 from ccdcgan.relaxation.batches import Journal, appending, elements_of, result_key
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.relaxation.symmetrisation.ends import symmetric_end
@@ -20,9 +20,16 @@ from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
+NOT_TRIED = {"outcome": NOT_META_STABLE, "tolerance": float("nan"), "energy": float("nan"), "seconds": 0.0}
+"""Record of a crystal that is left out."""
+
 
 def symmetrise_batch(
-    crystals: Sequence[Crystal], config: Mapping[str, Any], journal: Journal, batch: str
+    crystals: Sequence[Crystal],
+    config: Mapping[str, Any],
+    journal: Journal,
+    batch: str,
+    left_out: Collection[str] = (),
 ) -> list[Crystal]:
     """Symmetrise relaxed crystals in order and return all of them.
 
@@ -36,6 +43,7 @@ def symmetrise_batch(
         config: The ``relaxation`` section of the configuration.
         journal: Journals to read and to write.
         batch: Name of the batch.
+        left_out: Identifiers of relaxed crystals that are returned as they are, with the outcome NOT_META_STABLE.
 
     Raises:
         InputError: If the engine cannot start.
@@ -47,7 +55,7 @@ def symmetrise_batch(
         records = journal.records()
         keys = [
             result_key(crystal, identity(config, elements_of(crystal)), journal.code)
-            if crystal.info["status"] == "ok"
+            if crystal.info["status"] == "ok" and crystal.id not in left_out
             else ""
             for crystal in crystals
         ]
@@ -62,7 +70,7 @@ def symmetrise_batch(
                 if is_new:
                     records[key] = _record(engine, crystal, key)
                     append(records[key])
-                results.append(_result(crystal, records[key]) if key else crystal)
+                results.append(_result(crystal, records[key] if key else NOT_TRIED))
                 n_symmetric += results[-1].info.get("symmetrisation") == SYMMETRISED
                 progress.advance(int(is_new), f"{n_symmetric} symmetrised")
     return results
@@ -95,8 +103,10 @@ def _record(engine: Engine, crystal: Crystal, key: str) -> dict[str, Any]:
 
 
 def _result(crystal: Crystal, record: Mapping[str, Any]) -> Crystal:
-    """Return the crystal with the results of its record."""
+    """Return the crystal with the results of its record; a failed crystal is returned unchanged."""
     info = crystal.info
+    if info["status"] != "ok":
+        return crystal
     known = {
         "symmetrisation": record["outcome"],
         "symmetry_tolerance": record["tolerance"],

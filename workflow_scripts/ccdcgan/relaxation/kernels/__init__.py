@@ -1,0 +1,1 @@
+"""Faster evaluation of potentials on a processor, with the same results."""
