@@ -69,7 +69,7 @@ from ccdcgan_workflow.configuration import elements_of  # noqa: E402
 from ccdcgan_workflow.fingerprints import code_fingerprint, earlier_relaxations  # noqa: E402
 from ccdcgan_workflow.runs.record import read_record  # noqa: E402
 
-PAGE = ROOT / "docs" / "discovery.md"
+PAGE = ROOT / "docs" / "validation" / "discovery.md"
 CONTROLS = ("random", "mutation", "database")
 CAMPAIGNS = {"campaign": None, "campaign-mutation": ["mutation"]}
 """Method -> its proposers; None: those of the configuration."""

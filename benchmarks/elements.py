@@ -5,7 +5,7 @@ For every element that the default potential knows, its known crystal at low tem
 prototypes of one element are relaxed with the engine and the guards of config.yaml. A journal keeps the results: an
 interrupted call continues where it stopped.
 
-    nice .venv/bin/python benchmarks/elements.py --seconds 1800 --write docs/elements.md
+    nice .venv/bin/python benchmarks/elements.py --seconds 1800 --write docs/validation/elements.md
 
 Measured on two cores (SevenNet 7net-0, then 7net-l3i5): a few minutes for the known crystals, which come first.
 """
@@ -50,7 +50,7 @@ molecule. The table compares the known crystal with the lowest one. It is printe
 
 <!-- untested: the relaxations take minutes -->
 ```
-nice .venv/bin/python benchmarks/elements.py --seconds 1800 --write docs/elements.md
+nice .venv/bin/python benchmarks/elements.py --seconds 1800 --write docs/validation/elements.md
 ```
 
 "known" is the space group of the known crystal before its relaxation, "distance" its energy above the lowest crystal,

@@ -1,7 +1,7 @@
 """Formation energies and hull distances of known compounds in many chemical systems, beside OQMD and experiment.
 
     python benchmarks/systems.py            # the tables, from the relaxed crystals in benchmarks/data/systems.extxyz
-    python benchmarks/systems.py --write    # the same, written to docs/systems.md and to the table of typical errors
+    python benchmarks/systems.py --write    # the same, to docs/validation/systems.md and the table of typical errors
     python benchmarks/systems.py --relax    # relax the crystals that the file lacks (all 350: 15 minutes of one core)
 
 The compounds are the known ones of OQMD/ICSD nearest to OQMD's hull, with up to MAX_ATOMS atoms. They are relaxed with
@@ -56,7 +56,7 @@ KJ_PER_MOL = 96.485
 """kJ/mol in 1 eV."""
 CRYSTALS = Path(__file__).parent / "data" / "systems.extxyz"
 EXPERIMENT = Path(__file__).parent / "data" / "experiment.csv"
-PAGE = ROOT / "docs" / "systems.md"
+PAGE = ROOT / "docs" / "validation" / "systems.md"
 
 
 def stability(crystal: Crystal) -> float:

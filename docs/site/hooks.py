@@ -1,12 +1,23 @@
-"""Pages of the site that are made while it is built: one of the API for every module of the library."""
+"""Pages of the site that are made while it is built: the API, notebooks, and the report of the default run.
 
+Every module of the library has a page. A notebook in the documentation is a page of the same name. The report of
+``results/Bi-Se``, if it is there, becomes ``example/report.html``.
+"""
+
+import json
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "workflow_scripts"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "workflow_scripts"
 PACKAGES = {"Library": "ccdcgan", "Workflow": "ccdcgan_workflow"}
+REPORT = ROOT / "results/Bi-Se/report/index.html"
+WITHOUT_REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>An example report</title>
+<p>This site was built without a finished run in <code>results/Bi-Se</code>. Run <code>make run</code>, then
+<code>make docs</code>.</p></html>
+"""
 
 
 def modules(package: str) -> list[str]:
@@ -16,28 +27,30 @@ def modules(package: str) -> list[str]:
     return [name.removesuffix(".__init__") for name in dotted if not name.endswith("__main__")]
 
 
-def listed(entry: object) -> set[str]:
-    """Return the files that a part of the navigation names."""
-    if isinstance(entry, str):
-        return {entry}
-    parts = entry.values() if isinstance(entry, dict) else entry
-    return set().union(*map(listed, parts))
+def notebook_page(path: Path) -> str:
+    """Return a notebook in Markdown: its text, and its code as code blocks."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    texts = (("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells)
+    return "\n\n".join(f"```python\n{text}\n```" if is_code else text for text, is_code in texts) + "\n"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Hang the pages of all modules under the entry "API"; pages that mkdocs.yml does not place are how-to pages."""
-    unplaced = {path.name for path in Path(config.docs_dir).glob("*.md")} - listed(config.nav)
-    how_to = next(entry["How to"] for entry in config.nav if "How to" in entry)
-    how_to.extend(sorted(unplaced))
+    """Hang the pages of all modules under the entry "API"."""
     pages = [{title: [{name: f"api/{name}.md"} for name in modules(package)]} for title, package in PACKAGES.items()]
     config.nav.append({"API": pages})
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add a page for each module; its text comes from the module's docstrings."""
+    """Add a page for each module, whose text comes from its docstrings, one for each notebook, and the report."""
     for package in PACKAGES.values():
         for name in modules(package):
             content = f"# {name}\n\n::: {name}\n"
             files.append(File.generated(config, f"api/{name}.md", content=content))
+    docs = Path(config.docs_dir)
+    for path in sorted(docs.rglob("*.ipynb")):
+        name = path.relative_to(docs).with_suffix(".md").as_posix()
+        files.append(File.generated(config, name, content=notebook_page(path)))
+    report = REPORT.read_text(encoding="utf-8") if REPORT.is_file() else WITHOUT_REPORT
+    files.append(File.generated(config, "example/report.html", content=report))
     return files

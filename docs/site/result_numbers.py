@@ -1,22 +1,30 @@
-"""The numbers in README.md, docs/results.md and docs/model-card.md, written from a finished run, never by hand.
+"""The numbers in README.md, docs/validation/default-run.md and docs/model-card.md, written from a finished run.
 
 ``PYTHONPATH=workflow_scripts python docs/site/result_numbers.py results/Bi-Se`` prints them; with ``--write`` it puts
-them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's picture of the hull beside
-them.
+them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's figure of the hull beside
+them. README.md has one row for each scheme and control; with runs of other seeds (``other_seeds``), mean and standard
+deviation.
 """
 
 import argparse
 import re
 import shutil
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
+
+from ccdcgan import quantities
+from ccdcgan.columns import scheme_label
 from ccdcgan.evaluation.best import THRESHOLDS
 from ccdcgan.report.data import ReportData
-from ccdcgan.report.formatting import NO_BREAK, formula_html, number
+from ccdcgan.report.formatting import NO_BREAK, formula_html, number, ratio
 from ccdcgan.report.provenance import cost_table, machine_table
 from ccdcgan.report.reliability import trust
 from ccdcgan.report.sentences import findings
 from ccdcgan.report.tables import (
+    PAPER,
     Table,
     constraint_table,
     database_table,
@@ -27,12 +35,18 @@ from ccdcgan.report.tables import (
     scatter_table,
     summary_table,
 )
+from ccdcgan.schemes import SCHEMES
 from ccdcgan.utils.files import read_csv, write_text
 from ccdcgan_workflow.costs import costs, finished_jobs
 from ccdcgan_workflow.job_states import read_states
+from ccdcgan_workflow.runs.record import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = {"short": ROOT / "README.md", "long": ROOT / "docs/results.md", "card": ROOT / "docs/model-card.md"}
+PAGES = {
+    "readme": ROOT / "README.md",
+    "long": ROOT / "docs/validation/default-run.md",
+    "card": ROOT / "docs/model-card.md",
+}
 PICTURE = ROOT / "docs/images/formation_energies.png"
 MARKS = "<!-- numbers of a run -->", "<!-- end of numbers -->"
 TABLES = {
@@ -50,6 +64,13 @@ TABLES = {
 }
 MOST_BEST = 10
 """Candidates in the table of the best."""
+COMPARED = {
+    "success rate": quantities.IMAGES,
+    "distinct meta-stable per relaxation": quantities.DISTINCT_META_STABLE,
+    "distinct stable per relaxation": quantities.DISTINCT_STABLE,
+    "P1 per relaxed": quantities.P1,
+}
+"""Head of a column of the table of schemes in README.md -> quantity of the summary."""
 
 
 def markdown(table: Table) -> str:
@@ -63,7 +84,7 @@ def markdown(table: Table) -> str:
 
 
 def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
-    """Return the texts of the pages, ``short``, ``long`` and ``card``, for a run's folder ``results/{run}``."""
+    """Return the texts of the pages, ``readme``, ``long`` and ``card``, for a run's folder ``results/{run}``."""
     run, elements = Path(run), system.split("-")
     paths = {name: run / path for name, path in TABLES.items()}
     data = ReportData(**{name: read_csv(path) for name, path in paths.items() if path.exists()})
@@ -71,7 +92,8 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     schemes = data.shown_schemes(every)
     statements = trust(data, schemes, THRESHOLDS["meta_stable"])
     sentences = [*findings(system, data, schemes), *data.screen_notes(every)]
-    short = [f"- {sentence}" for sentence in sentences]
+    listed = "\n".join(f"- {sentence}" for sentence in sentences)
+    front = "\n".join(f"- {sentence}" for sentence in findings(system, data, []))
     shown = [
         database_table(data.database, THRESHOLDS),
         hull_table(data.hull, elements),
@@ -87,12 +109,62 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     ]
     trusted = "\n".join(f"- **{subject}:** {statement}" for subject, statement in statements)
     learnt = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
+    made = made_when(run)
     texts = {
-        "short": "\n".join(short),
-        "long": "\n\n".join(["\n".join(short), *map(markdown, shown), f"Reliability:\n\n{trusted}"]),
-        "card": "\n\n".join(map(markdown, learnt)),
+        "readme": "\n\n".join([markdown(schemes_table(data.summary, data.scatter, schemes, system == "Bi-Se")), front]),
+        "long": "\n\n".join([made, listed, *map(markdown, shown), f"Reliability:\n\n{trusted}"]),
+        "card": "\n\n".join([made, *map(markdown, learnt)]),
     }
     return {name: text.replace(NO_BREAK, " ") for name, text in texts.items()}
+
+
+def made_when(run: Path) -> str:
+    """Return when a run was started and with which versions of the workflow, from its record."""
+    record = read_record(run) or {}
+    if not record:
+        return "*The run has no record of its date and version.*"
+    started = datetime.fromisoformat(str(record["first_started"]))
+    versions = [record["versions"]["workflow"]]
+    earlier = [change.get("version of workflow", "").partition(" -> ")[0] for change in record.get("changes", [])]
+    versions = list(dict.fromkeys([*filter(None, earlier), *versions]))
+    return f"*Run started on {started.day} {started:%B %Y}, version {', then '.join(versions)} of the workflow.*"
+
+
+def schemes_table(summary: pd.DataFrame, scatter: pd.DataFrame | None, schemes: Sequence[str], paper: bool) -> Table:
+    """Return one row for each scheme, controls last, with the quantities of COMPARED.
+
+    Args:
+        summary: The summary of the run.
+        scatter: Mean and standard deviation over runs with other seeds, or None for the counts of the run itself.
+        schemes: Schemes to show.
+        paper: Whether to show the distinct meta-stable crystals per relaxation of Long et al. as well.
+    """
+    counted = summary.set_index(["scheme", "quantity"])
+    spread = None if scatter is None or scatter.empty else scatter.set_index(["scheme", "quantity"])
+    seeds = 1 if spread is None else int(spread["n_runs"].max())
+
+    def cell(scheme: str, quantity: str) -> str:
+        if spread is not None and (scheme, quantity) in spread.index:
+            row = spread.loc[(scheme, quantity)]
+            return f"{100 * row['mean']:.1f} ± {100 * row['standard_deviation']:.1f} %"
+        if (scheme, quantity) not in counted.index:
+            return "–"
+        row = counted.loc[(scheme, quantity)]
+        return ratio(row["numerator"], row["denominator"])
+
+    rows = []
+    for scheme in sorted(schemes, key=_is_control):
+        cells = [scheme_label(scheme) + (" (control)" if _is_control(scheme) else "")]
+        cells += [cell(scheme, quantity) for quantity in COMPARED.values()]
+        values = PAPER.get((quantities.DISTINCT_META_STABLE, scheme))
+        rows.append((*cells, *([ratio(*values) if values else "–"] if paper else [])))
+    heads = ("scheme", *COMPARED, *(["distinct meta-stable per relaxation in the paper (DFT)"] if paper else []))
+    caption = "One seed" if seeds == 1 else f"Mean and standard deviation of a single run, over {seeds} seeds"
+    return Table(caption, heads, rows, frozenset(range(1, len(heads))), "no scheme was evaluated.")
+
+
+def _is_control(scheme: str) -> bool:
+    return SCHEMES[scheme].family in ("control", "vae")
 
 
 def _best_table(data: ReportData) -> Table:

@@ -263,6 +263,16 @@ def test_a_force_field_of_atomate2_is_an_engine_of_its_own_weights() -> None:
 
 
 @pytest.mark.torch
+def test_local_weights_of_several_levels_of_theory_are_used_at_the_one_that_is_named() -> None:
+    """The recipe of docs/engines.md for SevenNet-Omni, with weights that are installed."""
+    options = {"SevenNet": {"model": str(mlip.weights_path("7net-mf-0")), "modal": "PBE", "device": "cpu"}}
+    named = make_engine(config(engine="mlip", mlip={"models": ["SevenNet"], "options": options}, max_steps=1))
+    own = make_engine(config(engine="mlip", mlip={"models": ["7net-mf-0"]}, max_steps=1))
+    first, second = (engine.relax(BI2SE3).stages[0]["energy_per_atom"] for engine in (named, own))
+    assert first == pytest.approx(second, abs=1e-6)
+
+
+@pytest.mark.torch
 def test_a_force_field_downloads_nothing() -> None:
     maker = MlipRelaxMaker(models=["SevenNet"], options={"SevenNet": {"model": "7net-omni", "device": "cpu"}})
     with pytest.raises(InputError, match="SevenNet would download its weights from .*download them yourself"):

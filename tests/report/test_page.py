@@ -218,7 +218,7 @@ def test_the_page_states_the_reliability_of_the_candidates(database, candidates,
         "0.050 ± 0.040",
         "2 / 3 (66.7 %) stay meta-stable",
         "the mean correction of these candidates is 0.056 eV/atom",
-        "It generalises to unseen crystals.",
+        "For generated crystals its error is larger; the table of schemes states it.",
         "hull distance, verified (eV/atom)",
         "2.0 %",
     ):

@@ -1,10 +1,12 @@
 """The numbers in the pages are those of a run's files."""
 
+import pandas as pd
 import pytest
 
+from ccdcgan.report.formatting import NO_BREAK
 from ccdcgan.report.tables import Table
 from ccdcgan.utils.files import read_csv
-from result_numbers import PAGES, markdown, numbers_of, put_between_marks
+from result_numbers import PAGES, markdown, numbers_of, put_between_marks, schemes_table
 from tests.conftest import Workflow
 
 
@@ -28,6 +30,21 @@ def test_numbers_of_a_toy_run(toy_run: Workflow):
     summary = read_csv(folder / "summary.csv").set_index(["scheme", "quantity"])
     row = summary.loc["ccdcgan", "candidates per image (success rate)"]
     assert f"| {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["long"]
-    assert f"CCDCGAN: {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["short"]
-    assert texts["short"] in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]
+    assert f"CCDCGAN: {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["long"]
+    assert "*Run started on " in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]
     assert "reconstructed from crystal graphs" in texts["card"]
+    assert f"| CCDCGAN | {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["readme"]
+
+
+def test_the_table_of_schemes_has_controls_last_and_the_spread_over_seeds():
+    quantity = "distinct meta-stable per relaxation"
+    rows = [("random", quantity, 3, 48), ("ccdcgan", quantity, 6, 48), ("campaign", quantity, 24, 48)]
+    summary = pd.DataFrame(rows, columns=["scheme", "quantity", "numerator", "denominator"])
+    table = schemes_table(summary, None, ["random", "ccdcgan", "campaign"], paper=True)
+    assert [row[0] for row in table.rows] == ["CCDCGAN", "campaign", "random crystals (control)"]
+    assert "| CCDCGAN | – | 6 / 48 (12.5 %) | – | – | 90 / 3,106 (2.90 %) |" in markdown(table).replace(NO_BREAK, " ")
+    assert table.rows[1][5] == "–" and table.caption == "One seed"
+    spread = pd.DataFrame({"scheme": ["campaign"], "quantity": [quantity], "n_runs": 3})
+    spread = spread.assign(mean=0.5, standard_deviation=0.025)
+    table = schemes_table(summary, spread, ["random", "campaign"], paper=False)
+    assert table.rows[0][2] == "50.0 ± 2.5 %" and "over 3 seeds" in table.caption and len(table.heads) == 5

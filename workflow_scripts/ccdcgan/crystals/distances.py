@@ -19,7 +19,7 @@ AUTO = "auto"
 
 SHARE_OF_BOND = 0.75
 """Minimum distance of two atoms relative to the shortest bond of their elements. In Bi-Se it gives 1.7 (Se-Se), 2.0
-(Bi-Se) and 2.3 angstrom (Bi-Bi). docs/systems.md compares values."""
+(Bi-Se) and 2.3 angstrom (Bi-Bi). docs/validation/systems.md compares values."""
 
 LONGEST_BOND = 1.3
 """Largest distance of two atoms that counts as a bond, relative to the sum of their covalent radii."""

@@ -4,7 +4,7 @@ StructureMatcher answers yes or no, and a crystal whose layers or chains are dis
 its tolerances: such a crystal counts as another one although it is within a few meV/atom of the first and relaxes to
 it. The fingerprint distance (:mod:`ccdcgan.crystals.fingerprints`) grows continuously with a displacement and does not
 depend on the cell. Two crystals of one composition are variants if their fingerprint distance and the difference of
-their energies are both below a limit. docs/accuracy.md shows how the limits were chosen.
+their energies are both below a limit. docs/validation/variants.md shows how the limits were chosen.
 
 A fingerprint is computed once per crystal, and distances are products of matrices: no pair needs StructureMatcher.
 """

@@ -1,7 +1,7 @@
 """Reference points: formation energies computed for this project with density functional theory and with the engines.
 
 There is one structure set per system. It contains the elements, whose formation energy is zero, with their structures.
-benchmarks/hypothetical.py creates the sets; docs/accuracy.md describes the method.
+benchmarks/hypothetical.py creates the sets; docs/validation/accuracy.md describes the method.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,8 @@
 
 Each distinct candidate of an earlier run is added to the substituted crystals as it was generated. It is relaxed like
 them, where the journals of the earlier run already have the result, and becomes a crystal of the database, so that the
-models are trained on it, too. So far this has not given more meta-stable candidates per relaxation (docs/models.md).
+models are trained on it, too. So far this has not given more meta-stable candidates per relaxation
+(docs/validation/not-adopted.md).
 """
 
 import logging

@@ -6,7 +6,7 @@ Materials Project (MP2020: Wang et al., Sci. Rep. 11, 15496 (2021); mixing of GG
 84, 045115 (2011)), as implemented by pymatgen.
 
 ``mp2020`` applies them unchanged. ``auto`` applies those that bring the formation energies nearer to both OQMD and
-experiment (docs/systems.md), and makes them continuous where a composition approaches a pure element:
+experiment (docs/validation/systems.md), and makes them continuous where a composition approaches a pure element:
 
 * An anion is corrected as far as the other elements can reduce it. In MO20 most oxygen is not an oxide.
 * A metal is corrected for its Hubbard U as far as it has neighbours among the anions: up to METALS_PER_ANION atoms for
