@@ -1,0 +1,229 @@
+"""What pages state about defaults, schemes, targets, presets and durations is what the workflow has."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ccdcgan.schemes import SCHEMES, screening, trained
+from ccdcgan_workflow.configuration import KNOWN_ELEMENTS
+from tests.conftest import ROOT
+
+DOCS = ROOT / "docs"
+HISTORY = {DOCS / "changelog.md", ROOT / "CHANGELOG.md", DOCS / "configuration.md", DOCS / "tables.md"}
+"""The record of changes, which names former keys and defaults, and pages that are generated."""
+PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")} - HISTORY)
+GUIDANCE = [page for page in PAGES if page.parent.name != "validation"]
+"""All pages but those of dated measurements, whose settings are of their date."""
+FILES = ("csv", "png", "pdf", "extxyz", "py", "yaml", "keras", "json", "npz", "smk", "md")
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def merged(first: dict, second: dict) -> dict:
+    """Return nested mappings merged, the second over the first."""
+    both = {
+        key: merged(first[key], second[key]) for key in first.keys() & second.keys() if isinstance(first[key], dict)
+    }
+    return {**first, **second, **both}
+
+
+def defaults() -> dict[str, Any]:
+    """Return the configuration of the default run."""
+    found: dict[str, Any] = {}
+    for path in (*ROOT.glob("schemas/defaults.yaml"), ROOT / "config.yaml"):
+        found = merged(found, yaml.safe_load(path.read_text(encoding="utf-8")))
+    return found
+
+
+DEFAULTS = defaults()
+
+
+def flat(path: Path) -> str:
+    """Return a page in one line, without blocks of code."""
+    return " ".join(re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL).split())
+
+
+def value_of(key: str) -> Any:
+    """Return the default of a key, section.key; raises KeyError for a key that is none."""
+    value: Any = DEFAULTS
+    for part in key.split("."):
+        if value == {} and value is not DEFAULTS:  # keywords of a program, which the workflow passes on
+            return value
+        value = value[part]
+    return value
+
+
+def number(text: str) -> float:
+    """Return a number that is written in digits, with separators of thousands, or as a word."""
+    return float(WORDS.index(text) if text in WORDS else text.replace(",", ""))
+
+
+def first_column(text: str) -> set[str]:
+    """Return what the first column of tables has between backticks."""
+    cells = re.findall(r"^\| (`[^|]+)\|", text, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def statements(pattern: str, pages: list[Path]) -> list[tuple[str, str]]:
+    """Return each page that contains the pattern with what its first group is there."""
+    return [(page.name, match[1]) for page in pages for match in re.finditer(pattern, flat(page))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_key_that_a_page_names_exists(page: Path):
+    sections = [name for name, value in DEFAULTS.items() if isinstance(value, dict)]
+    unknown = []
+    for key in re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)+)(?:`|: )", page.read_text(encoding="utf-8")):
+        if key.split(".")[0] in sections and key.rsplit(".")[-1] not in FILES:
+            try:
+                value_of(key)
+            except (KeyError, TypeError):
+                unknown.append(key)
+    assert unknown == []
+
+
+def stated_defaults() -> Iterator[tuple[str, str, str]]:
+    """Yield page, key and value wherever a page states the default of a key."""
+    forms = (
+        r"`([a-z_.]+): ([^`]+)`(?:, | \(|: )the default\b",
+        r"`([a-z_.]+)`, ([\d.,]+) by default",
+        r"`([a-z_.]+)` \(default:? ([^),;]+)",
+    )
+    for page in GUIDANCE:
+        for form in forms:
+            for key, value in re.findall(form, flat(page)):
+                yield page.name, key, value.strip("`")
+        table = re.search(r"\| key \| default \|.*?\n\|[-| ]+\n((?:\|.*\n)+)", page.read_text(encoding="utf-8"))
+        for row in table[1].splitlines() if table else ():
+            keys, value = row.split("|")[1:3]
+            for key in re.findall(r"`([^`]+)`", keys):
+                yield page.name, key, re.sub(r" (eV|angstrom|s|THz)$", "", value.strip().strip("`"))
+
+
+def test_stated_defaults_are_those_of_the_configuration():
+    stated = list(stated_defaults())
+    assert len(stated) >= 5
+    wrong = []
+    for page, key, value in stated:
+        default = value_of(key)
+        expected = {"true": True, "false": False}.get(value, yaml.safe_load(value.replace(",", "")))
+        if expected != default and value != "OQMD":
+            wrong.append(f"{page}: {key} is {default}, not {value}")
+    assert wrong == []
+
+
+def test_pages_state_the_schemes_of_the_default_run():
+    schemes = set(DEFAULTS["schemes"])
+    named = statements(r"[Tt]he default run (?:contains|uses|has) ((?:[^.]*?`[a-z-]+`)+)", GUIDANCE)
+    lists = [(page, set(re.findall(r"`([a-z-]+)`", text))) for page, text in named]
+    assert any(page == "models.md" and found == schemes for page, found in lists)
+    assert [(page, found - schemes) for page, found in lists if found - schemes] == []
+    table = (DOCS / "method.md").read_text().partition("The schemes of the default run are:")[2].partition("\n\n`")[0]
+    assert first_column(table) == schemes | {screening(name) for name in schemes} - {None}
+    described = set(re.findall(r"`([a-z-]+)`", (DOCS / "models.md").read_text().partition("\n\n`dcgan+constraint`")[0]))
+    assert {name for name, scheme in SCHEMES.items() if scheme.family != "screen"} <= described
+
+
+def test_the_changelog_says_which_schemes_run_by_default_once():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "The default schemes are" not in text
+    (named,) = re.findall(r"The default run also contains ([^;]*);", text)
+    assert set(re.findall(r"`([a-z]+)`", named)) <= set(DEFAULTS["schemes"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"(?:For|Of) each scheme, ([\d,]+) candidates|relaxes ([\d,]+) candidates of each", "relax_at_most"),
+        (r"([\d,]+) samples of each", "samples"),
+        (r"\b(\w+) rounds, each chosen|crystals in (\w+) rounds", "rounds"),
+        (r"[Pp]honons are computed (?:with the potential )?for the best (\w+)", "phonons"),
+        (r"the constraint, (\w+) GANs", "gans"),
+        (r"the (\d+) elements that the default potential", "elements"),
+        (r"(\w+) schemes and controls", "schemes"),
+    ],
+)
+def test_counts_of_the_default_run(pattern: str, expected: str):
+    counts = {
+        "relax_at_most": DEFAULTS["evaluation"]["relax_at_most"],
+        "samples": DEFAULTS["generation"]["samples"],
+        "rounds": DEFAULTS["campaign"]["rounds"],
+        "phonons": DEFAULTS["phonons"]["top"],
+        "gans": sum(SCHEMES[name].family == "gan" for name in trained(DEFAULTS["schemes"])),
+        "elements": len(KNOWN_ELEMENTS["mlip"]),
+        "schemes": len(DEFAULTS["schemes"]),
+    }
+    wrong, tried = [], 0
+    for page in GUIDANCE:
+        for match in re.finditer(pattern, flat(page)):
+            text = next(filter(None, match.groups()))
+            if text in WORDS or text[0].isdigit():
+                tried += 1
+                wrong += [f"{page.name}: {match[0]}"] if number(text) != counts[expected] else []
+    assert tried and wrong == [], f"the number is {counts[expected]}"
+
+
+@pytest.mark.parametrize(
+    ("subject", "pattern"),
+    [
+        ("quick", r"about (\w+) processor minutes"),
+        ("the default run", r"(\w+ to \w+ hours?) on two cores|the (?:default )?run takes (\w+ to \w+ hours?)"),
+        ("toy", r"toy[^.|]*\| (\w+ to \w+ minutes)|Minimal complete run for tests: (\w+ to \w+ minutes)"),
+        ("the tests", r"all tests: about (\d+) minutes|tests \((\d+) minutes on two cores"),
+    ],
+)
+def test_durations_agree_wherever_they_are_stated(subject: str, pattern: str):
+    paths = [*GUIDANCE, ROOT / "Makefile", ROOT / "presets/toy.yaml"]
+    hits = {path.name: re.findall(pattern, " ".join(path.read_text(encoding="utf-8").split())) for path in paths}
+    stated = {"".join(hit) for found in hits.values() for hit in found}
+    assert len(stated) == 1 and sum(map(bool, hits.values())) > 1, f"{subject}: {hits}"
+
+
+def test_every_preset_and_target_is_listed():
+    assert first_column((DOCS / "reference/presets.md").read_text()) == {
+        path.stem for path in (ROOT / "presets").glob("*.yaml")
+    }
+    rules = (ROOT / "Snakefile").read_text()
+    without_output = set(re.findall(r"^rule (\w+):(?:\n    default_target: True)?\n    input:", rules, re.MULTILINE))
+    monitoring = set(re.findall(r"^rule (\w+):", (ROOT / "rules/monitoring.smk").read_text(), re.MULTILINE))
+    targets = (DOCS / "reference/targets.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", targets, re.MULTILINE)) == without_output | monitoring
+    names = re.search(r"^TARGETS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert {name for name in names if f"`{name}`" in targets} == set(names) - {"help"}
+
+
+def test_every_page_is_in_the_navigation_and_reachable_from_the_index():
+    navigation = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    notebooks = {path.relative_to(DOCS).with_suffix(".md").as_posix() for path in DOCS.rglob("*.ipynb")}
+    assert navigation == pages | notebooks
+    reached, left = set(), ["index.md"]
+    while left:
+        page = left.pop()
+        if page not in reached and (DOCS / page).exists():
+            links = re.findall(r"\]\(([^)#\s]+\.md)", (DOCS / page).read_text())
+            left += [(Path("/") / page).parent.joinpath(link).resolve().relative_to("/").as_posix() for link in links]
+        reached.add(page)
+    assert pages - reached == set()
+
+
+def test_configurations_in_pages_have_keys_that_exist():
+    wrong, tried = [], 0
+    for page in GUIDANCE:
+        for block in re.findall(r"^[ ]*```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            content = yaml.safe_load(block)
+            if isinstance(content, dict) and set(content) <= set(DEFAULTS):
+                tried += 1
+                wrong += [f"{page.name}: {key}" for key in _unknown(content, DEFAULTS)]
+    assert tried >= 10 and wrong == []
+
+
+def _unknown(content: dict, known: dict, path: str = "") -> Iterator[str]:
+    for key, value in content.items():
+        if known and key not in known:
+            yield f"{path}{key}"
+        elif isinstance(value, dict) and isinstance(known.get(key), dict):
+            yield from _unknown(value, known[key], f"{path}{key}.")
