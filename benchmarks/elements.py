@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from ccdcgan.crystals.elements import elemental_crystals, has_intact_molecules, known_crystal  # noqa: E402
+from ccdcgan.crystals.elements import can_be_reference, elemental_crystals, known_crystal  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, shortest_distance, symmetrised  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.database.known_phases import known_crystals  # noqa: E402
@@ -92,8 +92,8 @@ def rows(relaxed: dict[str, list[Crystal]]) -> Iterator[dict]:
         if not ok:
             yield row | {"lowest": "none"}
             continue
-        intact = [crystal for crystal in ok if has_intact_molecules(crystal.structure)]
-        lowest = min(intact or ok, key=lambda crystal: crystal.info["energy_per_atom"])
+        accepted = [crystal for crystal in ok if can_be_reference(crystal.structure)]
+        lowest = min(accepted or ok, key=lambda crystal: crystal.info["energy_per_atom"])
         own = next((crystal for crystal in ok if crystal.id == f"known-{element}"), None)
         start = known_crystal(element)
         distance = own.info["energy_per_atom"] - lowest.info["energy_per_atom"] if own else float("nan")

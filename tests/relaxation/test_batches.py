@@ -60,6 +60,24 @@ def test_not_converged_is_recorded_and_the_geometry_is_kept(tmp_path: Path) -> N
     assert result.structure == crystals[0].structure
 
 
+def test_a_crystal_on_which_two_models_disagree_is_refused_even_from_a_journal(tmp_path: Path) -> None:
+    """The limit judges finished relaxations: it can be changed without relaxing anything again."""
+    crystals, journal = alloys()[:2], tmp_path / "journal"
+    relax_batch(crystals, config(), Journal(journal), "000")
+    lines = [json.loads(line) for line in (journal / "000.jsonl").read_text().splitlines()]
+    first = lines[0]["stages"][0]
+    lines[0]["stages"] = [first | {"model": "other", "energy_per_atom": first["energy_per_atom"] + 0.6}, first]
+    lines[1]["stages"] = [lines[1]["stages"][0] | {"energy_per_atom": 9.9}, lines[1]["stages"][0]]  # of one model
+    (journal / "000.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    refused, accepted = relax_batch(crystals, config(), Journal(journal), "000")
+    assert (refused.info["status"], refused.info["reason"]) == ("failed", "models_disagree")
+    assert np.isnan(refused.info["energy_per_atom"]) and refused.structure == crystals[0].structure
+    assert accepted.info["status"] == "ok"
+    wider = config(guards={"max_disagreement": 0.7})
+    assert relax_batch(crystals, wider, Journal(journal), "000")[0].info["status"] == "ok"
+    assert len((journal / "000.jsonl").read_text().splitlines()) == len(lines)
+
+
 def test_a_crystal_that_failed_before_is_passed_on(tmp_path: Path) -> None:
     crystal = Crystal("lost", copper(), {"status": "failed", "reason": "no_cell", "energy_per_atom": -9.0})
     (result,) = relax_batch([crystal], config(), Journal(tmp_path), "b0")

@@ -27,17 +27,17 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "e378c03fc1b0",
-    "vasp": "f84459d53a9a",
-    "gpaw": "879bcbdc4dc2",
-    "ase": "5f0cbcb43f1b",
+    "mlip": "92e3807d287b",
+    "vasp": "c98f762c46a8",
+    "gpaw": "7df5c88c53b5",
+    "ase": "ffdd238c7374",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
 SAME_RELAXATIONS = (
     "960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369",
     "c0e71f19e8af", "35654a6913e0", "57db7d017a95", "015743273d20",
-    "8a910eef66d0",
+    "8a910eef66d0", "f84459d53a9a", "879bcbdc4dc2", "5f0cbcb43f1b", "e378c03fc1b0",
 )  # fmt: skip
 """Code fingerprints of earlier versions of the workflow that relax a crystal as RELAXATION_CODE does, up to rounding.
 

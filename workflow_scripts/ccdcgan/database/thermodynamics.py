@@ -8,7 +8,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
-from ccdcgan.crystals.elements import has_intact_molecules
+from ccdcgan.crystals.elements import can_be_reference
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.tables import complete
@@ -21,7 +21,7 @@ _HULL_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull"
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
     """Return the relaxed unary crystal of lowest energy for each element.
 
-    Of a gas, only crystals of intact molecules count, if there are any.
+    Only crystals that can be the zero of energies count, if there are any; see :func:`can_be_reference`.
 
     Args:
         crystals: Unary crystals after relaxation.
@@ -44,8 +44,8 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
                 f"no crystal of the element {element} could be relaxed ({reasons}), so formation energies cannot be "
                 "computed; check relaxation.guards and relaxation.max_steps, or add a source with that element."
             )
-        intact = [crystal for crystal in relaxed if has_intact_molecules(crystal.structure)]
-        lowest = min(intact or relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
+        accepted = [crystal for crystal in relaxed if can_be_reference(crystal.structure)]
+        lowest = min(accepted or relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
         rows.append(
             {
                 "element": element,

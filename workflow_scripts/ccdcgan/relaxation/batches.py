@@ -21,7 +21,7 @@ from pymatgen.core import Lattice, Structure
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.ase_relaxation import failed
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
-from ccdcgan.relaxation.guards import GEOMETRIC, Guards, check_structure
+from ccdcgan.relaxation.guards import GEOMETRIC, Guards, check_models, check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
 from ccdcgan.utils.hashing import fingerprint
@@ -78,7 +78,7 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
     """
     folder = Path(journal.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    engine = make_engine(config, journal.work_dir)
+    engine, guards = make_engine(config, journal.work_dir), Guards.from_config(config.get("guards", {}))
     with exclusive(folder / f"{batch}.lock"):
         records = journal.records()
         codes = (journal.code, *journal.earlier_code)
@@ -105,7 +105,7 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
                 if is_new:
                     records[key] = _record(engine, identity(config, elements_of(crystal)), crystal, key)
                     append(records[key])
-                results.append(_result(crystal, records.get(key), engine.label))
+                results.append(_result(crystal, records.get(key), engine.label, guards))
                 reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
                 n_failed += len(reasons)
                 progress.advance(int(is_new), f"{n_failed} failed", reasons)
@@ -203,15 +203,18 @@ def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key
     }
 
 
-def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str) -> Crystal:
+def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str, guards: Guards) -> Crystal:
     """Return the crystal with the results of its record; None: the crystal failed before its relaxation."""
     if record is None:
         missing = {"energy_per_atom": float("nan"), "fmax": float("nan"), "n_steps": 0, "relax_seconds": 0.0}
         return crystal.updated(stage="relaxed", engine=label, **missing)
     names = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
     results = {name: record[name] for name in names}
+    if record["status"] == "ok":
+        reason = check_models(record.get("stages", []), guards)
+        results |= {"status": "failed", "reason": reason} if reason else {}
     relaxed = crystal.updated(stage="relaxed", engine=label, **results)
-    if record["status"] == "failed":
+    if results["status"] == "failed":
         # The energy is that of another geometry than the one returned.
         return relaxed.updated(energy_per_atom=float("nan"))
     return replace(relaxed, structure=Structure(Lattice(record["cell"]), record["species"], record["frac_coords"]))

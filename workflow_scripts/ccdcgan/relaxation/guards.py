@@ -5,7 +5,7 @@ Machine-learned potentials return a result for any input: atoms 0.5 angstrom apa
 every relaxation, whatever the engine. Lengths in angstrom, angles in degree, energies in eV.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -42,6 +42,8 @@ class Guards:
         max_neighbour: Largest distance from an atom to its nearest neighbour or image, angstrom.
         max_energy: Largest absolute energy, eV/atom.
         max_force: Largest force on any atom, eV/angstrom.
+        max_disagreement: Largest difference between the energies of the first and the last model, each at its own
+            minimum, eV/atom.
     """
 
     min_distance: float | str = AUTO
@@ -52,6 +54,7 @@ class Guards:
     max_neighbour: float | str = AUTO
     max_energy: float = 50.0
     max_force: float = 1000.0
+    max_disagreement: float = 0.5
 
     @classmethod
     def from_config(cls, config: Mapping[str, float | str]) -> "Guards":
@@ -81,9 +84,10 @@ class Guards:
         """Return the limits for crystals of these elements, by the name of the guard.
 
         A limit is a number if it is the same for all elements, otherwise one per element or per pair of elements.
+        ``max_disagreement`` is left out: it judges finished relaxations and does not change them.
         """
         elements = sorted(set(elements))
-        limits = dict(vars(self))
+        limits = {key: limit for key, limit in vars(self).items() if key != "max_disagreement"}
         for key in FORMER:
             if limits[key] != AUTO or not elements:
                 continue
@@ -206,3 +210,20 @@ def check_step(energy_per_atom: float, fmax: float, guards: Guards) -> str:
     if fmax > guards.max_force:
         return "force_exploded"
     return ""
+
+
+def check_models(stages: Sequence[Mapping[str, Any]], guards: Guards) -> str:
+    """Return the reason why a finished relaxation is refused, "" if it is accepted.
+
+    Potentials have spurious minima far from what they were trained on, each potential others. In a crystal that two of
+    them put at very different energies, at least one of them is in such a minimum, and a spurious minimum of the last
+    one would be a phase of the hull. The reason is ``models_disagree``.
+
+    Args:
+        stages: Stages of the relaxation in order, with ``model`` and ``energy_per_atom`` (eV/atom).
+        guards: Limits.
+    """
+    if len({stage["model"] for stage in stages}) < 2:
+        return ""
+    difference = abs(stages[-1]["energy_per_atom"] - stages[0]["energy_per_atom"])
+    return "models_disagree" if difference > guards.max_disagreement else ""
