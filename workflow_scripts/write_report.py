@@ -16,7 +16,7 @@ with job(snakemake):
     from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
     from ccdcgan.report.page import render_report
     from ccdcgan.report.plots import generated_graphs, latent_plot
-    from ccdcgan.report.provenance import cost_table, machine_table
+    from ccdcgan.report.provenance import cost_table, machine_table, total_cost
     from ccdcgan.report.sentences import short_summary
     from ccdcgan.utils.files import read_arrays, read_csv, write_text
     from ccdcgan_workflow.provenance import describe_versions
@@ -53,13 +53,15 @@ with job(snakemake):
             "configuration": config,
         },
     )
+    cost = costs(finished_jobs(logs.parents[1], logs.parent.name))
     media = ReportMedia(
         figures={Path(path).stem: path for path in inputs.figures},
         crystals=views(data.best, relaxed, generated, database, elements, data.verified, data.phonons),
         latent=latent_plot(read_arrays(inputs.graphs), graphs, data.database, data.candidates),
         cif_paths={name: f"{folder.name}/{file}" for name, file in cif_files.items()},
-        times=cost_table(costs(finished_jobs(logs.parents[1], logs.parent.name))),
+        times=cost_table(cost),
         machines=machine_table(read_states(logs).values()),
+        cost=total_cost(cost),
     )
     write_text(output.page, render_report(info, data, media))
     summary = data.summary[data.summary["scheme"].isin(data.shown_schemes(info.schemes))]

@@ -114,7 +114,7 @@ def wait(browser, script: str) -> object:
 
 def visible(browser) -> list[str]:
     rows = "[...document.querySelectorAll('#candidate-table tbody tr')]"
-    script = f"{rows}.filter(row => !row.hidden).map(row => row.cells[7].textContent)"
+    script = f"{rows}.filter(row => !row.hidden).map(row => row.dataset.id)"
     return browser.execute_script(f"return {script}")
 
 
@@ -124,7 +124,10 @@ def picture(browser, selector: str) -> np.ndarray:
 
 
 def test_page_is_about_its_own_data_only(browser):
-    wait(browser, "document.querySelectorAll('[data-ready]').length == 2")
+    wait(browser, "document.querySelector('[data-plot=hull]').dataset.ready")
+    browser.execute_script("document.getElementById('models').open = true")
+    wait(browser, "document.querySelectorAll('[data-ready]').length == 2")  # in a folded section: drawn when opened
+    browser.execute_script("document.getElementById('models').open = false")
     sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     urls = [e["params"]["request"]["url"] for e in sent if e["method"] == "Network.requestWillBeSent"]
     assert urls and all(url.startswith(("file:", "data:", "blob:")) for url in urls)
@@ -139,15 +142,20 @@ def test_points_of_the_hull_have_labels_and_show_their_crystal(browser):
     browser.execute_script(
         "document.querySelector('[data-plot=hull]').scrollIntoView({block: 'center', behavior: 'instant'})"
     )
-    point = browser.find_element("css selector", "[data-plot=hull] .scatterlayer .trace:nth-child(2) path.point")
+    point = next(
+        point
+        for point in browser.find_elements("css selector", "[data-plot=hull] .scatterlayer path.point")
+        if browser.execute_script("return arguments[0].__data__.data", point)[0] == "c-2"
+    )
     ActionChains(browser).move_to_element(point).perform()
     label = wait(browser, "document.querySelector('[data-plot=hull] .hoverlayer').textContent")
     for part in ("BiSe", "-0.100 eV/atom", "hull distance 0.100 eV/atom", "Fm-3m", "c-2"):
         assert part in label.replace("\u2212", "-")
-    box = "document.getElementById('crystal-choice').value"
-    assert browser.execute_script(f"return {box}") == "c-1"
     ActionChains(browser).click().perform()
-    wait(browser, f"{box} == 'c-2'")
+    wait(browser, "document.getElementById('crystal').open")
+    assert browser.execute_script("return document.getElementById('crystal-choice').value") == "c-2"
+    browser.find_element("id", "close").click()
+    assert not browser.execute_script("return document.getElementById('crystal').open")
 
 
 def test_table_filters_and_sorts(browser):
@@ -157,7 +165,7 @@ def test_table_filters_and_sorts(browser):
     browser.find_element("name", "best").click()
     assert visible(browser) == ["c-1", "c-2", "c-3"]
     heads = browser.find_elements("css selector", "#candidate-table th button")
-    energy = next(head for head in heads if head.text.startswith("formation energy"))
+    energy = next(head for head in heads if head.text.startswith("hull distance"))
     energy.send_keys("\n")
     assert visible(browser) == ["c-1", "c-2", "c-3"]
     energy.send_keys("\n")
@@ -172,7 +180,7 @@ def test_table_filters_and_sorts(browser):
 
 
 def test_crystals_are_drawn_and_turn(browser):
-    browser.execute_script("document.getElementById('views').scrollIntoView({behavior: 'instant', block: 'center'})")
+    browser.find_element("css selector", ".card [data-show='c-1']").click()
     stages = browser.find_elements("css selector", "#views .stage")
     assert len(stages) == 3
     wait(browser, "document.querySelectorAll('#views canvas').length == 3")
@@ -184,6 +192,17 @@ def test_crystals_are_drawn_and_turn(browser):
     stages[0].send_keys("\ue014")
     turned = picture(browser, "#views .stage")
     assert (np.abs(turned - drawn).max(axis=-1) > 0.1).sum() > 100
+
+
+def test_cards_have_a_view_that_leaves_scrolling_to_the_page(browser):
+    browser.execute_script("document.getElementById('crystal').close()")
+    assert len(browser.find_elements("css selector", ".card .stage canvas")) == 2
+    heard = "window.heard = 0; document.querySelector('.card canvas').addEventListener('wheel', () => heard++)"
+    browser.execute_script(heard)
+    wheel = "document.querySelector('.card canvas').dispatchEvent(new WheelEvent('wheel', {deltaY: 9, bubbles: true}))"
+    browser.execute_script(wheel)
+    assert browser.execute_script("return heard") == 0
+    browser.execute_script("show('c-1')")
 
 
 def test_files_are_downloaded_and_hold_the_crystal(browser, tmp_path):
@@ -209,9 +228,34 @@ def test_a_file_that_would_hold_another_crystal_is_not_offered(browser):
     assert link.is_displayed()
 
 
-def test_nothing_sticks_out_on_a_phone(browser):
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    )
+def resize(browser, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 640}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_script("document.getElementById('crystal').close(); scrollTo(0, 0)")
+
+
+def bottom(browser, selector: str) -> float:
+    return browser.execute_script(f"return document.querySelector('{selector}').getBoundingClientRect().bottom")
+
+
+def test_a_phone_gets_the_page_without_sideways_scrolling(browser):
+    resize(browser, 390)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.execute_script("return document.documentElement.scrollHeight") < 6000
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_desktop_shows_hull_and_cards_first_and_every_column(browser):
+    resize(browser, 1280)
+    wait(browser, "document.querySelector('[data-plot=hull]').dataset.ready")
+    assert max(bottom(browser, selector) for selector in (".numbers", "[data-plot=hull]", ".best")) <= 800
+    for box in browser.find_elements("css selector", "section .scroll"):
+        wide, there = (
+            browser.execute_script(f"return arguments[0].{name}", box) for name in ("scrollWidth", "clientWidth")
+        )
+        assert wide <= there
+    browser.execute_script("document.querySelector('#candidate-table details').open = true")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 1280
+    plot, best = (browser.find_element("css selector", name).rect for name in ("[data-plot=hull]", ".best"))
+    assert best["x"] > plot["x"] + plot["width"] and best["x"] + best["width"] > 1200  # beside each other, to the edge
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

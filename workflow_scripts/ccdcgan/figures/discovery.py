@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ccdcgan.columns import scheme_label
 from ccdcgan.evaluation.discovery import REFERENCE, discovery_curve
-from ccdcgan.figures.style import BLACK, DARK_GREY, GREY, empty_figure, new_figure, scheme_style, styled
+from ccdcgan.figures.style import BLACK, GREY, empty_figure, new_figure, scheme_style, styled
 from ccdcgan.schemes import PAPER, SCHEMES
 from ccdcgan.utils.tables import complete
 
@@ -37,10 +37,12 @@ def discovery_curves(candidates: pd.DataFrame, schemes: Sequence[str] = PAPER) -
     for scheme, curve in curves.items():
         colour, marker = scheme_style(scheme)
         control = scheme in SCHEMES and SCHEMES[scheme].family == "control"
-        colour = {REFERENCE: BLACK, "mutation": DARK_GREY, "database": GREY}.get(scheme, colour)
+        colour = BLACK if scheme == REFERENCE else colour
         lines = {"color": colour, "lw": 2.2 if scheme == "campaign" else 1.3, "ls": "--" if control else "-"}
         axes.plot(np.arange(len(curve)), curve, drawstyle="steps-post", label=scheme_label(scheme), **lines)
-        axes.plot(len(curve) - 1, curve[-1], marker=marker, ms=5, color=colour, clip_on=False)
+        axes.plot(
+            len(curve) - 1, curve[-1], marker=marker, ms=9 if scheme == "campaign" else 6, color=colour, clip_on=False
+        )
     places = _apart([curve[-1] for curve in curves.values()], 0.055 * top)
     for (scheme, curve), place in zip(curves.items(), places, strict=True):
         axes.annotate(

@@ -108,14 +108,21 @@ def _points(axes: Axes, rows: pd.DataFrame, x: str, **style: object) -> None:
     axes.scatter(rows[x], rows["formation_energy"], rasterized=len(rows) > 3000, **style)
 
 
-def energy_limits(energies: pd.Series) -> tuple[float, float]:
-    """Return limits of the energy axis, from the lowest energy to the 97th percentile of all energies (eV/atom)."""
+def energy_limits(energies: pd.Series, percentile: float = 90) -> tuple[float, float]:
+    """Return limits of the energy axis: from the lowest energy to a percentile of all energies (eV/atom).
+
+    Energies far above zero would compress what lies at the hull. Zero is always shown.
+
+    Args:
+        energies: Formation energies, eV/atom.
+        percentile: Percentage of the energies below the upper limit.
+    """
     if energies.empty:
         return -1.0, 1.0
     low = min(float(energies.min()), 0.0)
-    high = max(float(np.percentile(energies, 97)), 0.1)
+    high = min(max(float(np.percentile(energies, percentile)), 0.1), max(float(energies.max()), 0.02))
     margin = 0.12 * (high - low)
-    return low - margin, high + margin
+    return low - margin, high + 0.5 * margin
 
 
 def _say_hidden(axes: Axes, energies: pd.Series, limits: tuple[float, float]) -> None:
@@ -168,7 +175,7 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
         rows = with_energy(candidates[candidates["scheme"] == scheme])
         sets[scheme_label(scheme)] = (rows["formation_energy"], scheme_style(scheme)[0])
     everything = pd.concat([values for values, _ in sets.values()])
-    low, high = energy_limits(everything)
+    low, high = energy_limits(everything, 97)
     width = max(round((high - low) / 40, 2), 0.01)
     lowest = min(float(everything.min()), 0.0) if len(everything) else low
     bins = width * np.arange(np.floor(lowest / width), np.ceil(high / width) + 1)

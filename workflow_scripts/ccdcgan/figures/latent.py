@@ -1,4 +1,4 @@
-"""Principal components of the crystal graphs of database and candidates (Long et al., Fig. 2C)."""
+"""Crystal graphs of database and candidates in a plane: principal components (Long et al., Fig. 2C) and t-SNE."""
 
 from collections.abc import Mapping
 
@@ -16,6 +16,15 @@ from ccdcgan.figures.style import (
     scheme_style,
     styled,
 )
+
+COMPONENTS = 50
+"""Number of principal components that enter the map; the others are mostly noise."""
+PERPLEXITY = 30
+"""Approximate number of neighbours of a crystal graph that count."""
+FEWEST = 8
+"""Number of crystal graphs below which their main components are used."""
+NEIGHBOURS = 5
+"""Number of neighbours for the trustworthiness of a map."""
 
 
 def principal_axes(graphs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,3 +96,35 @@ def latent_map(database: np.ndarray, generated: Mapping[str, np.ndarray]) -> Fig
     name_axes(panels, *words)
     one_legend(figure, panels)
     return figure
+
+
+def neighbour_map(graphs: np.ndarray, seed: int = 0) -> tuple[np.ndarray, float, float]:
+    """Map crystal graphs to two dimensions.
+
+    The two main components of crystal graphs hold a tenth of their variance, so that different crystals overlap in
+    their plane. t-distributed stochastic neighbour embedding (t-SNE, van der Maaten and Hinton, 2008) keeps neighbours
+    together instead; distances between groups have no meaning.
+
+    Args:
+        graphs: Crystal graphs, (n, ...), n >= 3.
+        seed: Seed of the embedding; the same graphs and seed give the same map.
+
+    Returns:
+        Positions (n, 2), and the trustworthiness (Venna and Kaski, 2001) of the map and of the plane of the two main
+        components: 1 if all neighbours are neighbours in the latent space, about 0.5 by chance, NaN for fewer than
+        FEWEST graphs.
+    """
+    from sklearn.decomposition import PCA  # here, since only this map needs scikit-learn
+    from sklearn.manifold import TSNE, trustworthiness
+
+    flat = np.asarray(graphs, dtype=float).reshape(len(graphs), -1)
+    n_components = min(COMPONENTS, *flat.shape)
+    reduced = PCA(n_components, svd_solver="full" if len(flat) < 1000 else "randomized", random_state=seed)
+    points = reduced.fit_transform(flat)
+    plane = points[:, :2]
+    if len(flat) < FEWEST or n_components < 2:
+        return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1]))), float("nan"), float("nan")
+    perplexity = min(PERPLEXITY, (len(flat) - 1) / 3)
+    places = TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(points)
+    few = min(NEIGHBOURS, len(flat) // 2 - 1)
+    return places, *(float(trustworthiness(flat, made, n_neighbors=few)) for made in (places, plane))

@@ -14,7 +14,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ccdcgan.schemes import SCHEMES
 from ccdcgan.utils.files import atomic_path
 
 P = ParamSpec("P")
@@ -27,7 +26,20 @@ DARK_GREY = "#4D4D4D"
 ELEMENT_COLOURS = (PURPLE, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION)
 SPLIT_COLOURS = {"train": BLUE, "held_out": VERMILLION}
 
-_STYLES = (BLUE, "^"), (ORANGE, "s"), (GREEN, "D"), (VERMILLION, "v"), (PURPLE, "P"), (SKY, "X"), (YELLOW, "*")
+_STYLES = {
+    "dcgan": (BLUE, "^"),
+    "dcgan+constraint": (ORANGE, "s"),
+    "ccdcgan": (GREEN, "D"),
+    "flow": (PURPLE, "v"),
+    "optimised-flow": (SKY, "P"),
+    "campaign": (VERMILLION, "*"),
+    "vae": ("#882255", "<"),
+    "random": ("#757575", "X"),
+    "mutation": ("#997700", "p"),
+    "database": ("#5D5D9A", ">"),
+}
+"""Scheme -> colour and marker; no two schemes have the same marker, so that they differ in print without colours, too.
+Circles and hexagons belong to the database and the known phases."""
 
 PANEL_WIDTH, MOST_ACROSS = 2.4, 3
 """Width of a panel (inches), and maximum number of panels in a row; together the width of a printed page."""
@@ -127,6 +139,8 @@ def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
+    if not entries:
+        return
     for ncols in range(columns, 0, -1):
         legend = figure.legend(
             entries.values(),
@@ -142,9 +156,8 @@ def one_legend(figure: Figure, panels: np.ndarray, columns: int = 3) -> None:
 
 
 def scheme_style(scheme: str) -> tuple[str, str]:
-    """Return the colour and marker of a scheme, which depend on its position among all schemes."""
-    place = list(SCHEMES).index(scheme) if scheme in SCHEMES else sum(scheme.encode())
-    return _STYLES[place % len(_STYLES)]
+    """Return the colour and marker of a scheme; those of an unknown scheme depend on its name."""
+    return _STYLES[scheme] if scheme in _STYLES else list(_STYLES.values())[sum(scheme.encode()) % len(_STYLES)]
 
 
 def pretty_formula(formula: str) -> str:

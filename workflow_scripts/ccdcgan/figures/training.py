@@ -21,6 +21,7 @@ from ccdcgan.figures.style import (
     count_ticks,
     empty_figure,
     new_figure,
+    one_legend,
     say_empty,
     scheme_style,
     signed,
@@ -109,11 +110,10 @@ def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str
             columns=[*{*history.columns, *losses, "d_accuracy", "constraint_term", "success_rate"}]
         )
         first.set_ylabel(scheme_label(scheme), fontweight="bold")
+        last = max(_numbers(history, "step")[0], default=0)
         for column, (label, colour) in losses.items():
             _smooth_curve(first, *_numbers(history, "step", column), colour, label)
-        if first.lines:
-            first.legend(loc="upper right", fontsize=6, handlelength=1, labelspacing=0.2)
-        else:
+        if not first.lines:
             say_empty(first, "no training steps recorded")
         step, value = _numbers(history, "step", "d_accuracy")
         if len(step):
@@ -137,11 +137,13 @@ def generator_curves(histories: Mapping[str, pd.DataFrame], constraint_term: str
             if axes.lines:
                 count_ticks(axes.xaxis)
                 axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+                axes.set_xlim(0, 1.03 * last if last else None)
     for axes, head in zip(panels[0], heads, strict=True):
         axes.set_title(head, fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel(title("step"))
     figure.align_ylabels(panels[:, 0])
+    one_legend(figure, panels[:, 0], columns=5)  # below all panels, where it covers no curve
     return figure
 
 

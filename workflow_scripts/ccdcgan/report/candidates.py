@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan.columns import scheme_label, scheme_labels, title
+from ccdcgan.columns import COLUMNS, scheme_label, scheme_labels, title
 from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.symmetry import SYMMETRISED
@@ -36,11 +36,13 @@ class Cell:
         content: Text or Markup.
         key: Sort key, a number or a text.
         numeric: Whether the cell is a number, aligned right.
+        wide: Whether the cell is left out on narrow screens, where the details of the row have its content.
     """
 
     content: str
     key: str
     numeric: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class CandidateRow:
         best: Whether it is distinct and meta-stable.
         shown: Whether it has a view.
         cells: Cells of the row.
+        facts: Name and value of everything else that is known of it, for the details of the row.
     """
 
     id: str
@@ -62,9 +65,32 @@ class CandidateRow:
     best: bool
     shown: bool
     cells: Sequence[Cell]
+    facts: Sequence[tuple[str, str]]
 
 
-HEADS = ("formula", "space_group", "e_above_hull", "formation_energy", "stability", "distinct", "scheme", "id")
+HEADS = ("formula", "space_group", "e_above_hull", "stability", "distinct", "scheme")
+"""Columns of the table; those of verification and phonons are added where they exist, everything else is a detail."""
+DETAILS = (
+    "id",
+    "formation_energy",
+    "uncorrected_formation_energy",
+    "energy_scheme",
+    "uncertainty_source",
+    "predicted_formation_energy",
+    "expected_formation_energy",
+    "n_atoms",
+    "volume_per_atom",
+    "symmetrisation",
+    "symmetry_tolerance",
+    "rmsd",
+    "rmsd_matched",
+    "known",
+    "repeats",
+    "repaired",
+    "round",
+    "parent",
+)
+"""Columns among the details of a row, in order; those without a value are left out."""
 
 
 def candidate_rows(
@@ -84,38 +110,63 @@ def candidate_rows(
     rows = once_each(candidates)
     heads = [title(name) for name in HEADS]
     second = {name: row["verified_e_above_hull"] for name, row in _by_id(verified).items()}
-    lowest = {name: row["lowest_frequency"] for name, row in _by_id(phonons).items()}
+    dynamics = {name: row for name, row in _by_id(phonons).items() if row["status"] == "ok"}
+    heads[3:3] = ["lowest phonon (THz)"] if dynamics else []
     heads[3:3] = ["hull distance, verified (eV/atom)"] if second else []
-    heads += ["lowest phonon (THz)"] if lowest else []
     result = []
     for row in rows.head(MOST_ROWS).to_dict("records"):
         failed = row["status"] == "failed"
         stability = f"failed: {reason_label(row['reason'])}" if failed else text(row["stability"])
-        proposer = text(row.get("proposed_by"))
+        proposer = _missing_to_empty(row.get("proposed_by"))
+        found_by = scheme_labels(row["schemes"]) + (f" ({proposer})" if proposer else "")
         cells = [
             Cell(formula_html(row["formula"]), str(row["formula"])),
             Cell(group_html(text(row.get("space_group"))), text(row.get("space_group"))),
             _distance(row),
-            _numeric(row["formation_energy"]),
-            _words(stability),
-            _words(_distinct(row)),
-            _words(scheme_labels(row["schemes"]) + (f" ({proposer})" if proposer else "")),
-            _words(str(row["id"])),
+            Cell(stability, stability, wide=True),
+            Cell(_distinct(row), _distinct(row), wide=True),
+            Cell(found_by, found_by, wide=True),
         ]
+        cells[3:3] = [_phonon(dynamics.get(row["id"]))] if dynamics else []
         cells[3:3] = [_numeric(second.get(row["id"]))] if second else []
-        cells += [_numeric(lowest.get(row["id"]), 2)] if lowest else []
         labels = [scheme_label(scheme) for scheme in row["schemes"]]
         label = "failed" if failed else text(row["stability"])
-        result.append(CandidateRow(str(row["id"]), labels, label, row["best"], row["id"] in shown, cells))
+        facts = [("stability", stability), ("distinct", _distinct(row)), ("scheme", found_by), *_details(row)]
+        facts += [("phonons", describe_phonons(dynamics[row["id"]]))] if row["id"] in dynamics else []
+        result.append(CandidateRow(str(row["id"]), labels, label, row["best"], row["id"] in shown, cells, facts))
     return heads, result, len(rows)
+
+
+def _details(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what else is known of a candidate as (name, value with unit)."""
+    facts = []
+    for name in DETAILS:
+        value = _missing_to_empty(row.get(name))
+        if value == "":
+            continue
+        column = COLUMNS[name]
+        digits = 0 if column.kind == "count" else 1 if column.unit.startswith("angstrom^3") else 3
+        words = number(value, digits) if column.kind in ("number", "count") else str(value)
+        facts.append((column.label, f"{words} {column.unit}".strip()))
+    return facts
+
+
+def _missing_to_empty(value: object) -> object:
+    """Return a value of a table, "" if it is missing."""
+    return "" if value is None or pd.isna(value) else value
+
+
+def _phonon(row: Mapping[str, Any] | None) -> Cell:
+    """Return the lowest frequency of a candidate, and whether it is a minimum of the energy."""
+    if row is None:
+        return _numeric(None, 2)
+    cell = _numeric(row["lowest_frequency"], 2)
+    stable = str(row["dynamically_stable"]) == "True"
+    return replace(cell, content=f"{cell.content} {'stable' if stable else 'unstable'}")
 
 
 def _by_id(table: pd.DataFrame | None) -> dict[str, dict[str, Any]]:
     return {} if table is None or table.empty else table.drop_duplicates("id").set_index("id").to_dict("index")
-
-
-def _words(content: str) -> Cell:
-    return Cell(content, content)
 
 
 def _distinct(row: Mapping[str, Any]) -> str:
@@ -133,10 +184,15 @@ def _numeric(value: float | None, digits: int = 3) -> Cell:
 
 def _distance(row: Mapping[str, Any]) -> Cell:
     """Return the hull distance, with its uncertainty if known."""
-    cell, uncertainty = _numeric(row["e_above_hull"]), row.get(UNCERTAINTY)
-    if not cell.key or uncertainty is None or pd.isna(uncertainty):
-        return cell
-    return replace(cell, content=f"{cell.content} ± {number(uncertainty)}")
+    return replace(_numeric(row["e_above_hull"]), content=distance_text(row))
+
+
+def distance_text(row: Mapping[str, Any]) -> str:
+    """Return the hull distance (eV/atom) of a candidate, with its uncertainty if known."""
+    distance, uncertainty = row["e_above_hull"], row.get(UNCERTAINTY)
+    if pd.isna(distance) or uncertainty is None or pd.isna(uncertainty):
+        return number(distance)
+    return f"{number(distance)} ± {number(uncertainty)}"
 
 
 def views(
@@ -161,8 +217,9 @@ def views(
 
     Returns:
         For each candidate: ``id``, ``formula``, ``label``, ``views`` (title, note, cell, atoms, bonds), ``facts``
-        (name, value), and the texts of the files, ``cif`` and ``poscar``; a text is "" if the file would hold another
-        crystal.
+        (name, value), ``nearest`` (formula, space_group, id and fingerprint ``distance`` of the nearest known crystal;
+        empty without one), and the texts of the files, ``cif`` and ``poscar``; a text is "" if the file would hold
+        another crystal.
     """
     second, dynamics = _by_id(verified), _by_id(phonons)
     entries = []
@@ -177,17 +234,18 @@ def views(
         lower = "n_followed" in crystal.info
         note = "lower crystal along an imaginary mode" if lower else text(row.get("space_group"))
         shown.append(_view("relaxed", note, crystal))
-        nearest = nearest_known(crystal.structure, database, elements)
+        nearest, beside = nearest_known(crystal.structure, database, elements), {}
         if nearest is not None:
             known, unlike = nearest
             group = known.info.get("space_group", "") or "space group unknown"
+            beside = {"formula": known.formula, "space_group": group, "id": known.id, "distance": round(unlike, 3)}
             note = f"{known.formula}, {group}, {known.id}; fingerprint distance {unlike:.3f} (0: same, 0.5: unrelated)"
             shown.append(_view("nearest known structure", note, known))
         structure = crystal.structure
         label = f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom"
         unstable = ", dynamically unstable" if str(dynamics.get(name, {}).get("dynamically_stable")) == "False" else ""
         facts = [
-            ("hull distance", f"{_distance(row).content} eV/atom"),
+            ("hull distance", f"{distance_text(row)} eV/atom"),
             ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
             ("space group", text(row.get("space_group"))),
             *_symmetry(row),
@@ -205,6 +263,7 @@ def views(
                 "label": label + unstable,
                 "views": shown,
                 "facts": facts,
+                "nearest": beside,
                 "cif": _file(cif_text, crystal),
                 "poscar": _file(poscar_text, crystal),
             }

@@ -135,6 +135,7 @@ class ReportMedia:
         cif_paths: Id of a candidate -> path of its CIF relative to the page.
         times: Table of times, from :mod:`ccdcgan.report.provenance`.
         machines: Table of machines, from :mod:`ccdcgan.report.provenance`.
+        cost: Cost of the run and a note, from :func:`ccdcgan.report.provenance.total_cost`; empty if not measured.
     """
 
     figures: Mapping[str, str | Path | bytes] = field(default_factory=dict)
@@ -143,3 +144,4 @@ class ReportMedia:
     cif_paths: Mapping[str, str] = field(default_factory=dict)
     times: Table | None = None
     machines: Table | None = None
+    cost: tuple[str, str] = ("", "")

@@ -10,23 +10,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from ase.data import atomic_numbers, covalent_radii
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ccdcgan.columns import COLUMNS, scheme_label
+from ccdcgan.columns import COLUMNS, scheme_label, title
 from ccdcgan.evaluation.attrition import Stage, funnels
+from ccdcgan.evaluation.constraint_accuracy import parity_metrics
+from ccdcgan.evaluation.discovery import REFERENCE
 from ccdcgan.figures.crystals import element_colours
 from ccdcgan.quantities import ENHANCEMENT
 from ccdcgan.report.candidates import candidate_rows
 from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
-from ccdcgan.report.formatting import relative, words
+from ccdcgan.report.formatting import number, relative, words
+from ccdcgan.report.overview.cards import best_cards
+from ccdcgan.report.overview.comparison import methods_table, symmetry_words, thresholds_table
+from ccdcgan.report.overview.numbers import key_numbers, phonon_words
 from ccdcgan.report.pictures import picture
 from ccdcgan.report.plots import hull_plot
 from ccdcgan.report.reliability import trust
-from ccdcgan.report.sentences import cautions, describe_map, findings, next_steps, why_none
+from ccdcgan.report.sentences import (
+    cautions,
+    database_sentences,
+    describe_map,
+    distance_rule,
+    nearest,
+    next_steps,
+    scheme_sentences,
+    variants,
+    why_none,
+)
 from ccdcgan.report.tables import (
     Table,
     constraint_metrics_table,
@@ -86,10 +102,17 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
             engine=engine,
             choice=info.choice,
             autoencoders=info.autoencoders,
-            sentences=[*findings(info.system, data, schemes), *data.screen_notes(info.schemes)],
+            lead=nearest(best, data.phonons),
+            numbers=key_numbers(data, schemes, info.thresholds, media.cost),
+            cards=best_cards(best, media.crystals, styles, data.phonons, data.verified),
+            scheme_sentences=[*scheme_sentences(data, schemes), *data.screen_notes(info.schemes)],
+            database_sentences=database_sentences(info.system, data),
+            distance_rule=distance_rule(data.distances) if len(data.distances) else "",
+            variants=variants(data.candidates),
             notes=cautions(engine, best),
             latent_note=describe_map(media.latent.layout.meta if media.latent else None),
-            trust=trust(data, schemes, meta_stable),
+            trust=dict(trust(data, schemes, meta_stable)),
+            answers=_answers(data, info),
             next_steps=next_steps(engine, data),
             thresholds=info.thresholds,
             paper=paper,
@@ -97,6 +120,7 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
             rows=rows,
             row_heads=heads,
             row_schemes=list(dict.fromkeys(scheme for row in rows for scheme in row.schemes)),
+            row_distance=heads.index(title("e_above_hull")),
             row_stabilities=list(dict.fromkeys(row.stability for row in rows)),
             anything_best=not best.empty,
             n_candidates=n_candidates,
@@ -128,6 +152,8 @@ def _tables(
     """Return the tables of the page by their names in the template."""
     columns = [(column.name, column.unit, column.meaning) for column in COLUMNS.values()]
     return {
+        "methods": methods_table(data.summary, schemes),
+        "thresholds": thresholds_table(data.candidates, info.thresholds),
         "summary": summary_table(data.summary, schemes, paper),
         "scatter": scatter_table(data.scatter, schemes),
         "losses": losses_table(data.losses, schemes),
@@ -146,6 +172,25 @@ def _tables(
         "machines": media.machines or Table("Hardware", (), [], empty="not recorded."),
         "verified": verified_table(data.verified),
         "columns": Table("Columns", ("column", "unit", "meaning"), columns),
+    }
+
+
+def _answers(data: ReportData, info: RunInfo) -> dict[str, str]:
+    """Return what the headings of the folded sections say beside their names; "" where there is nothing to say."""
+    enhanced = data.summary[data.summary["quantity"] == ENHANCEMENT].dropna(subset=["value"])
+    enhanced = enhanced[enhanced["scheme"] != REFERENCE].sort_values("value", ascending=False, kind="stable")
+    factors = [f"{scheme_label(row.scheme)} {number(row.value, 1)}" for row in enhanced.head(2).itertuples()]
+    limits = [f"{name.replace('_', '-')} below {value:.3f} eV/atom" for name, value in info.thresholds.items()]
+    held_out = parity_metrics(data.parity).set_index("split") if len(data.parity) else pd.DataFrame()
+    error = held_out.loc["held_out", "mae"] if "held_out" in held_out.index else float("nan")
+    relaxed = int((data.database["status"] == "ok").sum())
+    return {
+        "methods": f"enhancement over random: {', '.join(factors)}" if factors else "",
+        "phonons": phonon_words(data.phonons).removeprefix("phonons: ").removeprefix("phonons "),
+        "symmetry": symmetry_words(data.candidates),
+        "thresholds": ", ".join(limits),
+        "training": "" if pd.isna(error) else f"error of the constraint on held-out crystals {number(error)} eV/atom",
+        "database": f"{relaxed:,} crystals relaxed" if relaxed else "",
     }
 
 

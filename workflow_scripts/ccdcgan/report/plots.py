@@ -5,6 +5,7 @@ first entry of the ``customdata`` of a point is the id of the crystal, which is 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,35 +14,36 @@ from plotly.graph_objects import Figure, Scatter, Scatterternary
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from ccdcgan.columns import scheme_label, scheme_labels, title
+from ccdcgan.columns import scheme_label, title
 from ccdcgan.database.thermodynamics import compounds, hull_phases, hull_vertices, with_energy
 from ccdcgan.evaluation.best import once_each
 from ccdcgan.figures.energies import energy_limits
+from ccdcgan.figures.latent import neighbour_map
 from ccdcgan.figures.style import GREY, scheme_style
 from ccdcgan.report.formatting import formula_html
-from ccdcgan.schemes import is_screen
+from ccdcgan.report.overview.marks import INK, Marks, hover, ranks
+from ccdcgan.schemes import SCHEMES, is_screen
 from ccdcgan.utils.tables import complete
 
-COMPONENTS = 50
-"""Number of principal components that enter the map; the others are mostly noise."""
-
-
-PERPLEXITY = 30
-"""Approximate number of neighbours of a crystal graph that count."""
-
-
-FEWEST = 8
-"""Number of crystal graphs below which their main components are used."""
-
-
-NEIGHBOURS = 5
-"""Number of neighbours for the trustworthiness of a map."""
-
-
-SYMBOLS = {"^": "triangle-up", "s": "square", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x", "*": "star"}
+SYMBOLS = {
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "<": "triangle-left",
+    ">": "triangle-right",
+    "s": "square",
+    "D": "diamond",
+    "P": "cross",
+    "X": "x",
+    "*": "star",
+    "p": "pentagon",
+}
 """Marker of matplotlib -> symbol of plotly."""
 KNOWN_STYLE = "#8a5a00", "hexagon-open"
 """Colour and symbol of the known phases; the colour is legible on light and dark pages."""
+MOST_NUMBERED = 4
+"""Number of the best candidates that are numbered in the hull plot, as on the cards of the page."""
+LABEL = {"showarrow": True, "arrowhead": 0, "arrowwidth": 1, "borderpad": 2, "font": {"size": 12}}
+"""Style of the rank of a candidate beside its mark; the page sets the colours."""
 MOST_POINTS = 6000
 """Maximum number of database crystals in the hull plot, those nearest to the hull; more would be slow."""
 MOST_MAPPED = 3000
@@ -49,7 +51,6 @@ MOST_MAPPED = 3000
 MOST_OTHERS = 200
 """Maximum number of unrelaxed candidates of each scheme on the latent map."""
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull", "space_group")
-_INK = {"ink": True}
 
 
 def hull_plot(
@@ -84,56 +85,49 @@ def hull_plot(
         return None
     crystals = crystals.nsmallest(MOST_POINTS, "e_above_hull")
     made = made[made["schemes"].map(lambda owners: any(scheme in schemes for scheme in owners)).astype(bool)]
-    best = made["best"].astype(bool)
-    sets = [("database", crystals, GREY, "circle-open", 6), ("known phases", phases, *KNOWN_STYLE, 11)]
+    sets = [
+        Marks(f"database ({len(crystals):,})", "crystals", crystals, GREY, "circle-open", 5),
+        Marks(f"known phases ({len(phases):,})", "known", phases, *KNOWN_STYLE, 11),
+    ]
+    found = []
     for scheme in schemes:
         colour, marker = scheme_style(scheme)
         label, symbol = scheme_label(scheme), SYMBOLS[marker]
-        of_scheme = made["scheme"] == scheme
-        sets.append((label, made[of_scheme & ~best], colour, f"{symbol}-open", 7))
-        sets.append((f"{label}: distinct meta-stable", made[of_scheme & best], colour, symbol, 10))
-    sets = [entry for entry in sets if len(entry[1])]
+        size = 8 if symbol == "star" else 6
+        rows = made[made["scheme"] == scheme]
+        chosen, others = rows[rows["best"].astype(bool)], rows[~rows["best"].astype(bool)]
+        name = f"{label} ({len(chosen):,} of {len(rows):,})"
+        sets.append(Marks(name, scheme, others, colour, f"{symbol}-open", size, not len(chosen)))
+        found.append(Marks(name, scheme, chosen, colour, symbol, size + 5))
+    sets = [marks for marks in [*sets, *found] if len(marks.rows)]  # the best candidates are drawn on top
+    numbered = made[made["best"].astype(bool)].head(MOST_NUMBERED)
     if len(elements) == 3:
-        return _triangle(sets, elements, vertices)
-    return _plane(sets, elements, vertices, meta_stable)
+        return _triangle(sets, elements, vertices, numbered)
+    return _plane(sets, elements, vertices, meta_stable, numbered)
 
 
-def _hover(rows: pd.DataFrame) -> dict:
-    """Return the hover text of the points: formula, energies, space group, id and schemes."""
-    data = rows.reindex(columns=["id", "formula", "formation_energy", "e_above_hull", "space_group"]).astype(object)
-    name = "%{fullData.name}"
-    if "schemes" in rows:
-        data["schemes"], name = rows["schemes"].map(scheme_labels), "%{customdata[5]}"
-    lines = ("<b>%{customdata[1]}</b>", "E<sub>f</sub> %{customdata[2]:.3f} eV/atom")
-    lines += ("hull distance %{customdata[3]:.3f} eV/atom", "space group %{customdata[4]}", "%{customdata[0]}")
-    return {
-        "customdata": data.where(data.notna(), "").to_numpy().tolist(),
-        "hovertemplate": "<br>".join(lines) + f"<extra>{name}</extra>",
-    }
-
-
-def _plane(sets: list, elements: Sequence[str], vertices: pd.DataFrame, meta_stable: float) -> Figure:
+def _plane(
+    sets: Sequence[Marks],
+    elements: Sequence[str],
+    vertices: pd.DataFrame,
+    meta_stable: float,
+    numbered: pd.DataFrame,
+) -> Figure:
     binary = len(elements) == 2
     x = "fraction" if binary else "e_above_hull"
     figure = Figure()
-    for name, rows, colour, symbol, size in sets:
-        figure.add_trace(
-            Scatter(
-                x=rows[x].tolist(),
-                y=rows["formation_energy"].tolist(),
-                mode="markers",
-                name=f"{name} ({len(rows):,})",
-                marker={"color": colour, "symbol": symbol, "size": size},
-                **_hover(rows),
-            )  # fmt: skip
-        )
+    for marks in sets:
+        marker = {"color": marks.colour, "symbol": marks.symbol, "size": marks.size}
+        marker |= {"opacity": 0.5} if marks.symbol.endswith("-open") and marks.group in SCHEMES else {}
+        places = {"x": marks.rows[x].tolist(), "y": marks.rows["formation_energy"].tolist()}
+        figure.add_trace(Scatter(**places, marker=marker, **marks.trace()))
     if binary:
         points = np.concatenate([[0.0], vertices["fraction"], [1.0]])
         energies = np.concatenate([[0.0], vertices["formation_energy"], [0.0]])
         dense = np.linspace(0, 1, 101)
         limit = np.interp(dense, points, energies) + meta_stable
         names = ["", *map(str, map(formula_html, vertices["formula"])), ""]
-        line = {"mode": "lines", "hoverinfo": "skip", "meta": _INK}
+        line = {"mode": "lines", "hoverinfo": "skip", "meta": INK}
         figure.add_trace(
             Scatter(
                 x=points.tolist(),
@@ -156,18 +150,25 @@ def _plane(sets: list, elements: Sequence[str], vertices: pd.DataFrame, meta_sta
         )
     else:
         figure.add_vline(x=meta_stable, line={"dash": "dash", "color": GREY, "width": 1})
-    low, high = energy_limits(pd.concat([rows["formation_energy"] for _, rows, *_ in sets]))
+    lowest = vertices.loc[vertices["formation_energy"].idxmin(), "fraction"] if binary and len(vertices) else 0.5
+    for rank, row in enumerate(numbered.to_dict("records"), start=1):
+        # outside the hull, where there are no marks; those of one composition beside each other
+        side = -1 if binary and row[x] < lowest else 1
+        same = int((numbered[x].iloc[: rank - 1] - row[x]).abs().lt(0.02).sum())
+        shift = {"ax": side * (36 + 20 * same), "ay": 22}
+        figure.add_annotation(x=row[x], y=row["formation_energy"], text=f"<b>{rank}</b>", **shift, **LABEL)
+    low, high = energy_limits(pd.concat([marks.rows["formation_energy"] for marks in sets]))
     figure.update_yaxes(title=title("formation_energy"), range=[low, high], zeroline=True)
     figure.update_xaxes(title=f"atomic fraction of {elements[-1]}" if binary else title("e_above_hull"))
     if binary:
-        figure.update_xaxes(range=[-0.04, 1.04])
+        figure.update_xaxes(range=[-0.03, 1.03])
     else:
-        distances = pd.concat([rows["e_above_hull"] for _, rows, *_ in sets])
+        distances = pd.concat([marks.rows["e_above_hull"] for marks in sets])
         figure.update_xaxes(range=[min(distances.min(), 0) - 0.03, distances.quantile(0.97) + 0.03])
     return _laid_out(figure)
 
 
-def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Figure:
+def _triangle(sets: Sequence[Marks], elements: Sequence[str], vertices: pd.DataFrame, numbered: pd.DataFrame) -> Figure:
     figure = Figure()
     corners = dict(zip("abc", elements, strict=True))
 
@@ -178,22 +179,21 @@ def _triangle(sets: list, elements: Sequence[str], vertices: pd.DataFrame) -> Fi
     for start, end in _edges(elements, vertices):
         figure.add_trace(
             Scatterternary(
-                **where([start, end]), mode="lines", line={"width": 1}, showlegend=False, hoverinfo="skip", meta=_INK
+                **where([start, end]), mode="lines", line={"width": 1}, showlegend=False, hoverinfo="skip", meta=INK
             )
         )
-    for number, (name, rows, _, symbol, size) in enumerate(sets):
-        rows = rows.sort_values("e_above_hull", ascending=False)  # draws the lowest crystal of a composition on top
+    for place, marks in enumerate(sets):
+        rows = marks.rows.sort_values("e_above_hull", ascending=False)  # the lowest crystal of a composition is on top
         bar = {"title": {"text": "hull distance<br>(eV/atom)"}, "thickness": 12, "len": 0.7}
         marker = {"color": rows["e_above_hull"].tolist(), "colorscale": "Cividis", "cmin": 0, "cmax": 0.3}
-        marker |= {"symbol": symbol.removesuffix("-open"), "size": size + 2, "line": {"width": 0.6, "color": GREY}}
-        marker |= {"showscale": number == 0, "colorbar": bar}
-        figure.add_trace(
-            Scatterternary(
-                **where(rows["formula"]), mode="markers", name=f"{name} ({len(rows):,})", marker=marker, **_hover(rows)
-            )
-        )
+        marker |= {"symbol": marks.symbol.removesuffix("-open"), "size": marks.size + 2}
+        marker |= {"line": {"width": 0.6, "color": GREY}, "showscale": place == 0, "colorbar": bar}
+        trace = replace(marks, rows=rows).trace()
+        figure.add_trace(Scatterternary(**where(rows["formula"]), marker=marker, **trace))
+    if len(numbered):
+        figure.add_trace(Scatterternary(**where(numbered["formula"]), **ranks(numbered)))
     axes = {f"{key}axis": {"title": {"text": element}, "min": 0} for key, element in corners.items()}
-    figure.update_layout(ternary={**axes, "bgcolor": "rgba(0,0,0,0)"}, height=560)
+    figure.update_layout(ternary={**axes, "bgcolor": "rgba(0,0,0,0)"})
     return _laid_out(figure).update_layout(margin_t=60)  # the label of the upper corner is above the triangle
 
 
@@ -279,7 +279,7 @@ def latent_plot(
         marker |= {"showscale": not front, "line": {"width": 0.6, "color": GREY}}
         label = f"{label}, relaxed ({len(rows):,})" if name else f"{label} ({len(rows):,})"
         front.append(
-            Scatter(x=list(at["x"]), y=list(at["y"]), mode="markers", name=label, marker=marker, **_hover(rows))
+            Scatter(x=list(at["x"]), y=list(at["y"]), mode="markers", name=label, marker=marker, **hover(rows))
         )
     figure.add_traces(front[::-1])  # the database on top, because it is the smaller set
     figure.update_xaxes(title="map coordinate 1 (no unit)", showticklabels=False)
@@ -300,47 +300,14 @@ def _to_map(
 
 
 def _laid_out(figure: Figure) -> Figure:
-    """Set the layout that all plots share: no background, legend below, narrow margins."""
+    """Set the layout that all plots share: no background, narrow margins."""
     figure.update_layout(
         template=go.layout.Template(),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
-        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0},
+        margin={"l": 60, "r": 12, "t": 12, "b": 45},
+        showlegend=False,  # the page writes the legend below the plot, where it covers nothing
         hovermode="closest",
         dragmode="pan",
     )
-    figure.update_layout(height=figure.layout.height or 520)
     return figure
-
-
-def neighbour_map(graphs: np.ndarray, seed: int = 0) -> tuple[np.ndarray, float, float]:
-    """Map crystal graphs to two dimensions.
-
-    The two main components of crystal graphs hold a tenth of their variance, so that different crystals overlap in
-    their plane. t-distributed stochastic neighbour embedding (t-SNE, van der Maaten and Hinton, 2008) keeps neighbours
-    together instead; distances between groups have no meaning.
-
-    Args:
-        graphs: Crystal graphs, (n, ...), n >= 3.
-        seed: Seed of the embedding; the same graphs and seed give the same map.
-
-    Returns:
-        Positions (n, 2), and the trustworthiness (Venna and Kaski, 2001) of the map and of the plane of the two main
-        components: 1 if all neighbours are neighbours in the latent space, about 0.5 by chance, NaN for fewer than
-        FEWEST graphs.
-    """
-    from sklearn.decomposition import PCA  # here, since only this map needs scikit-learn
-    from sklearn.manifold import TSNE, trustworthiness
-
-    flat = np.asarray(graphs, dtype=float).reshape(len(graphs), -1)
-    n_components = min(COMPONENTS, *flat.shape)
-    reduced = PCA(n_components, svd_solver="full" if len(flat) < 1000 else "randomized", random_state=seed)
-    points = reduced.fit_transform(flat)
-    plane = points[:, :2]
-    if len(flat) < FEWEST or n_components < 2:
-        return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1]))), float("nan"), float("nan")
-    perplexity = min(PERPLEXITY, (len(flat) - 1) / 3)
-    places = TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(points)
-    few = min(NEIGHBOURS, len(flat) // 2 - 1)
-    return places, *(float(trustworthiness(flat, made, n_neighbors=few)) for made in (places, plane))

@@ -40,6 +40,25 @@ def cost_table(costs: pd.DataFrame) -> Table:
     return Table("Cost of the jobs", heads, rows if len(costs) > 1 else [], numeric, "no job was measured.")
 
 
+def total_cost(costs: pd.DataFrame) -> tuple[str, str]:
+    """Return the cost of a run and a note, ("", "") if no job was measured.
+
+    Args:
+        costs: Table as for :func:`cost_table`.
+    """
+    if len(costs) < 2:
+        return "", ""
+    total = costs.iloc[-1]
+    measured = pd.notna(total["cpu_hours"])
+    hours = float(total["cpu_hours"] if measured else total["hours"])
+    value = f"{number(hours, 1)} h" if hours >= 1 else f"{number(60 * hours, 0)} min"
+    longest = costs.iloc[:-1].sort_values("cpu_hours" if measured else "hours", kind="stable").iloc[-1]
+    note = f"{'of processor time' if measured else 'of wall time'} in {int(total['jobs']):,} jobs; "
+    note += f"most of it: {words(longest['rule'])}."
+    gpu = float(total["gpu_hours"])
+    return value, note + (f" {number(gpu, 1)} GPU-hours." if gpu else "")
+
+
 def machine_table(states: Iterable[Mapping[str, Any]]) -> Table:
     """Return the table of the types of machine of the jobs, the most frequent first, without names of machines.
 

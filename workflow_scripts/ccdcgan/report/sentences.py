@@ -27,6 +27,21 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
         data: Tables of the run.
         schemes: Schemes to summarise.
     """
+    sentences = database_sentences(system, data)
+    if len(data.distances):
+        sentences.append(distance_rule(data.distances))
+    sentences.append(nearest(data.best, data.phonons))
+    sentences += variants(data.candidates)
+    return [*sentences, *scheme_sentences(data, schemes)]
+
+
+def database_sentences(system: str, data: ReportData) -> list[str | Markup]:
+    """Describe the database and the known phases of a system.
+
+    Args:
+        system: Chemical system.
+        data: Tables of the run.
+    """
     database = data.database
     relaxed = int((database["status"] == "ok").sum())
     vertices = hull_vertices(data.hull)["formula"]
@@ -35,14 +50,12 @@ def findings(system: str, data: ReportData, schemes: Sequence[str]) -> list[str 
     text = Markup(
         "The database of {} has {:,} substituted structures, of which {:,}{} relaxed. Compounds on the convex hull: {}."
     )
-    sentences: list[str | Markup] = [text.format(system, len(database), relaxed, share, names)]
-    sentences += _known_phases(data.known)
-    if len(data.distances):
-        sentences.append(_distance_rule(data.distances))
-    sentences.append(_nearest(data.best, data.phonons))
-    sentences += _variants(data.candidates)
-    sentences += [_scheme_summary(scheme, data.counts) for scheme in schemes]
-    return sentences
+    return [text.format(system, len(database), relaxed, share, names), *_known_phases(data.known)]
+
+
+def scheme_sentences(data: ReportData, schemes: Sequence[str]) -> list[str]:
+    """Summarise each scheme in one sentence."""
+    return [_scheme_summary(scheme, data.counts) for scheme in schemes]
 
 
 def _known_phases(known: pd.DataFrame) -> list[Markup]:
@@ -72,7 +85,7 @@ def _known_phases(known: pd.DataFrame) -> list[Markup]:
     ]
 
 
-def _distance_rule(distances: pd.DataFrame) -> str:
+def distance_rule(distances: pd.DataFrame) -> str:
     """State the minimum distances of candidates, and the bonds of the database that they reject."""
     limits = distances["limit"]
     if limits.nunique() == 1:
@@ -87,7 +100,7 @@ def _distance_rule(distances: pd.DataFrame) -> str:
     return f"{text} This rejects bonds of the database itself ({bonds} angstrom); use generation.min_distance: auto."
 
 
-def _nearest(best: pd.DataFrame, phonons: pd.DataFrame | None) -> str | Markup:
+def nearest(best: pd.DataFrame, phonons: pd.DataFrame | None) -> str | Markup:
     """Describe the candidate nearest to the hull, with its dynamical stability if that is known."""
     if best.empty:
         return "No candidate is both distinct and meta-stable."
@@ -103,7 +116,7 @@ def _nearest(best: pd.DataFrame, phonons: pd.DataFrame | None) -> str | Markup:
         formula_html(first["formula"]),
         group_html(first.get("space_group", "") or "unknown"),
         first["id"],
-        f", {stability}," if (stability := _stability(phonons).get(first["id"])) else "",
+        f", {stability}" if (stability := _stability(phonons).get(first["id"])) else "",
         number(first["formation_energy"]),
         number(abs(distance)),
         "above" if distance >= 0 else "below",
@@ -116,7 +129,7 @@ def _stability(phonons: pd.DataFrame | None) -> dict[str, str]:
     return {row["id"]: describe_phonons(row) for row in rows.to_dict("records") if row["status"] == "ok"}
 
 
-def _variants(candidates: pd.DataFrame) -> list[str]:
+def variants(candidates: pd.DataFrame) -> list[str]:
     """Describe the candidates that only StructureMatcher takes for other crystals; nothing without any."""
     if "distinct_by_matcher" not in candidates:
         return []

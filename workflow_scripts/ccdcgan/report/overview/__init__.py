@@ -1,0 +1,1 @@
+"""What the report opens with: five numbers, cards of the best crystals, and the comparison of methods."""
