@@ -1,4 +1,4 @@
-# The campaign: rounds that choose crystals by what all relaxations before them have taught, relax them, and learn.
+# The campaign: rounds that choose crystals by a model trained on all earlier relaxations, and relax them.
 # Their relaxations are in relaxation.smk. A round is a fixed number of crystals, so that a dry run shows all jobs.
 
 

@@ -108,12 +108,12 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
         cost_table(costs(finished_jobs(run.parent, run.name))),
     ]
     trusted = "\n".join(f"- **{subject}:** {statement}" for subject, statement in statements)
-    learnt = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
+    trained = [reconstruction_table(data.reconstruction), constraint_table(data.parity)]
     made = made_when(run)
     texts = {
         "readme": "\n\n".join([markdown(schemes_table(data.summary, data.scatter, schemes, system == "Bi-Se")), front]),
         "long": "\n\n".join([made, listed, *map(markdown, shown), f"Reliability:\n\n{trusted}"]),
-        "card": "\n\n".join([made, *map(markdown, learnt)]),
+        "card": "\n\n".join([made, *map(markdown, trained)]),
     }
     return {name: text.replace(NO_BREAK, " ") for name, text in texts.items()}
 

@@ -1,4 +1,4 @@
-"""A round of a campaign: proposals from all proposers, judged by what every relaxation so far has taught."""
+"""A round of a campaign: proposals from all proposers, judged by a model trained on all relaxations so far."""
 
 import logging
 from collections import Counter

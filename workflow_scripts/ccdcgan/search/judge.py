@@ -1,7 +1,7 @@
 """The judge of a campaign: what it expects of a relaxation, learned from all relaxations so far.
 
 The distance to the hull after relaxation is predicted by a Gaussian process on the descriptors of the crystal, with
-its uncertainty (:mod:`ccdcgan.crystals.gaussian_process`). It is taught by every crystal before relaxation, with the
+its uncertainty (:mod:`ccdcgan.crystals.gaussian_process`). It is trained on every crystal before relaxation, with the
 distance of its end, and by every end. The formation energy follows from the hull. Predicting it directly is less exact:
 far from all known crystals the prediction is the mean, which as a formation energy is too low near the elements and too
 high between them (Bi-Se, compositions left out: mean absolute error 0.059 in place of 0.048 eV/atom).

@@ -1,8 +1,8 @@
 """Mutations of crystals: some atoms change element or place, and the cell is strained.
 
 The operators of ase-ga (Vilhelmsen and Hammer, J. Chem. Phys. 141, 044711 (2014)) work at a fixed composition and keep
-their population in a database file. Here the composition changes, and the population is a set of crystals, so that the
-operators are written anew.
+their population in a database file. Here the composition changes, and the population is a set of crystals, so this
+module has its own operators.
 """
 
 from collections.abc import Callable, Sequence
