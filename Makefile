@@ -95,7 +95,7 @@ slurm-profile: ## install the profile for Slurm clusters, for snakemake --profil
 docs: development ## build the documentation, site/index.html, without network access
 	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/configuration_page.py
 	PYTHONPATH=workflow_scripts $(BIN)/python docs/site/tables_page.py
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The documentation is in site/index.html. To use its search, start a server: $(BIN)/python -m http.server --directory site"
 
 environment: $(READY) ## install what a run needs, into .venv (run does it when necessary)

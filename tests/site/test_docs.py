@@ -85,7 +85,7 @@ def test_configuration_page_names_every_key_and_default():
 
 
 def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]  # quiet counts nothing
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     pages = list(tmp_path.rglob("*.html"))

@@ -19,6 +19,8 @@ PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md"
 GUIDANCE = [page for page in PAGES if page.parent.name != "validation"]
 """All pages but those of dated measurements, whose settings are of their date."""
 FILES = ("csv", "png", "pdf", "extxyz", "py", "yaml", "keras", "json", "npz", "smk", "md")
+REFINEMENTS = ("corrections", "refinement_steps")
+"""Former and present name of the key in section representation."""
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -144,6 +146,9 @@ def test_the_changelog_says_which_schemes_run_by_default_once():
         (r"the constraint, (\w+) GANs", "gans"),
         (r"the (\d+) elements that the default potential", "elements"),
         (r"(\w+) schemes and controls", "schemes"),
+        (r"training of the GAN \| 1,000,000 steps \| ([\d,]+) steps", "gan_steps"),
+        (r"at most (\w+) iterations", "refinements"),
+        (r"more than (\d+) atoms in the cell|\((\d+) atoms, \d+ angstrom by default\)", "max_atoms"),
     ],
 )
 def test_counts_of_the_default_run(pattern: str, expected: str):
@@ -152,6 +157,9 @@ def test_counts_of_the_default_run(pattern: str, expected: str):
         "samples": DEFAULTS["generation"]["samples"],
         "rounds": DEFAULTS["campaign"]["rounds"],
         "phonons": DEFAULTS["phonons"]["top"],
+        "gan_steps": DEFAULTS["gan"]["steps"],
+        "refinements": next(value for key, value in DEFAULTS["representation"].items() if key in REFINEMENTS),
+        "max_atoms": DEFAULTS["generation"]["max_atoms"],
         "gans": sum(SCHEMES[name].family == "gan" for name in trained(DEFAULTS["schemes"])),
         "elements": len(KNOWN_ELEMENTS["mlip"]),
         "schemes": len(DEFAULTS["schemes"]),
@@ -180,6 +188,12 @@ def test_durations_agree_wherever_they_are_stated(subject: str, pattern: str):
     hits = {path.name: re.findall(pattern, " ".join(path.read_text(encoding="utf-8").split())) for path in paths}
     stated = {"".join(hit) for found in hits.values() for hit in found}
     assert len(stated) == 1 and sum(map(bool, hits.values())) > 1, f"{subject}: {hits}"
+
+
+def test_the_changelog_begins_with_the_version_of_the_project():
+    version = re.search(r"^version = \"(.+)\"$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == version
+    assert str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]) == version
 
 
 def test_every_preset_and_target_is_listed():

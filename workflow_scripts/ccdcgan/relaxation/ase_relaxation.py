@@ -66,7 +66,7 @@ def failed(structure: Structure, reason: str, detail: str, **results) -> Relaxat
         structure: Final geometry.
         reason: Short name of the reason.
         detail: The failure in a sentence.
-        results: Further fields of :class:`Relaxation`.
+        results (Any): Further fields of :class:`Relaxation`.
     """
     return Relaxation(structure, status="failed", reason=reason, detail=detail, **results)
 

@@ -62,7 +62,7 @@ class GaussianProcess(keras.layers.Layer):
         n_points: Number of points of the posterior, which are weights of the layer, as their factors are.
         length: As in :class:`Posterior`.
         mean: As in :class:`Posterior`.
-        settings: Settings of a Keras layer.
+        settings (Any): Settings of a Keras layer.
     """
 
     def __init__(self, n_points: int, length: float, mean: float, **settings) -> None:

@@ -23,9 +23,9 @@ class EulerSteps(keras.layers.Layer):
     """Euler integration of a velocity network: noise (batch, d), N(0, 1), to standardised rows (batch, d).
 
     Args:
-        velocity: Network of row and time.
+        velocity (keras.Model): Network of row and time.
         steps: Number of Euler steps.
-        settings: Settings of a Keras layer.
+        settings (Any): Settings of a Keras layer.
     """
 
     def __init__(self, velocity, steps: int, **settings):

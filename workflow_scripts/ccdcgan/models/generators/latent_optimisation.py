@@ -16,13 +16,13 @@ class OptimisedFlow(keras.layers.Layer):
     """Noise (batch, d), N(0, 1), to the standardised rows (batch, d) of the flow for the optimised noise.
 
     Args:
-        flow: Layer from noise to rows.
-        to_graph: Layer from rows to crystal graphs.
-        constraint: Model from crystal graphs to energies.
+        flow (keras.layers.Layer): Layer from noise to rows.
+        to_graph (keras.layers.Layer): Layer from rows to crystal graphs.
+        constraint (keras.Model): Model from crystal graphs to energies.
         steps: Number of descent steps.
         length: Length of each step, as a fraction of the noise's length.
         trust: Maximum displacement, as a fraction of the noise's length.
-        settings: Settings of a Keras layer.
+        settings (Any): Settings of a Keras layer.
     """
 
     def __init__(self, flow, to_graph, constraint, steps: int, length: float, trust: float, **settings):
