@@ -1,14 +1,16 @@
 """The numbers in README.md, docs/validation/default-run.md and docs/model-card.md, written from a finished run.
 
 ``PYTHONPATH=workflow_scripts python docs/site/result_numbers.py results/Bi-Se`` prints them; with ``--write`` it puts
-them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's figure of the hull beside
-them. README.md has one row for each scheme and control; with runs of other seeds (``other_seeds``), mean and standard
-deviation.
+them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's figure of the hull and the
+first screen of its report beside them (this needs chromium). README.md has one row for each scheme and control; with
+runs of other seeds (``other_seeds``), mean and standard deviation.
 """
 
 import argparse
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +50,9 @@ PAGES = {
     "card": ROOT / "docs/model-card.md",
 }
 PICTURE = ROOT / "docs/images/formation_energies.png"
+SCREEN = ROOT / "docs/images/report.png"
+SCREEN_SIZE = 1280, 1000
+"""Width and height of the picture of the report, pixels."""
 MARKS = "<!-- numbers of a run -->", "<!-- end of numbers -->"
 TABLES = {
     "database": "database/database.csv",
@@ -192,11 +197,30 @@ def put_between_marks(page: str, text: str) -> str:
     return new
 
 
+def draw_screen(report: Path, picture: Path) -> None:
+    """Write the first screen of a report as PNG. Raises FileNotFoundError without chromium."""
+    width, height = SCREEN_SIZE
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / "screen.png"
+        flags = (
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+        )
+        command = ["chromium", *flags, f"--user-data-dir={folder}/profile", f"--window-size={width},{height}"]
+        command += [f"--screenshot={drawn}", "--virtual-time-budget=30000", report.resolve().as_uri()]
+        subprocess.run(command, check=True, capture_output=True)
+        picture.unlink(missing_ok=True)  # it may be a link to another picture
+        shutil.copyfile(drawn, picture)
+
+
 def main() -> None:
     """Print the numbers of a run, or write them into the pages."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", help="folder of a finished run, results/{run}")
-    parser.add_argument("--write", action="store_true", help="put them, and the picture of the hull, into the pages")
+    parser.add_argument("--write", action="store_true", help="put them, the hull and the report into the pages")
     arguments = parser.parse_args()
     for name, text in numbers_of(arguments.run).items():
         if arguments.write:
@@ -205,6 +229,7 @@ def main() -> None:
             print(text)
     if arguments.write:
         shutil.copyfile(Path(arguments.run) / "report/figures" / PICTURE.name, PICTURE)
+        draw_screen(Path(arguments.run) / "report/index.html", SCREEN)
 
 
 if __name__ == "__main__":
