@@ -13,7 +13,7 @@ from ccdcgan.evaluation.attrition import funnels
 from ccdcgan.evaluation.best import best_candidates
 from ccdcgan.report.provenance import cost_table, machine_table
 from ccdcgan.report.structure_view import view
-from ccdcgan.report.tables import PAPER
+from ccdcgan.report.tables import PAPER, summary_table
 from ccdcgan_workflow.provenance import describe_machine
 from tests.report.conftest import ELEMENTS, PAPER_SCHEMES
 
@@ -88,3 +88,8 @@ def test_paper_ratios_are_the_paper_s():
 def test_quantities_are_those_of_the_summary(summary):
     asked = {quantity for quantity, _ in PAPER} | {quantities.RELAXED, quantities.MEAN_ENERGY}
     assert asked <= set(summary["quantity"])
+
+
+def test_a_table_calls_crystal_graphs_by_one_name(summary):
+    shown = [row[0] for row in summary_table(summary, ["dcgan"], paper=True).rows]
+    assert "candidates per crystal graph (success rate)" in shown and not any("image" in name for name in shown)

@@ -239,13 +239,13 @@ def describe_choice(config: Settings) -> str:
         return "All candidates were relaxed."
     if not ranks_candidates(config):
         return (
-            f"The first {limit} candidates of each scheme were relaxed. Ratios per image are relative to the crystal "
-            "graphs generated up to the last of them."
+            f"The first {limit} candidates of each scheme were relaxed. Ratios per crystal graph are relative to those "
+            "generated up to the last of them."
         )
     predictions = {"similar": "from similar crystals of the database", "constraint": "by the constraint"}
     return (
         f"At most {limit} candidates of each scheme were relaxed: from every composition in turn the one with the "
         f"lowest energy relative to the hull, as predicted {predictions[config['evaluation']['choose']]}. Ratios per "
-        "relaxation refer to this selection. Ratios per image are relative to all crystal graphs generated, although "
-        "most candidates were not relaxed."
+        "relaxation refer to this selection. Ratios per crystal graph are relative to all of these, although most "
+        "candidates were not relaxed."
     )

@@ -13,7 +13,7 @@ from ccdcgan.columns import scheme_label, title
 from ccdcgan.database.thermodynamics import compounds, hull_vertices
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.reasons import reason_label
-from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, ratio, text, words
+from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, quantity_words, ratio, text
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 from ccdcgan.utils.tables import is_true
 
@@ -83,7 +83,7 @@ def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) ->
                 cells[-1] = _with_paper(cells[-1], ratio(*PAPER[quantity, scheme]))
             elif paper and quantity == quantities.MEAN_ENERGY and scheme in PAPER_MEANS:
                 cells[-1] = _with_paper(cells[-1], f"{number(PAPER_MEANS[scheme], 4)} eV/atom")
-        rows.append([words(quantity), *cells])
+        rows.append([quantity_words(quantity), *cells])
     heads = ("quantity", *map(scheme_label, schemes))
     numeric = frozenset(range(1, len(heads)))
     return Table("Results of each scheme", heads, rows, numeric, "no scheme was evaluated.")
@@ -95,7 +95,10 @@ def scatter_table(scatter: pd.DataFrame | None, schemes: Sequence[str]) -> Table
     n_runs = int(rows["n_runs"].max()) if len(rows) else 0
     entries = {(row.quantity, row.scheme): row for row in rows.itertuples()}
     names = dict.fromkeys(rows["quantity"]) if len(rows) else ()
-    cells = [[words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)] for name in names]
+    cells = [
+        [quantity_words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)]
+        for name in names
+    ]
     caption = f"Mean and standard deviation of {n_runs} runs with different seeds (lowest to highest)"
     heads = ("quantity", *map(scheme_label, schemes))
     return Table(caption, heads, cells, frozenset(range(1, len(heads))), "no runs with other seeds were given.")
