@@ -59,9 +59,9 @@ ANIONS = ("O", "F", "Cl", "Br")
 """Anions corrected by ``auto``: those for which MP2020 reduces the errors against OQMD and against experiment. For S, N
 and I it reduces one of them and increases the other; for H, Se, Te and Sb it increases the error against OQMD."""
 
-METALS_PER_ANION = 4.0
-"""Largest number of metal atoms corrected for the Hubbard U for each O or F atom. The energy of one O atom in n atoms
-of a metal shows how many of them 7net-l3i5 takes as GGA+U: about 4 of Fe and Ni, up to 8 of V (docs/systems.md)."""
+METALS_PER_ANION = 1.5
+"""Largest number of metal atoms corrected for the Hubbard U for each O or F atom. The energies of the metal-rich oxides
+of OQMD show how many of them 7net-l3i5 takes as GGA+U: 0.9 to 2.1 (docs/systems.md)."""
 
 CHARGES: Mapping[str, float] = MappingProxyType(
     {"oxide": 2.0, "peroxide": 1.0, "superoxide": 0.5, "ozonide": 1 / 3, "F": 1.0, "Cl": 1.0, "Br": 1.0}
