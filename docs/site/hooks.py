@@ -1,9 +1,10 @@
 """Pages of the site that are made while it is built: the API, notebooks, and the report of the default run.
 
 Every module of the library has a page. A notebook in the documentation is a page of the same name. The report of
-``results/Bi-Se``, if it is there, becomes ``example/report.html``.
+the default run, ``docs/example/report.html.gz``, is unpacked.
 """
 
+import gzip
 import json
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow_scripts"
 PACKAGES = {"Library": "ccdcgan", "Workflow": "ccdcgan_workflow"}
-REPORT = ROOT / "results/Bi-Se/report/index.html"
+REPORT = ROOT / "docs/example/report.html.gz"
 WITHOUT_REPORT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>An example report</title>
-<p>This site was built without a finished run in <code>results/Bi-Se</code>. Run <code>make run</code>, then
-<code>make docs</code>.</p></html>
+<p>This checkout has no example. <code>make run</code> makes a report of your own,
+<code>results/Bi-Se/report/index.html</code>.</p></html>
 """
 
 
@@ -51,6 +52,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(docs.rglob("*.ipynb")):
         name = path.relative_to(docs).with_suffix(".md").as_posix()
         files.append(File.generated(config, name, content=notebook_page(path)))
-    report = REPORT.read_text(encoding="utf-8") if REPORT.is_file() else WITHOUT_REPORT
+    report = gzip.decompress(REPORT.read_bytes()).decode("utf-8") if REPORT.is_file() else WITHOUT_REPORT
     files.append(File.generated(config, "example/report.html", content=report))
     return files

@@ -1,12 +1,13 @@
 """The numbers in README.md, docs/validation/default-run.md and docs/model-card.md, written from a finished run.
 
 ``PYTHONPATH=workflow_scripts python docs/site/result_numbers.py results/Bi-Se`` prints them; with ``--write`` it puts
-them into the pages, between the marks "numbers of a run" and "end of numbers", and the run's figure of the hull and the
-first screen of its report beside them (this needs chromium). README.md has one row for each scheme and control; with
-runs of other seeds (``other_seeds``), mean and standard deviation.
+them into the pages, between the marks "numbers of a run" and "end of numbers", with the run's figure of the hull, the
+first screen of its report (this needs chromium), and the report as the example of the site. README.md has one row for
+each scheme and control; with runs of other seeds (``other_seeds``), mean and standard deviation.
 """
 
 import argparse
+import gzip
 import re
 import shutil
 import subprocess
@@ -50,6 +51,7 @@ PAGES = {
     "card": ROOT / "docs/model-card.md",
 }
 PICTURE = ROOT / "docs/images/formation_energies.png"
+EXAMPLE = ROOT / "docs/example/report.html.gz"
 SCREEN = ROOT / "docs/images/report.png"
 SCREEN_SIZE = 1280, 1000
 """Width and height of the picture of the report, pixels."""
@@ -229,7 +231,10 @@ def main() -> None:
             print(text)
     if arguments.write:
         shutil.copyfile(Path(arguments.run) / "report/figures" / PICTURE.name, PICTURE)
-        draw_screen(Path(arguments.run) / "report/index.html", SCREEN)
+        report = Path(arguments.run) / "report/index.html"
+        EXAMPLE.parent.mkdir(exist_ok=True)
+        EXAMPLE.write_bytes(gzip.compress(report.read_bytes(), mtime=0))
+        draw_screen(report, SCREEN)
 
 
 if __name__ == "__main__":
