@@ -93,6 +93,7 @@ def stated_defaults() -> Iterator[tuple[str, str, str]]:
         r"`([a-z_.]+): ([^`]+)`(?:, | \(|: )the default\b",
         r"`([a-z_.]+)`, ([\d.,]+) by default",
         r"`([a-z_.]+)` \(default:? ([^),;]+)",
+        r"`([a-z_]+(?:\.[a-z_]+)+)` \(([\d.,]+)(?: eV/atom| angstrom| THz| s)?[),;]",
     )
     for page in GUIDANCE:
         for form in forms:
