@@ -118,6 +118,31 @@ def test_stated_defaults_are_those_of_the_configuration():
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("page", "key"),
+    [
+        ("representation.md", "representation.start"),
+        ("systems.md", "relaxation.energy_scheme"),
+        ("sources.md", "substitution.assignments"),
+        ("sources.md", "substitution.volume"),
+        ("sources.md", "prototypes.sources"),
+        ("engines.md", "relaxation.engine"),
+        ("models.md", "evaluation.choose"),
+        ("models.md", "constraint.network"),
+        ("discovery.md", "campaign.proposals"),
+    ],
+)
+def test_a_page_describes_all_values_of_its_key(page: str, key: str):
+    schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    for part in key.split("."):
+        schema = schema["properties"][part]
+    values = set(schema.get("enum") or schema["items"]["enum"])
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert values <= set(re.findall(r"`([^`]+)`", flat(DOCS / page)))
+    tables = [first_column(block) for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+    assert all(table <= values for table in tables if len(table & values) > 1)
+
+
 def test_pages_state_the_schemes_of_the_default_run():
     schemes = set(DEFAULTS["schemes"])
     named = statements(r"[Tt]he default run (?:contains|uses|has) ((?:[^.]*?`[a-z-]+`)+)", GUIDANCE)
@@ -181,6 +206,7 @@ def test_counts_of_the_default_run(pattern: str, expected: str):
         ("quick", r"about (\w+) processor minutes"),
         ("the default run", r"(\w+ to \w+ hours?) on two cores|the (?:default )?run takes (\w+ to \w+ hours?)"),
         ("toy", r"toy[^.|]*\| (\w+ to \w+ minutes)|Minimal complete run for tests: (\w+ to \w+ minutes)"),
+        ("disk", r"(\d to \d GB) of disk"),
         ("the tests", r"all tests: about (\d+) minutes|tests \((\d+) minutes on two cores"),
     ],
 )
