@@ -1,11 +1,13 @@
 # make alone lists what there is. make run: install the environment if necessary, then run the workflow.
+# make run CONFIG=my.yaml: the same with a configuration file of your own, as in snakemake --configfile my.yaml.
 # make run system=V-O seed=2: the same with keys of the configuration, as in snakemake --config system=V-O seed=2.
 
 PYTHON ?=
 VENV ?= .venv
 CORES ?= all
 ARGUMENTS ?=
-FILE ?=
+CONFIG ?=
+FILE ?= $(CONFIG)
 TORCH_INDEX_DEFAULT := https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?= $(TORCH_INDEX_DEFAULT)
 
@@ -32,15 +34,17 @@ endif
 ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
   GIVEN := $(sort $(foreach word,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(word)))))
   GIVEN := $(foreach name,$(GIVEN),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-  GIVEN := $(filter-out PYTHON VENV CORES ARGUMENTS TORCH_INDEX MAKEFLAGS SHELL CC CFLAGS PATH HOME TMPDIR LANG,$(GIVEN))
-  KEYS := $(if $(GIVEN),$(shell sed -n 's/^\([a-z_]*\):.*/\1/p' "$(dir $(lastword $(MAKEFILE_LIST)))config.yaml"))
+  GIVEN := $(filter-out PYTHON VENV CORES ARGUMENTS CONFIG TORCH_INDEX MAKEFLAGS SHELL CC CFLAGS PATH HOME TMPDIR LANG,$(GIVEN))
+  SCHEMAS := $(dir $(lastword $(MAKEFILE_LIST)))schemas
+  KEYS := $(if $(GIVEN),$(shell sed -n 's/^\([a-z_]*\):.*/\1/p' "$(SCHEMAS)/defaults.yaml"; \
+    sed -n 's/^  \([a-z_]*\):.*/\1/p' "$(SCHEMAS)/renamed_keys.yaml"))
   lower = $(shell printf %s '$(1)' | tr 'A-Z' 'a-z')
   quoted = '$(subst ','\'',$(1))'
   $(foreach name,$(GIVEN),$(if $(filter $(call lower,$(name)),$(KEYS)),\
     $(eval SETTINGS += $$(call quoted,$(call lower,$(name))=$$(value $(name)))),\
     $(if $(and $(findstring _,$(name)),$(filter-out $(call lower,$(name)),$(name))),,\
-      $(error $(name) is neither a key of the configuration (config.yaml lists them; type, say: make run system=V-O) nor a \
-        variable of this Makefile (PYTHON, VENV, CORES, ARGUMENTS, TORCH_INDEX); an environment variable is written before make: \
+      $(error $(name) is neither a key of the configuration (schemas/defaults.yaml lists them; type, say: make run \
+        system=V-O) nor a variable of this Makefile (PYTHON, VENV, CORES, ARGUMENTS, CONFIG, TORCH_INDEX); an environment variable is written before make: \
         $(name)=... make run))))
   ENVIRONMENT_SYSTEM := $(firstword $(foreach name,SYSTEM system,$(if $(filter environment,$(origin $(name))),$($(name)))))
   ifneq ($(shell printf %s '$(ENVIRONMENT_SYSTEM)' | grep -E '^([A-Z][a-z]?-)+[A-Z][a-z]?$$'),)
@@ -49,8 +53,8 @@ ifneq ($(filter run,$(or $(MAKECMDGOALS),run)),)
   endif
 endif
 
-# make with keys of the configuration and no target means make run.
-.DEFAULT_GOAL := $(if $(strip $(GIVEN)),run,help)
+# make with keys of the configuration or a file, and no target, means make run.
+.DEFAULT_GOAL := $(if $(strip $(GIVEN) $(filter command,$(firstword $(origin CONFIG)))),run,help)
 
 help: ## list the targets of this Makefile
 	@echo "Usage: make TARGET [key=value ...]"
@@ -58,11 +62,11 @@ help: ## list the targets of this Makefile
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo
-	@echo "Variables: CORES=4 (of run; default: all), ARGUMENTS=\"...\" (of snakemake or pytest), PYTHON=/path/to/python3.12,"
-	@echo "VENV=folder (default: .venv), TORCH_INDEX= (empty: the CUDA build of torch also where no GPU is found)."
+	@echo "Variables: CONFIG=my.yaml (of run and check), CORES=4 (of run; default: all), ARGUMENTS=\"...\" (of snakemake or pytest),"
+	@echo "PYTHON=/path/to/python3.12, VENV=folder (default: .venv), TORCH_INDEX= (empty: the CUDA build of torch also where no GPU is found)."
 
-run: environment ## run the workflow: make run, make run system=V-O seed=2
-	$(BIN)/snakemake --cores $(CORES)$(if $(ARGUMENTS), $(ARGUMENTS))$(if $(SETTINGS), --config $(SETTINGS))
+run: environment ## run the workflow: make run, make run system=V-O seed=2, make run CONFIG=my.yaml
+	$(BIN)/snakemake --cores $(CORES)$(if $(CONFIG), --configfile $(CONFIG))$(if $(ARGUMENTS), $(ARGUMENTS))$(if $(SETTINGS), --config $(SETTINGS))
 
 check: environment ## check a configuration file without running anything: make check FILE=my.yaml
 	@PYTHONPATH=$(CURDIR)/workflow_scripts $(BIN)/python -m ccdcgan_workflow.check "$(FILE)"

@@ -111,6 +111,7 @@ rule report:
         rules.write_report.output,
 
 
+warn_of_settings()
 warn_of_potcar_library()
 check_command_when_known()
 announce_when_planned()

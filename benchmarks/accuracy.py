@@ -24,6 +24,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: E402
 from ccdcgan.database.prototypes.oqmd import shipped_crystals  # noqa: E402
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy  # noqa: E402
 from ccdcgan.relaxation.mlip import MODELS, MlipRelaxMaker  # noqa: E402
+from ccdcgan_workflow.settings import relaxation_settings  # noqa: E402
 
 SYMPREC = 0.1
 """Tolerance (angstrom) of the symmetry search in a relaxed crystal."""
@@ -80,7 +81,8 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
+    settings = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())["relaxation"]
+    settings = relaxation_settings(settings)
     shared = {key: settings[key] for key in ("fmax", "max_steps", "optimizer", "stiffness")}
     phases = known_phases(arguments.elements, arguments.max_atoms)
     structures, dft = [structure for structure, _ in phases], [energy for _, energy in phases]

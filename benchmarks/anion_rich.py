@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("benchmark-anion-rich"), help="folder of the journal")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))
     settings, uniqueness = relaxation_settings(config["relaxation"]), Uniqueness(config["matcher"])
     print("| composition | " + " | ".join(SCHEMES) + " |\n|---|" + "---|" * len(SCHEMES))
     for system in options.systems:

@@ -34,6 +34,7 @@ from ccdcgan.models.constraint.image_network import train_image_constraint  # no
 from ccdcgan.representation.crystal_graph import load_codec, load_graphs  # noqa: E402
 from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
+from ccdcgan_workflow.keys.renamed import earlier_names  # noqa: E402
 
 
 def folds(names: pd.Series, count: int, by: str, seed: int) -> np.ndarray:
@@ -68,7 +69,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
 
-    section = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["constraint"]
+    section = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))["constraint"]
+    section = earlier_names({"constraint": section})["constraint"]  # as the library calls the keys
     settings = section.pop("descriptors") | chosen.settings
     known = load_graphs(chosen.results / "representation/crystal_graphs.npz")
     crystals = read_set(chosen.results / "database/database.extxyz")

@@ -121,14 +121,14 @@ class System:
         record = read_record(folder)
         if record is None:
             sys.exit(f"{folder} has no run.yaml; make its database first: snakemake database --config system=...")
-        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))
         update_config(config, record["configuration"])
         elements = elements_of(record["system"])
         references = EnergyReferences.of_run(
             read_csv(folder / "database/references.csv"),
             settings.energy_model(config),
             config["relaxation"]["energy_scheme"],
-            config["relaxation"]["correction"],
+            config["relaxation"]["energy_correction"],
         )
         generated = {
             scheme: [
@@ -159,7 +159,7 @@ class System:
         rules = {name: generation[name] for name in ("max_atoms", "min_distance", "expansion")}
         if rules["min_distance"] == AUTO:
             rules["min_distance"] = PairDistances(dict(zip(bonds["pair"], bonds["limit"], strict=True)))
-        return Limits(**rules, geometry=Geometry.from_config(self.config["representation"]))
+        return Limits(**rules, geometry=Geometry.from_config(settings.representation_settings(self.config)))
 
     def thresholds(self) -> dict[str, float]:
         """Hull distances of stable and meta-stable crystals, eV/atom."""

@@ -2,7 +2,7 @@
 
 For every element that the default potential knows, its known crystal at low temperature
 (``workflow_scripts/ccdcgan/crystals/data/elements.extxyz``), the lowest crystals of OQMD and, with ``--aflow``, AFLOW's
-prototypes of one element are relaxed with the engine and the guards of config.yaml. A journal keeps the results: an
+prototypes of one element are relaxed with the engine and the default guards. A journal keeps the results: an
 interrupted call continues where it stopped.
 
     nice .venv/bin/python benchmarks/elements.py --seconds 1800 --write docs/validation/elements.md
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--write", help="file of the table; without it the table is printed")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())
     settings, uniqueness = relaxation_settings(config["relaxation"]), Uniqueness(config["matcher"])
     elements = sorted(KNOWN_ELEMENTS["mlip"], key=lambda element: int(known_crystal(element).structure[0].specie.Z))
     chosen = {

@@ -26,6 +26,7 @@ import yaml  # noqa: E402
 
 from ccdcgan.models.convolutional_networks import build_constraint, build_discriminator, build_generator, in_precision  # noqa: E402
 from ccdcgan.models.generators.gan import GanTraining  # noqa: E402
+from ccdcgan_workflow.keys.renamed import earlier_names  # noqa: E402
 
 SIDE = 28
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -111,7 +112,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
     chosen = parser.parse_args()
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["gan"]
+    settings = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))["gan"]
+    settings = earlier_names({"gan": settings})["gan"]  # as the library calls the keys
     graphs = np.random.default_rng(0).uniform(-1, 1, (200, SIDE, SIDE, 1)).astype(np.float32)
     for scheme in chosen.scheme:
         constraint = build_constraint(SIDE, 0) if scheme == "ccdcgan" else None

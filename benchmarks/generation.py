@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 AUTOENCODERS = ("lattice_autoencoder.keras", "sites_autoencoder.keras")
 RULES = {"min_distance": 2.0, "max_atoms": 20, "expansion": 1.15, "faint": 0.6}
-"""Rules of a candidate as in config.yaml: angstrom, number of atoms, factor on the cell lengths, peak threshold."""
+"""Rules of a candidate, the default ones: angstrom, number of atoms, factor on the cell lengths, peak threshold."""
 COMPARED = ("status", "reason", "formula", "n_atoms", "repaired")
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"

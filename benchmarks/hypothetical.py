@@ -214,7 +214,7 @@ def relax(journal: Path, maker: GpawRelaxMaker, k_length: float, work: Path, min
     pairs = list(
         zip(measured({name: before[name] for name in done}, references), measured(done, references), strict=True)
     )
-    same = Uniqueness(yaml.safe_load((ROOT / "config.yaml").read_text())["matcher"])
+    same = Uniqueness(yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())["matcher"])
     rows = {
         one.id: {
             "formula": one.formula,

@@ -22,14 +22,14 @@ SAMPLES = {"samples": 1_000_000, "shard_size": 5_000}
 ABSENT = {"command": "true", "potcar_spec": True}  # planning does not need VASP, but the check before a run does
 PLANS = {
     "in batches": {
-        "relaxation": {"batches": 220, "vasp": ABSENT},
+        "relaxation": {"jobs": 220, "vasp": ABSENT},
         "generation": SAMPLES,
-        "evaluation": {"batches": 100},
+        "evaluation": {"jobs": 100},
     },
     "one structure per job": {
-        "relaxation": {"batches": STRUCTURES, "vasp": ABSENT},
+        "relaxation": {"jobs": STRUCTURES, "vasp": ABSENT},
         "generation": SAMPLES,
-        "evaluation": {"batches": 6_800},
+        "evaluation": {"jobs": 6_800},
     },
 }
 

@@ -38,11 +38,12 @@ from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.training.loop import TrainingRun  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402
+from ccdcgan_workflow.settings import representation_settings  # noqa: E402
 
 
 def reconstructed(run: Path, config: dict, mode: str, unrelaxed: bool, keep: Path) -> pd.DataFrame:
     """Train both autoencoders with one split and return its rows of the table."""
-    settings = config["representation"]
+    settings = representation_settings(config)
     database = read_set(run / "database" / ("substituted.extxyz" if unrelaxed else "database.extxyz"))
     crystals = [crystal for crystal in database if crystal.info["status"] == "ok"]
     prototypes = read_set(run / "database/prototypes.extxyz")
@@ -73,7 +74,7 @@ def pretrained(run: Path, config: dict, unrelaxed: bool) -> pd.DataFrame:
 
 def summaries(crystals: list, split: pd.DataFrame, autoencoders: list, config: dict, mode: str) -> pd.DataFrame:
     """Return the rows of the table for two autoencoders, lattice and sites, with and without refinement."""
-    elements, geometry = config["system"].split("-"), Geometry.from_config(config["representation"])
+    elements, geometry = config["system"].split("-"), Geometry.from_config(representation_settings(config))
     codec, graphs = fit_codec(crystals, elements, *autoencoders, geometry)
     held_out = (split.loc[split["set"] == "database", "split"] == "held_out").to_numpy()
     plain = replace(codec, geometry=replace(geometry, corrections=0))
@@ -85,7 +86,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run with a finished database")
-    parser.add_argument("--configfile", type=Path, help="preset that overrides config.yaml")
+    parser.add_argument("--configfile", type=Path, help="preset that overrides the default values")
     parser.add_argument("--unrelaxed", action="store_true", help="use the substituted crystals, not the relaxed ones")
     parser.add_argument("--splits", nargs="+", default=["prototype", "random"], choices=["prototype", "random"])
     parser.add_argument("--steps", type=float, default=1.0, help="fraction of the configured training steps")
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--system", help="system of the run, if it is not that of the configuration")
     parser.add_argument("--keep", type=Path, default=Path("results/benchmark"), help="folder of the trainings")
     arguments = parser.parse_args()
-    config = yaml.safe_load((Path(__file__).resolve().parent.parent / "config.yaml").read_text())
+    config = yaml.safe_load((Path(__file__).resolve().parent.parent / "schemas/defaults.yaml").read_text())
     if arguments.configfile:
         update_config(config, yaml.safe_load(arguments.configfile.read_text()))
     for network in ("lattice", "sites"):

@@ -33,6 +33,7 @@ from ccdcgan.relaxation.ase_relaxation import displaced  # noqa: E402
 from ccdcgan.relaxation.engines import make_engine  # noqa: E402
 from ccdcgan.relaxation.guards import Guards, check_structure  # noqa: E402
 from ccdcgan.relaxation.mlip import MODALS, MODELS, weights_path  # noqa: E402
+from ccdcgan_workflow.settings import relaxation_settings  # noqa: E402
 
 LOADED: dict[str, object] = {}
 
@@ -170,7 +171,7 @@ def main() -> None:
         "--optimizers", action="store_true", help="compare BFGS, FIRE and LBFGS instead of the other variants"
     )
     arguments = parser.parse_args()
-    default = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
+    default = relaxation_settings(yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())["relaxation"])
     last = default | {"displacement": 0.0, "mlip": default["mlip"] | {"models": default["mlip"]["models"][-1:]}}
     staged = default | {"displacement": 0.0}
     crystals = read_set(arguments.structures)

@@ -29,6 +29,7 @@ from ccdcgan.relaxation.batches import Journal  # noqa: E402
 from ccdcgan.relaxation.mlip import load_calculator  # noqa: E402
 from ccdcgan.relaxation.symmetrisation.batches import symmetrise_batch  # noqa: E402
 from ccdcgan.schemes import SCHEMES  # noqa: E402
+from ccdcgan_workflow.settings import relaxation_settings  # noqa: E402
 
 
 def space_group(structure) -> str:
@@ -50,7 +51,7 @@ def main() -> None:
             generated = re.search(rf"(^|/)({'|'.join(map(re.escape, SCHEMES))})-\d", crystal.id)
             if len(crystal.structure.composition) > 1 and (arguments.all or generated):
                 crystals.setdefault(crystal.id, crystal)
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())["relaxation"]
+    config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())["relaxation"]
     calculator = load_calculator(config["mlip"]["models"][-1], "cpu")
     starts = []
     for crystal in crystals.values():
@@ -58,7 +59,7 @@ def main() -> None:
         atoms.calc = calculator
         energy = float(atoms.get_potential_energy()) / len(atoms)
         starts.append(crystal.updated(status="ok", energy_per_atom=energy, fmax=np.nan, n_steps=0, relax_seconds=0.0))
-    ends = symmetrise_batch(starts, config, Journal(arguments.work), "benchmark")
+    ends = symmetrise_batch(starts, relaxation_settings(config), Journal(arguments.work), "benchmark")
     rows = [
         {
             "id": end.id,

@@ -90,7 +90,7 @@ def relax(crystals: list[Crystal], folder: Path) -> list[Crystal]:
     from ccdcgan.relaxation.batches import Journal, relax_batch
     from ccdcgan_workflow.settings import relaxation_settings
 
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))
     return relax_batch(crystals, relaxation_settings(config["relaxation"]), Journal(folder), "systems")
 
 
@@ -250,7 +250,9 @@ def main() -> None:
     print(text)
     if options.write:
         write_block("systems", text)
-        model = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["relaxation"]["mlip"]["models"][-1]
+        model = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))["relaxation"]["mlip"][
+            "models"
+        ][-1]
         typical_errors(table, model).to_csv(TABLE, index=False)
 
 

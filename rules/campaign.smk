@@ -31,10 +31,10 @@ rule propose_round:
         candidate=settings.candidate_rules(config, "min_distance", "max_atoms", "expansion"),
         representation=settings.voxel_settings(config),
         generating=PROPOSING,
-        n_batches=config["campaign"]["batches"],
+        n_batches=config["campaign"]["jobs"],
         engine=settings.energy_model(config),
         scheme=config["relaxation"]["energy_scheme"],
-        correction=config["relaxation"]["correction"],
+        correction=config["relaxation"]["energy_correction"],
         measured=dft_points_fingerprint(),
         matcher=config["matcher"],
         variants=settings.variant_limits(config),
@@ -57,8 +57,7 @@ rule collect_rounds:
     output:
         crystals=f"{RESULTS}/candidates/campaign/selected.extxyz",
         relaxed=[
-            f"{RESULTS}/candidates/campaign/relaxed/{batch}.extxyz"
-            for batch in numbered(config["evaluation"]["batches"])
+            f"{RESULTS}/candidates/campaign/relaxed/{batch}.extxyz" for batch in numbered(config["evaluation"]["jobs"])
         ],
         counts=f"{RESULTS}/candidates/campaign/losses.csv",
         generated=f"{RESULTS}/candidates/campaign/generated/000.extxyz",
@@ -74,7 +73,7 @@ rule collect_rounds:
         mem_mb=memory(2000),
         runtime=minutes(60),
     params:
-        n_batches=config["campaign"]["batches"],
+        n_batches=config["campaign"]["jobs"],
         code=code_fingerprint("collect_rounds"),
     message:
         "Collecting the rounds of the campaign"

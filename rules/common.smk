@@ -9,18 +9,12 @@ import re
 import sys
 import time
 
-import yaml
-
 sys.path.insert(0, str(CHECKOUT / "workflow_scripts"))
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger as snakemake_logger
-from snakemake.utils import update_config
 
 IS_MODULE = bool(workflow.modifier.skip_configfile)  # of another workflow, which may name only what it changes
-if IS_MODULE:
-    given, config = config, yaml.safe_load((CHECKOUT / "config.yaml").read_text(encoding="utf-8"))
-    update_config(config, given)
 
 try:
     from ccdcgan.database.dft_points import MEASURED, measured_points
@@ -32,13 +26,8 @@ try:
     from ccdcgan_workflow import fingerprints, settings
     from ccdcgan_workflow.runs.autoencoder_start import autoencoder_start
     from ccdcgan_workflow.check import commands, surroundings
-    from ccdcgan_workflow.configuration import (
-        default_configuration,
-        elements_of,
-        energy_alone,
-        load_configuration,
-        reduced_formulas,
-    )
+    from ccdcgan_workflow.configuration import checked_configuration, elements_of, energy_alone, reduced_formulas
+    from ccdcgan_workflow.keys import layers, shown, unused
     from ccdcgan_workflow.locks import lock_run
     from ccdcgan_workflow.provenance import describe_checkout, describe_versions
     from ccdcgan_workflow.runs import announcement, code_state, command_line, names, record
@@ -51,29 +40,26 @@ except ModuleNotFoundError as error:
     ) from None
 
 
-def as_written():
-    """What the user wrote: the configuration files, the settings of --config, and the values of both."""
-    typed = workflow.config_settings
-    if workflow.modifier.skip_configfile:
-        return ()
-    return [CHECKOUT / "config.yaml", *workflow.overwrite_configfiles], typed.config_args or (), typed.overwrite_config
-
-
+CONFIG_FILES = [CHECKOUT / layers.CONFIG, *([] if IS_MODULE else workflow.overwrite_configfiles)]
 ARGUMENTS = command_line.typed_arguments(sys.argv) if workflow.is_main_process else []
 
 try:
     check_folder(".")
     command_line.check_options(ARGUMENTS)
-    config = load_configuration(config, CHECKOUT, *as_written())
-    START = autoencoder_start(config, default_configuration(CHECKOUT / "schemas/config.schema.yaml"))
+    DEFAULTS = layers.default_configuration(CHECKOUT)
+    if IS_MODULE:
+        LAYERS = layers.read_layers(CHECKOUT, CONFIG_FILES, given=config)
+    else:
+        LAYERS = layers.read_layers(CHECKOUT, CONFIG_FILES, workflow.config_settings.config_args or ())
+    config = checked_configuration(LAYERS, CHECKOUT)
+    START = autoencoder_start(config, DEFAULTS)
     SYSTEM, RUN = names.name_run(config["system"], config["run"])
     config["system"] = SYSTEM
     RESULTS = f"results/{RUN}"
     record.check_system(RESULTS, SYSTEM)
     if workflow.is_main_process:
         if not record.is_made(RESULTS):
-            files = [CHECKOUT / "config.yaml", *workflow.overwrite_configfiles]
-            names.check_name(RUN, files, workflow.config_settings.config, SYSTEM)
+            names.check_name(RUN, CONFIG_FILES, workflow.config_settings.config, SYSTEM)
         code_state.remember(config | {"run": RUN})
     else:
         code_state.check_settings(config | {"run": RUN})
@@ -82,7 +68,7 @@ except InputError as error:
 
 STARTED = time.time()
 ELEMENTS = elements_of(SYSTEM)
-HOLDOUT = reduced_formulas(config["holdout"])
+HOLDOUT = reduced_formulas(config["held_out_compositions"])
 COMPOSITIONS = reduced_formulas(config["evaluation"]["compositions"] or []) or None
 EARLIER = config["earlier_runs"]
 EARLIER_JOURNALS = [f"results/{run}/{stage}/journal" for run in EARLIER for stage in ("database", "candidates")]
@@ -97,10 +83,11 @@ AUTOENCODERS = {name: f"{RESULTS}/representation/{name}_autoencoder.keras" for n
 NOT_CAMPAIGN = "|".join(re.escape(name) for name in can_be_chosen() if name != "campaign")
 PROPOSING = generating(SCHEMES) if "generated" in config["campaign"]["proposals"] else []
 ROUNDS = range(1, len(settings.campaign_rounds(config)) + 1)
+ENGINE = settings.relaxation_settings(config["relaxation"])["engine"]  # as fingerprints and journals call it
 SHARDS = numbered(len(settings.shard_sizes(config)))
 KNOWN_RELAXED = [
     f"{RESULTS}/database/known/relaxed/{batch}.extxyz"
-    for batch in (numbered(config["hull"]["batches"]) if config["hull"]["known"] else [])
+    for batch in (numbered(config["hull"]["jobs"]) if config["hull"]["known"] else [])
 ]
 
 
@@ -117,12 +104,12 @@ wildcard_constraints:
 
 def memory(mb):
     """Memory of a job, MB. It grows with each attempt, up to the limit of the configuration."""
-    return lambda wildcards, attempt: min(mb * attempt, config["limits"]["mem_mb"])
+    return lambda wildcards, attempt: min(mb * attempt, config["job_limits"]["mem_mb"])
 
 
 def minutes(amount):
     """Run time of a job, minutes. It grows with each attempt; relaxations and trainings resume where they stopped."""
-    return lambda wildcards, attempt: min(amount * attempt, config["limits"]["runtime"])
+    return lambda wildcards, attempt: min(amount * attempt, config["job_limits"]["runtime"])
 
 
 def code_fingerprint(script, engine=None):
@@ -135,7 +122,7 @@ def code_fingerprint(script, engine=None):
 
 def correction_input():
     """The user's file of DFT points for the correction of formation energies, if there is one."""
-    points = config["relaxation"]["correction"]
+    points = config["relaxation"]["energy_correction"]
     return {"correction": points} if points not in (None, MEASURED) else {}
 
 

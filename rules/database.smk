@@ -119,7 +119,7 @@ rule collect_database:
     input:
         **correction_input(),
         # file names: with rules.… the time that Snakemake takes grows with the square of the number of batches
-        batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["batches"])),
+        batches=expand(f"{RESULTS}/database/relaxed/{{batch}}.extxyz", batch=numbered(config["relaxation"]["jobs"])),
         references=f"{RESULTS}/database/references.csv",
         known=KNOWN_RELAXED,
     output:
@@ -140,7 +140,7 @@ rule collect_database:
     params:
         engine=settings.energy_model(config),
         scheme=config["relaxation"]["energy_scheme"],
-        correction=config["relaxation"]["correction"],
+        correction=config["relaxation"]["energy_correction"],
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],

@@ -7,12 +7,12 @@ rule place_candidates:
         # file names: as in collect_database
         batches=expand(
             f"{RESULTS}/candidates/{{scheme}}/relaxed/{{batch}}.extxyz",
-            batch=numbered(config["evaluation"]["batches"]),
+            batch=numbered(config["evaluation"]["jobs"]),
             allow_missing=True,
         ),
         symmetric=expand(
             f"{RESULTS}/candidates/{{scheme}}/symmetric/{{batch}}.extxyz",
-            batch=numbered(config["evaluation"]["batches"]) if config["evaluation"]["symmetrise"] else [],
+            batch=numbered(config["evaluation"]["jobs"]) if config["evaluation"]["symmetrise"] else [],
             allow_missing=True,
         ),
         references=f"{RESULTS}/database/references.csv",
@@ -36,7 +36,7 @@ rule place_candidates:
     params:
         engine=settings.energy_model(config),
         scheme=config["relaxation"]["energy_scheme"],
-        correction=config["relaxation"]["correction"],
+        correction=config["relaxation"]["energy_correction"],
         measured=dft_points_fingerprint(),
         elements=ELEMENTS,
         matcher=config["matcher"],

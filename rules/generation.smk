@@ -1,6 +1,6 @@
 # Generation of samples in seeded shards, predicted energies, and the selection of the candidates to relax.
 
-CANDIDATE = settings.candidate_rules(config, "min_distance", "max_atoms", "expansion", "faint")
+CANDIDATE = settings.candidate_rules(config, "min_distance", "max_atoms", "expansion", "fallback_threshold")
 RANKED = settings.ranks_candidates(config)
 
 

@@ -105,7 +105,7 @@ def generated_proposals():
 def round_files(number):
     """Selected crystals of a round of the campaign, and its relaxed batches."""
     folder = f"{RESULTS}/candidates/campaign/round-{number}"
-    batches = numbered(config["campaign"]["batches"])
+    batches = numbered(config["campaign"]["jobs"])
     return {
         "selected": f"{folder}/selected.extxyz",
         "relaxed": [f"{folder}/relaxed/{batch}.extxyz" for batch in batches],

@@ -40,13 +40,13 @@ use rule relax_database as relax_known_phases with:
         f"{BENCHMARKS}/relax_known_phases/{{batch}}.tsv"
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
-        n_batches=config["hull"]["batches"],
+        n_batches=config["hull"]["jobs"],
         journal=f"{RESULTS}/database/known/journal",
         known_journals=[
             f"{RESULTS}/database/journal",
             *EARLIER_JOURNALS,
             *(f"results/{run}/database/known/journal" for run in EARLIER),
         ],
-        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("relax_batch", ENGINE),
     message:
         "Relaxing the known phases, batch {wildcards.batch} of {params.n_batches}"

@@ -166,7 +166,7 @@ rule train_generator:
         gpu=0,
     params:
         settings=lambda wildcards: settings.generator_settings(config, wildcards.scheme),
-        candidate=settings.candidate_rules(config, "min_distance", "max_atoms", "faint"),
+        candidate=settings.candidate_rules(config, "min_distance", "max_atoms", "fallback_threshold"),
         precision=config["precision"],
         seed=config["seed"],
         checkpoint=f"{RESULTS}/models/checkpoints/{{scheme}}.npz",

@@ -8,6 +8,7 @@ localrules:
     status,
     costs,
     estimate,
+    show_config,
 
 
 rule status:
@@ -30,6 +31,19 @@ rule status:
         "Checking the progress of the run"
     script:
         "../workflow_scripts/show_status.py"
+
+
+rule show_config:
+    log:
+        ".snakemake/log/show_config.log",
+    conda:
+        "../envs/structures.yaml"
+    params:
+        text=lambda wildcards: shown.shown_configuration(config, LAYERS, DEFAULTS),
+    message:
+        "Showing the configuration in force"
+    script:
+        "../workflow_scripts/show_config.py"
 
 
 rule costs:

@@ -13,8 +13,8 @@ PRETRAINING_CHOICE = {"most_of_a_kind": 4, "held_out": 0.1}
 PRETRAINED = ("lattice", "sites")
 PRETRAINING_SETTINGS = {  # box and networks are those of the configuration
     "box": config["representation"]["box"],
-    "lattice": config["representation"]["lattice"] | {"steps": 8000, "learning_rate": 0.001},
-    "sites": config["representation"]["sites"] | {"steps": 7000},
+    "lattice": REPRESENTATION["lattice"] | {"steps": 8000, "learning_rate": 0.001},
+    "sites": REPRESENTATION["sites"] | {"steps": 7000},
 }
 PRETRAINING_PRECISION = "float32"
 

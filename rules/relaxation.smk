@@ -18,10 +18,10 @@ rule relax_database:
         runtime=minutes(720),
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
-        n_batches=config["relaxation"]["batches"],
+        n_batches=config["relaxation"]["jobs"],
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
-        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("relax_batch", ENGINE),
     message:
         "Relaxing the database, batch {wildcards.batch} of {params.n_batches}"
     script:
@@ -42,7 +42,7 @@ use rule relax_database as relax_reference with:
         n_batches=1,
         journal=f"{RESULTS}/database/journal",
         known_journals=EARLIER_JOURNALS,
-        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("relax_batch", ENGINE),
     message:
         "Relaxing the unary prototypes of {wildcards.element}"
 
@@ -60,10 +60,10 @@ use rule relax_database as relax_candidates with:
         scheme=NOT_CAMPAIGN,
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
-        n_batches=config["evaluation"]["batches"],
+        n_batches=config["evaluation"]["jobs"],
         journal=f"{RESULTS}/candidates/journal",
         known_journals=[f"{RESULTS}/database/journal", *EARLIER_JOURNALS],  # of the control database,
-        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("relax_batch", ENGINE),
     message:
         "Relaxing the candidates of {wildcards.scheme}, batch {wildcards.batch} of {params.n_batches}"
 
@@ -93,9 +93,9 @@ rule symmetrise_candidates:
         meta_stable=config["evaluation"]["meta_stable"],
         engine=settings.energy_model(config),
         scheme=config["relaxation"]["energy_scheme"],
-        correction=config["relaxation"]["correction"],
+        correction=config["relaxation"]["energy_correction"],
         measured=dft_points_fingerprint(),
-        code=code_fingerprint("symmetrise_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("symmetrise_batch", ENGINE),
     message:
         "Symmetrising the meta-stable candidates of {wildcards.scheme}, batch {wildcards.batch}"
     script:
@@ -113,10 +113,10 @@ use rule relax_database as relax_round with:
         f"{BENCHMARKS}/relax_round/{{round}}/{{batch}}.tsv"
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
-        n_batches=config["campaign"]["batches"],
+        n_batches=config["campaign"]["jobs"],
         journal=f"{RESULTS}/candidates/journal",
         known_journals=[f"{RESULTS}/database/journal", *EARLIER_JOURNALS],
-        code=code_fingerprint("relax_batch", config["relaxation"]["engine"]),
+        code=code_fingerprint("relax_batch", ENGINE),
     message:
         "Relaxing the crystals of the campaign, {wildcards.round}, batch {wildcards.batch} of {params.n_batches}"
 

@@ -1,6 +1,7 @@
 # Autoencoders, crystal graphs, and the reconstruction of crystals from them.
 
 TRAINING_THREADS = workflow.cores or 1
+REPRESENTATION = settings.representation_settings(config)
 HELD_OUT_BY = "prototype" if START.pretrained else config["representation"]["split"]
 
 
@@ -22,7 +23,7 @@ rule split_crystals:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        fraction=None if START.pretrained else config["representation"]["held_out"],
+        fraction=None if START.pretrained else config["representation"]["validation_fraction"],
         mode=HELD_OUT_BY,
         seed=None if START.pretrained else config["seed"],
         holdout=HOLDOUT,
@@ -52,7 +53,7 @@ rule train_autoencoder:
         runtime=minutes(20 if START.pretrained else 1440),
         gpu=0,
     params:
-        settings=lambda wildcards: None if START.pretrained else config["representation"][wildcards.network],
+        settings=lambda wildcards: None if START.pretrained else REPRESENTATION[wildcards.network],
         box=config["representation"]["box"],
         precision=None if START.pretrained else config["precision"],
         seed=None if START.pretrained else config["seed"],
@@ -83,7 +84,7 @@ rule encode_crystals:
         mem_mb=memory(3000),
         runtime=minutes(60),
     params:
-        representation={key: config["representation"][key] for key in ("box", "corrections", "sites", "lattice")},
+        representation={key: REPRESENTATION[key] for key in ("box", "corrections", "sites", "lattice")},
         elements=ELEMENTS,
         holdout=HOLDOUT,
         code=code_fingerprint("encode_crystals"),

@@ -6,7 +6,7 @@ DISPLAYS = []  # the display in the terminal, if there is one
 def changes_nothing():
     """Whether the requested targets change nothing in the run."""
     targets = set(workflow.dag_settings.targets)
-    return bool(targets) and targets <= {"status", "costs", "estimate"}
+    return bool(targets) and targets <= {"status", "costs", "estimate", "show_config"}
 
 
 def announce():
@@ -73,6 +73,16 @@ def say(sentence):
         atexit.register(print, f"\n{sentence}", file=sys.stderr)
     else:
         print(sentence, file=sys.stderr)
+
+
+def warn_of_settings():
+    """Print which keys were given under earlier names, and which sections have no effect in this run."""
+    if workflow.is_main_process:
+        for sentence in [renaming.sentence() for layer in LAYERS for renaming in layer.renamed]:
+            say(f"Warning: {sentence}")
+        remark = unused.unused_sections(LAYERS, config, DEFAULTS)
+        if remark:
+            say(remark)
 
 
 def check_command():

@@ -46,9 +46,9 @@ use rule relax_database as relax_verified with:
         f"{BENCHMARKS}/relax_verified/{{batch}}.tsv"
     params:
         settings=settings.verification_settings(config),
-        n_batches=config["verify"]["batches"],
+        n_batches=config["verify"]["jobs"],
         journal=f"{RESULTS}/verification/journal",
-        code=code_fingerprint("relax_batch", config["verify"]["engine"]),
+        code=code_fingerprint("relax_batch", settings.verification_settings(config)["engine"]),
     message:
         "Verifying with {params.settings[engine]}, batch {wildcards.batch} of {params.n_batches}"
 
@@ -56,7 +56,7 @@ use rule relax_database as relax_verified with:
 rule compare_engines:
     input:
         selected=rules.select_for_verification.output[0],
-        batches=expand(f"{RESULTS}/verification/relaxed/{{batch}}.extxyz", batch=numbered(config["verify"]["batches"])),
+        batches=expand(f"{RESULTS}/verification/relaxed/{{batch}}.extxyz", batch=numbered(config["verify"]["jobs"])),
     output:
         table=report(f"{RESULTS}/verification/verified.csv", caption="../report/verified.rst", category="Tables"),
         crystals=f"{RESULTS}/verification/verified.extxyz",

@@ -1,4 +1,4 @@
-"""Reference of all configuration keys, docs/configuration.md, generated from the schema and the default values.
+"""Reference of all configuration keys, docs/configuration.md, generated from the files in schemas/ and config.yaml.
 
 ``PYTHONPATH=workflow_scripts python docs/site/configuration_page.py`` writes the page, as does ``make docs``.
 """
@@ -10,45 +10,98 @@ from typing import Any
 
 import yaml
 
+from ccdcgan_workflow.keys.sections import flat
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs/configuration.md"
 
 INTRODUCTION = """# Configuration
 
-All keys of `config.yaml`. A preset (`--configfile FILE`) or `--config KEY=VALUE` overrides them; nested keys are
-written as YAML: `--config gan="{steps: 1000}"`. A wrong key, type or value is reported in one sentence before the
-run starts. After the change of a key, only results that depend on it are computed again.
+Write the keys that you change into a file of your own, for example `my.yaml`:
 
-This page is generated from `schemas/config.schema.yaml` and `config.yaml` by `make docs`.
+```yaml
+system: V-O
+evaluation:
+  relax_at_most: 24
+```
+
+`make run CONFIG=my.yaml` and `snakemake --configfile my.yaml` start the run with it; `snakemake show_config` with the
+same options prints all values in force and where each comes from. The values are taken from `schemas/defaults.yaml`,
+`config.yaml`, the files of `--configfile` (presets are such files) and `--config KEY=VALUE`; the later one overrides.
+On the command line, nested keys are written as YAML: `--config gan="{steps: 1000}"`. A wrong key, type or value is
+reported in one sentence before the run starts. After the change of a key, only results that depend on it are computed
+again. Every run records its complete configuration in `results/{run}/run.yaml`, which can be given to `--configfile`
+to repeat it.
+
+This page is generated from the files in `schemas/` and `config.yaml` by `make docs`.
 """
 
+COMMON = "## The keys that most users change\n\nThese are the keys of `config.yaml`.\n"
+OTHERS = "## All other keys\n\nTheir default values, with comments, are in `schemas/defaults.yaml`.\n"
+RENAMED = """## Earlier names
 
-def configuration_page(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Return the page in Markdown, with one table for each section.
+This version accepts the names of the previous version, with a warning.
+"""
+HEAD = "| key | default | allowed | meaning |\n|---|---|---|---|"
+
+
+def configuration_page(
+    schema: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    common: Mapping[str, Any] | None = None,
+    renamed: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the page in Markdown: the keys of config.yaml, then the others in one table for each section.
 
     Args:
         schema: JSON schema of the configuration.
-        defaults: Contents of config.yaml.
+        defaults: Default values of all keys.
+        common: Contents of config.yaml; None: no keys.
+        renamed: Earlier names of keys and values, as in ``schemas/renamed_keys.yaml``; None: no names.
     """
-    return "\n".join([INTRODUCTION, *_sections(schema, defaults, "")]) + "\n"
+    chosen = list(flat(dict(common))) if common else []
+    rows = {path: row for _, path, row in _rows(schema, defaults) if path in chosen}
+    lines = [INTRODUCTION, COMMON, HEAD, *(rows[path] for path in chosen), "", OTHERS]
+    titled = None
+    for section, path, row in _rows(schema, defaults):
+        if path in chosen:
+            continue
+        if section != titled:
+            lines += ["", _title(schema, section), HEAD] if section else [HEAD]
+            titled = section
+        lines.append(row)
+    return "\n".join([*lines, "", *(_renamed(renamed) if renamed else [])]) + "\n"
 
 
-def _sections(schema: Mapping[str, Any], defaults: Any, path: str) -> Iterator[str]:
+def _title(schema: Mapping[str, Any], section: str) -> str:
+    """Return the heading of a section with its description."""
+    for key in section.split("."):
+        schema = schema["properties"][key]
+    return f"{'#' * min(3 + section.count('.'), 4)} {section}\n\n{_sentence(schema['description'])}\n"
+
+
+def _rows(schema: Mapping[str, Any], defaults: Any, section: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the section, the path and the row of every key; those of a section before those of its sections."""
     keys = schema["properties"]
-    plain = {name: part for name, part in keys.items() if "properties" not in part}
-    if path:
-        yield f"{'#' * min(2 + path.count('.'), 4)} {path}\n\n{_sentence(schema['description'])}\n"
-    if plain:
-        yield "| key | default | allowed | meaning |\n|---|---|---|---|"
-        for name, part in plain.items():
-            full = f"{path}.{name}" if path else name
+    for name, part in keys.items():
+        if "properties" not in part:
+            path = f"{section}.{name}" if section else name
             default = _code(defaults.get(name)) if isinstance(defaults, Mapping) and name in defaults else "none"
-            yield f"| `{full}` | {default} | {_allowed(part)} | {_cell(part['description'])} |"
-        yield ""
+            yield section, path, f"| `{path}` | {default} | {_allowed(part)} | {_cell(part['description'])} |"
     for name, part in keys.items():
         if "properties" in part:
             inner = defaults.get(name) if isinstance(defaults, Mapping) else None
-            yield from _sections(part, inner, f"{path}.{name}" if path else name)
+            yield from _rows(part, inner, f"{section}.{name}" if section else name)
+
+
+def _renamed(renamed: Mapping[str, Any]) -> Iterator[str]:
+    yield RENAMED
+    yield "| earlier name | name |\n|---|---|"
+    for earlier, present in renamed["keys"].items():
+        yield f"| `{earlier}` | `{present}` |"
+    for key, values in renamed["values"].items():
+        for earlier, present in values.items():
+            yield f"| `{key}: {earlier}` | `{key}: {present}` |"
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
@@ -86,9 +139,9 @@ def _sentence(text: str) -> str:
 
 
 def current_page() -> str:
-    """Return the page for the schema and the default values of this checkout."""
-    schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
-    return configuration_page(schema, yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
+    """Return the page for the files of this checkout."""
+    files = ("schemas/config.schema.yaml", "schemas/defaults.yaml", "config.yaml", "schemas/renamed_keys.yaml")
+    return configuration_page(*(yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in files))
 
 
 if __name__ == "__main__":

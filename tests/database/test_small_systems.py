@@ -23,7 +23,7 @@ LIMITS = {"Mg-O": 0.12, "Na-Cl": 0.1, "V-O": 0.25, "Al-Ni": 0.03, "Bi-Se": 0.02}
 @pytest.mark.parametrize("system", COMPOUNDS)
 def test_formation_energies_agree_with_oqmd(system, tmp_path):
     elements = system.split("-")
-    relaxation = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["relaxation"]
+    relaxation = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))["relaxation"]
     known = [crystal for crystal in known_crystals(elements, 5) if crystal.formula == COMPOUNDS[system]]
     compound = min(known, key=lambda crystal: crystal.info["source_formation_energy"])
     unaries = [crystal for element in elements for crystal in elemental_crystals(element)]

@@ -86,7 +86,7 @@ def test_a_whole_run_has_gpaw_for_its_engine(tmp_path: Path) -> None:
     """Only the settings of the engine differ from a toy run with another engine. About seven minutes on one core."""
     changes = tmp_path / "gpaw.yaml"
     changes.write_text(
-        "system: Al-Li\nrun: gpaw\nschemes: [flow]\nprototypes: {limit: 6, max_atoms: 4}\n"
+        "system: Al-Li\nrun: gpaw\nschemes: [flow]\nprototypes: {max_prototypes: 6, max_atoms: 4}\n"
         "relaxation: {engine: gpaw, fmax: 0.2, max_steps: 30, gpaw: {encut: 250, k_length: 10}}\n"
         "generation: {min_distance: 1.8}\nevaluation: {relax_at_most: 4}\nphonons: {top: 0}\n"
     )

@@ -82,6 +82,11 @@ def test_configuration_page_names_every_key_and_default():
     assert "| `a` | `5` | integer or null, at least 1 | steps |" in page
     assert "## b\n\nA section.\n" in page
     assert '| `b.c` | `["x"]` | list of `x`, `y` | a \\| b |' in page
+    page = configuration_page(
+        schema, {"a": 5, "b": {"c": ["x"]}}, {"b": {"c": ["x"]}}, {"keys": {"d": "a"}, "values": {}}
+    )
+    assert page.index("`b.c`") < page.index("## All other keys") < page.index("| `a` |") < page.index("| `d` | `a` |")
+    assert page.count("`b.c`") == 1
 
 
 def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path):

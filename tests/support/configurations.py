@@ -1,29 +1,20 @@
-"""Configurations as Snakemake merges them: config.yaml, files given with --configfile, settings given with --config."""
+"""Configurations of a run: default values, config.yaml, files of --configfile, settings of --config."""
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snakemake.cli import parse_config
 from snakemake.common.configfile import load_configfile
-from snakemake.utils import update_config
 
 from ccdcgan_workflow.configuration import load_configuration
 from tests.conftest import ROOT
 
-DEFAULT = load_configfile(ROOT / "config.yaml")
+DEFAULT = load_configfile(ROOT / "schemas/defaults.yaml")
 
 
 def loaded(files: Sequence[Path] = (), options: Sequence[str] = ()) -> dict[str, Any]:
     """Return the checked configuration that Snakemake would start with."""
-    given: dict[str, Any] = {}
-    for file in files:
-        update_config(given, load_configfile(file))
-    update_config(given, parse_config(options))
-    config = copy.deepcopy(DEFAULT)
-    update_config(config, copy.deepcopy(given))
-    return load_configuration(config, ROOT, [ROOT / "config.yaml", *files], options, given)
+    return load_configuration(ROOT, [ROOT / "config.yaml", *files], options)
 
 
 def value_at(config: Any, key: str) -> Any:

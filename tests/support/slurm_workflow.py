@@ -30,7 +30,7 @@ class ClusterWorkflow(Workflow):
 
     def command(self, *arguments: str) -> list[str]:
         limits = self.folder / "limits.yaml"
-        limits.write_text("limits: {runtime: 30}")
+        limits.write_text("job_limits: {runtime: 30}")
         profile = ("--profile", str(ROOT / "profiles/slurm"), "--cores", CORES, "--latency-wait", "20")
         once = ("--slurm-init-seconds-before-status-checks", "1", "--retries", "2")
         plain = [sys.executable, "-c", DRIVER, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]

@@ -11,7 +11,7 @@ from ccdcgan_workflow.runs.autoencoder_start import autoencoder_start
 from tests.conftest import ROOT
 from tests.workflow.test_settings import configuration
 
-DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())
 
 
 def start(preset: str = "", **changes):
@@ -31,7 +31,7 @@ def test_presets_of_other_voxels_or_of_a_comparison_train_from_scratch(preset: s
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"holdout": ["Bi2Se3"]}, "holdout names Bi2Se3"),
+        ({"held_out_compositions": ["Bi2Se3"]}, "held_out_compositions names Bi2Se3"),
         ({"prototypes": {"max_atoms": 30}}, "prototypes.max_atoms is 30"),
         ({"representation": {"box": 16.0}}, "representation.box is 16"),
         ({"representation": {"sites": {"grid": 24}}}, "representation.sites.grid is 24"),
@@ -52,7 +52,7 @@ def test_weights_that_do_not_fit_are_not_used_and_cannot_be_asked_for(changes: d
     [
         ({"sites": {"steps": 100}}, "representation.sites.steps"),
         ({"lattice": {"latent_noise": 0.1}}, "representation.lattice.latent_noise"),
-        ({"held_out": 0.2}, "representation.held_out"),
+        ({"validation_fraction": 0.2}, "representation.validation_fraction"),
         ({"split": "random"}, "representation.split"),
     ],
 )
@@ -71,7 +71,7 @@ def test_scratch_is_scratch_and_other_words_are_refused():
 
 
 def test_the_refinement_and_the_other_stages_do_not_matter():
-    assert start(representation={"corrections": 0}, gan={"steps": 10}, generation={"samples": 10}).pretrained
+    assert start(representation={"refinement_steps": 0}, gan={"steps": 10}, generation={"samples": 10}).pretrained
 
 
 def test_the_report_says_where_the_autoencoders_are_from():
@@ -97,4 +97,4 @@ def test_what_is_shipped_is_complete_small_and_says_how_it_was_made():
 
 def loaded(changes: dict) -> dict:
     """Return the checked configuration with these changes."""
-    return load_configuration(configuration(**changes), ROOT, given=changes)
+    return load_configuration(ROOT, given=changes)

@@ -203,8 +203,8 @@ def test_what_is_missing_is_known_before_the_first_job(tmp_path: Path, monkeypat
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
 
-    assert "there is no such file" in missing("relaxation: {correction: a.csv}", tmp_path)[0]
-    lennard_jones = loaded((), ["relaxation={engine: ase, ase: {calculator: lj}}"])
+    assert "there is no such file" in missing("relaxation: {energy_correction: a.csv}", tmp_path)[0]
+    lennard_jones = loaded((), ["relaxation={engine: classical, classical: {calculator: lj}}"])
     assert "the energies of this run mean nothing" in surroundings.test_potential(lennard_jones)
     assert surroundings.test_potential(loaded()) == ""
 

@@ -7,11 +7,14 @@ import yaml
 from snakemake.utils import update_config
 
 from ccdcgan.utils.errors import InputError
-from ccdcgan_workflow.configuration import as_typed, check_configuration, in_one_order, read_schema
+from ccdcgan_workflow.check.schema import read_schema
+from ccdcgan_workflow.check.writings import as_typed
+from ccdcgan_workflow.configuration import check_configuration
+from ccdcgan_workflow.keys.sections import in_one_order
 from tests.conftest import ROOT, Workflow
 
 SCHEMA = ROOT / "schemas/config.schema.yaml"
-DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+DEFAULT = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())
 
 
 def changed(path: str, value: object) -> dict:
@@ -43,7 +46,11 @@ def test_default_configuration_passes():
         ("evaluation.stable", 0.2, "must not exceed evaluation.meta_stable, which is 0.15."),
         ("schemes", [], "config key schemes is empty; it must name at least one of dcgan, ccdcgan, flow, "),
         ("evaluation.compositions", ["Bi4Te"], "config key evaluation.compositions names 'Bi4Te'; it must be a comp"),
-        ("holdout", ["Bi2Te3"], "config key holdout names 'Bi2Te3'; it must be a composition of Bi-Se such as BiSe2."),
+        (
+            "held_out_compositions",
+            ["Bi2Te3"],
+            "config key held_out_compositions names 'Bi2Te3'; it must be a composition of Bi-Se such as BiSe2.",
+        ),
         ("generation", 5, "config key generation is 5; it must be of type object."),
         (
             "hull.known",
@@ -53,7 +60,7 @@ def test_default_configuration_passes():
         ("hull.known", ["aflow"], "config key hull.known.0 is 'aflow'; allowed are oqmd, materials_project, optimade,"),
         ("campaign.proposals", ["mutations"], "config key campaign.proposals.0 is 'mutations'; allowed are mutation, "),
         ("campaign.floor", 2, "config key campaign.floor is 2; it must be at least 0 and at most 1."),
-        ("campaign.batches", 5000, "config key campaign.batches is 5000; each batch is a job, and a crystal takes"),
+        ("campaign.jobs", 5000, "config key campaign.jobs is 5000; a crystal takes the engine mlip seconds, and a job"),
         ("hull.max_atoms", 0, "config key hull.max_atoms is 0; it must be at least 1 and at most 200."),
         ("properties", [], "config key properties is empty; it must name at least one item."),
         (
@@ -66,7 +73,11 @@ def test_default_configuration_passes():
             "../Bi",
             "config key run is '../Bi'; expected: name of the run's folder under results/, of letters, dig",
         ),
-        ("holdout", ["Bi Se"], "config key holdout.0 is 'Bi Se'; expected: a composition, e.g. Bi2Se3."),
+        (
+            "held_out_compositions",
+            ["Bi Se"],
+            "config key held_out_compositions.0 is 'Bi Se'; expected: a composition, e.g. Bi2Se3.",
+        ),
         ("prototypes.optimade.urls", ["ftp://x"], "urls.0 is 'ftp://x'; expected: an address, https://..."),
     ],
 )
@@ -90,7 +101,7 @@ def test_each_fault_gets_its_sentence(path, value, expected):
             "flow.guidance",
             0.1,
             "config key flow.guidance was removed together with the scheme guided-flow; use the scheme optimised-flow "
-            "and the keys flow.optimisation_steps, flow.optimisation_length and flow.trust.",
+            "and the keys flow.optimisation_steps, flow.optimisation_length and flow.trust_radius.",
         ),
         (
             "schemes",
@@ -149,7 +160,7 @@ def test_a_campaign_without_proposals_is_refused():
 def test_missing_key_is_named():
     config = copy.deepcopy(DEFAULT)
     del config["gan"]["noise"]
-    with pytest.raises(InputError, match="config key gan.noise is missing; its default is in config.yaml."):
+    with pytest.raises(InputError, match="config key gan.noise is missing; its default is in schemas/defaults.yaml."):
         check_configuration(config, SCHEMA)
 
 
@@ -180,8 +191,8 @@ def test_numbers_inside_nested_options_are_numbers():
     """Snakemake reads them as text: --config gan="{steps: 1000}"."""
     typed = as_typed({"gan": {"steps": "1000", "ema": "0.5"}, "run": "7", "seed": "1"}, read_schema(SCHEMA))
     assert typed == {"gan": {"steps": 1000, "ema": 0.5}, "run": "7", "seed": 1}
-    typed = as_typed({"prototypes": {"limit": "null", "sources": ["aflow"]}}, read_schema(SCHEMA))
-    assert typed == {"prototypes": {"limit": None, "sources": ["aflow"]}}
+    typed = as_typed({"prototypes": {"max_prototypes": "null", "sources": ["aflow"]}}, read_schema(SCHEMA))
+    assert typed == {"prototypes": {"max_prototypes": None, "sources": ["aflow"]}}
     assert as_typed(DEFAULT, read_schema(SCHEMA)) == DEFAULT
 
 

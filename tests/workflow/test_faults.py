@@ -121,7 +121,7 @@ def test_no_prototypes_end_with_a_sentence(workflow: Workflow):
 
 def test_an_engine_that_cannot_start_leaves_finished_results(workflow: Workflow):
     override = workflow.folder / "engine.yaml"
-    override.write_text("{relaxation: {engine: vasp, vasp: {potcar_spec: true}}, prototypes: {limit: 3}}")
+    override.write_text("{relaxation: {engine: vasp, vasp: {potcar_spec: true}}, prototypes: {max_prototypes: 3}}")
     done = workflow.run(DATABASE, "--cores", "1", *TOY, str(override), check=False)
     assert done.returncode != 0
     assert "Traceback" not in done.stdout

@@ -175,7 +175,7 @@ def test_what_no_one_foresaw_names_the_log():
     [
         ("system", "Bi-Po", "the potential 7net-0, 7net-l3i5 was not made for Po; choose the engine vasp, e.g. relax"),
         ("system", "Am-Cm", "was not made for Am and Cm"),
-        ("relaxation.engine", "ase", "the potential emt was not made for Bi and Se; it is for tests"),
+        ("relaxation.engine", "classical", "the potential emt was not made for Bi and Se; it is for tests"),
     ],
 )
 def test_element_that_the_potential_does_not_know(key, value, text):

@@ -21,6 +21,6 @@ def test_another_engine_changes_no_job(workflow: Workflow) -> None:
         lines = workflow.run("--dry-run", *TOY, *settings).stdout.splitlines()
         return {line for line in lines if re.match(r"Job \d+: ", line)}
 
-    planned = jobs("ase")
+    planned = jobs("classical")
     assert len(planned) > 30
     assert jobs("mlip") == jobs("gpaw") == planned

@@ -8,18 +8,18 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from snakemake.utils import update_config
 
 from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check.commands import check_arguments
 from ccdcgan_workflow.check.schema import all_keys, read_schema
 from ccdcgan_workflow.configuration import check_configuration, load_configuration
+from ccdcgan_workflow.keys.renamed import renamed_keys
 from tests.conftest import ROOT
-from tests.support.configurations import DEFAULT, loaded
+from tests.support.configurations import loaded
 
 SCHEMA_FILE = ROOT / "schemas/config.schema.yaml"
 SCHEMA = read_schema(SCHEMA_FILE)
-KEYS = [path for path, _ in all_keys(SCHEMA)]
+KEYS = [*(path for path, _ in all_keys(SCHEMA)), *renamed_keys()]
 
 TRAPS = [
     *("NO", "010", "0o10", "0x1f", "24:00:00", "1:30", "1,000", "1_000", "4e3", "1e-4", "1e999", "-.inf", ".nan", "~"),
@@ -94,10 +94,8 @@ def check(config: dict[str, Any] | None, error: InputError | None) -> None:
 
 def merged_and_loaded(given: dict[Any, Any]) -> None:
     """Load settings as Snakemake would hand them over."""
-    config = copy.deepcopy(DEFAULT)
-    update_config(config, copy.deepcopy(given))
     try:
-        config = load_configuration(config, ROOT, given=given)
+        config = load_configuration(ROOT, given=copy.deepcopy(given))
     except InputError as error:
         return check(None, error)
     check(config, None)

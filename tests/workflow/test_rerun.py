@@ -100,7 +100,7 @@ def test_only_new_prototypes_are_relaxed(workflow: Workflow, toy_run: Workflow):
 
     copy_until(workflow, toy_run, "database")
     override = workflow.folder / "change.yaml"
-    override.write_text("prototypes: {limit: 33}")
+    override.write_text("prototypes: {max_prototypes: 33}")
     workflow.run("database", "--cores", "2", *TOY, str(override))
     before, after = relaxed(toy_run), relaxed(workflow)
     assert len(set(after)) == len(after)  # nothing twice

@@ -118,9 +118,9 @@ def test_a_damaged_record_is_named(tmp_path: Path):
 
 
 def test_the_record_keeps_the_changes(tmp_path: Path):
-    first = {"seed": 1, "gan": {"steps": 10}, "limits": {"runtime": 1}, "run": "x"}
+    first = {"seed": 1, "gan": {"steps": 10}, "job_limits": {"runtime": 1}, "run": "x"}
     record.write_record(tmp_path, "Bi-Se", first, {"ase": "1"})
-    again = {"seed": 2, "gan": {"steps": 10, "new": 1}, "limits": {"runtime": 2}, "run": "y"}
+    again = {"seed": 2, "gan": {"steps": 10, "new": 1}, "job_limits": {"runtime": 2}, "run": "y"}
     changed = record.changed_settings(record.read_record(tmp_path), again)
     assert changed == {"seed": (1, 2)}
     assert record.describe_changes(changed) == "seed: 2 (was 1)"
@@ -150,15 +150,15 @@ def test_a_run_records_what_it_is_made_for_and_says_what_is_made_again(workflow:
     assert "results/toy is a run of Cu-Au, but config key system is 'Cu-Ag'" in refused.stdout
     assert "made again" not in workflow.run("--dry-run", TARGET, *TOY, "--config", "system=Au-Cu").stdout
     change = workflow.folder / "change.yaml"
-    change.write_text("prototypes: {limit: 3}")
+    change.write_text("prototypes: {max_prototypes: 3}")
     for arguments in (["--dry-run"], ["--cores", "1"]):
         said = workflow.run(TARGET, *arguments, *TOY, str(change)).stdout
         (line,) = [line for line in said.splitlines() if "made again" in line]
-        assert "prototypes.limit: 3 (was 30). 1 finished job will be made again" in line
+        assert "prototypes.max_prototypes: 3 (was 30). 1 finished job will be made again" in line
         assert "database. To keep the old results" in line
         assert line.endswith("run=toy-2")
     assert "made again" not in workflow.run(TARGET, "--cores", "1", *TOY, str(change)).stdout
-    assert yaml.safe_load((folder / "run.yaml").read_text())["changes"][0]["prototypes.limit"] == "30 -> 3"
+    assert yaml.safe_load((folder / "run.yaml").read_text())["changes"][0]["prototypes.max_prototypes"] == "30 -> 3"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,18 @@ def test_no_message_advises_to_delete_results():
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Return what make would do in the checkout."""
     # of the make that runs the tests; it exports the variables of its command line
-    inherited = ("SYSTEM", "MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGUMENTS", "CORES", "PYTHON", "VENV")
+    inherited = (
+        "SYSTEM",
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "ARGUMENTS",
+        "CORES",
+        "CONFIG",
+        "PYTHON",
+        "VENV",
+    )
     clean = {name: value for name, value in os.environ.items() if name not in inherited}
     return subprocess.run(
         ["make", "--dry-run", "--file", str(ROOT / "Makefile"), *arguments],
@@ -244,6 +255,9 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         (["run", "gan={steps: 10}", "CORES=2"], "snakemake --cores 2 --config 'gan={steps: 10}'"),
         (["run", "system=V-O", "ARGUMENTS=-n database"], "snakemake --cores all -n database --config 'system=V-O'"),
         (["run", "OMP_NUM_THREADS=1"], "snakemake --cores all"),
+        (["CONFIG=my.yaml"], "snakemake --cores all --configfile my.yaml"),
+        (["run", "CONFIG=my.yaml", "seed=2"], "snakemake --cores all --configfile my.yaml --config 'seed=2'"),
+        (["run", "holdout=[Bi2Se3]"], "snakemake --cores all --config 'holdout=[Bi2Se3]'"),  # an earlier name
     ],
 )
 def test_make_passes_keys_of_the_configuration_on(arguments: list[str], command: str):
@@ -317,6 +331,6 @@ def test_settings_that_change_during_a_run_are_not_used(monkeypatch: pytest.Monk
     code_state.check_settings({"seed": 1})  # not started by a run
     code_state.check_code()
     code_state.remember({"seed": 1, "gan": {"steps": 1}})
-    code_state.check_settings({"gan": {"steps": 1}, "seed": 1, "limits": {"runtime": 1}})
+    code_state.check_settings({"gan": {"steps": 1}, "seed": 1, "job_limits": {"runtime": 1}})
     with pytest.raises(InputError, match="a configuration file changed after the run had started"):
         code_state.check_settings({"seed": 2, "gan": {"steps": 1}})

@@ -10,6 +10,7 @@ from snakemake.utils import update_config
 
 from ccdcgan.schemes import SCHEMES, trained
 from ccdcgan_workflow import settings
+from ccdcgan_workflow.keys.renamed import earlier_names
 from tests.conftest import ROOT
 
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
@@ -17,7 +18,7 @@ PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
 def configuration(preset: str = "", **changes) -> dict:
     """Return the default configuration with a preset and changes of sections."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())
     if preset:
         update_config(config, yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text()))
     update_config(config, copy.deepcopy(changes))
@@ -37,8 +38,8 @@ def test_unused_engines_batches_and_the_correction_do_not_affect_a_relaxation(en
     section = configuration(relaxation={"engine": engine})["relaxation"]
     others = set(settings.ENGINES) - {engine}
     own = settings.relaxation_settings(section)
-    assert engine in own and not others & set(own)
-    changed = section | dict.fromkeys(others, {}) | {"batches": section["batches"] + 1, "correction": None}
+    assert {"classical": "ase"}.get(engine, engine) in own and not {*others, "ase"} - {own["engine"]} & set(own)
+    changed = section | dict.fromkeys(others, {}) | {"jobs": section["jobs"] + 1, "energy_correction": None}
     assert settings.relaxation_settings(changed) == own
     assert settings.relaxation_settings(section | {"fmax": 0.5}) != own
 
@@ -57,15 +58,16 @@ def test_phonons_are_computed_with_one_model_for_the_symmetric_crystal():
         assert own["engine"] == "mlip" and own["displacement"] == 0
         assert own["mlip"]["models"] == ["7net-l3i5"]
         assert not {"vasp", "gpaw", "ase"} & set(own)
-    assert settings.phonon_engine_settings(configuration(relaxation={"engine": "ase"}))["engine"] == "ase"
+    assert settings.phonon_engine_settings(configuration(relaxation={"engine": "classical"}))["engine"] == "ase"
 
 
 def test_the_unused_network_of_the_constraint_does_not_count():
     section = configuration()["constraint"]
+    descriptors = earlier_names({"constraint": section})["constraint"]["descriptors"]
     own = settings.constraint_settings(configuration(constraint={"network": "descriptors"}))
-    assert own == {"network": "descriptors", "held_out": section["held_out"], **section["descriptors"]}
+    assert own == {"network": "descriptors", "held_out": section["validation_fraction"], **descriptors}
     image = settings.constraint_settings(configuration(constraint={"network": "image"}))
-    assert "descriptors" not in image and image["steps"] == section["steps"]
+    assert "descriptors" not in image and image["steps"] == section["image"]["steps"]
 
 
 def test_only_constrained_schemes_have_keys_of_the_constraint():
@@ -113,7 +115,7 @@ def test_thresholds_and_rules_are_those_of_the_configuration():
 
 
 def test_an_optimisation_of_the_flow_does_not_depend_on_its_training():
-    config = configuration(flow={"optimisation_steps": 3, "optimisation_length": 0.1, "trust": 0.4})
+    config = configuration(flow={"optimisation_steps": 3, "optimisation_length": 0.1, "trust_radius": 0.4})
     own = settings.optimisation_settings(config)
     assert own == {"optimisation_steps": 3, "optimisation_length": 0.1, "trust": 0.4}
     assert settings.optimisation_settings(config | {"flow": config["flow"] | {"steps": 1, "width": 8}}) == own
@@ -125,7 +127,7 @@ def test_an_optimisation_of_the_flow_does_not_depend_on_its_training():
         ({"engine": "mlip", "mlip": {"models": ["7net-0", "7net-l3i5"]}}, "7net-l3i5"),
         ({"engine": "vasp"}, "vasp-PBE"),
         ({"engine": "gpaw", "gpaw": {"xc": "RPBE"}}, "gpaw-RPBE"),
-        ({"engine": "ase", "ase": {"calculator": "lj"}}, "lj"),
+        ({"engine": "classical", "classical": {"calculator": "lj"}}, "lj"),
     ],
 )
 def test_the_model_of_the_final_energies_is_named_as_in_tables_of_dft_points(section: dict, model: str):
@@ -146,7 +148,7 @@ def test_work_is_counted_for_each_scheme():
         gan={"steps": 11},
         generation={"samples": 70},
         evaluation={"relax_at_most": 9},
-        constraint={"network": "image", "steps": 5},
+        constraint={"network": "image", "image": {"steps": 5}},
     )
     work = settings.units_of_work(config)
     assert [units for units in work if units[0].startswith("train_g")] == [("train_generator", "ccdcgan", 11)]

@@ -190,7 +190,7 @@ def test_a_job_does_not_use_a_configuration_that_changed_after_the_start(
     workflow = ClusterWorkflow(tmp_path)
     driver = workflow.start("results/toy/database/substituted.csv")
     workflow.wait_for(driver, (tmp_path / "results/toy/logs/build_prototypes.json").exists)
-    (tmp_path / "limits.yaml").write_text("limits: {runtime: 30}\nseed: 2\n")
+    (tmp_path / "limits.yaml").write_text("job_limits: {runtime: 30}\nseed: 2\n")
     assert driver.wait(timeout=300) != 0
     assert (tmp_path / TARGET).exists()
     assert not (tmp_path / "results/toy/database/substituted.csv").exists()

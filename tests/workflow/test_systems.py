@@ -22,8 +22,8 @@ from tests.support.warm_python import START, warm_python
 
 SMALL = """
 schemes: [flow]
-prototypes: {limit: 6, max_atoms: 4}
-relaxation: {engine: ase, batches: 1, max_steps: 40, ase: {calculator: lj}}
+prototypes: {max_prototypes: 6, max_atoms: 4}
+relaxation: {engine: classical, jobs: 1, max_steps: 40, classical: {calculator: lj}}
 representation:
   sites: {filters: 16, steps: 200}
   lattice: {steps: 200}
@@ -31,7 +31,7 @@ constraint: {steps: 20}
 generators: {orientations: 1, probe_every: 0}
 flow: {steps: 60}
 generation: {samples: 64, shard_size: 64}
-evaluation: {batches: 1, relax_at_most: 4}
+evaluation: {jobs: 1, relax_at_most: 4}
 phonons: {top: 0}
 """
 

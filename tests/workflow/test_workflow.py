@@ -25,7 +25,7 @@ def test_dry_run_of_every_preset_plans_all_stages(workflow: Workflow, preset: st
     jobs = workflow.planned("--configfile", str(ROOT / "presets" / preset))
     for rule in ("relax_database", "train_autoencoder", "train_generator", "generate_candidates", "write_report"):
         assert jobs[rule] > 0
-    chosen = [yaml.safe_load(path.read_text()) for path in (ROOT / "presets" / preset, ROOT / "config.yaml")]
+    chosen = [yaml.safe_load(path.read_text()) for path in (ROOT / "presets" / preset, ROOT / "schemas/defaults.yaml")]
     assert jobs["train_generator"] == len(trained(next(given["schemes"] for given in chosen if "schemes" in given)))
 
 
@@ -157,7 +157,7 @@ def test_the_most_promising_candidates_are_relaxed_or_the_first(workflow: Workfl
 
 
 def test_a_dry_run_shows_all_rounds_of_a_campaign(workflow: Workflow):
-    jobs = workflow.planned(*TOY, "--config", "campaign={rounds: 3, relaxations: 7, batches: 4}")
+    jobs = workflow.planned(*TOY, "--config", "campaign={rounds: 3, relaxations: 7, jobs: 4}")
     assert {name: jobs[name] for name in ("propose_round", "relax_round", "collect_rounds")} == {
         "propose_round": 3,
         "relax_round": 12,

@@ -9,7 +9,7 @@ from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check.schema import all_keys, read_schema, same_spelling
 from ccdcgan_workflow.configuration import load_configuration
 from tests.conftest import ROOT
-from tests.support.configurations import DEFAULT, loaded, value_at
+from tests.support.configurations import loaded, value_at
 
 SCHEMA = read_schema(ROOT / "schemas/config.schema.yaml")
 
@@ -45,12 +45,12 @@ ACCEPTED_IN_FILES = [
     ("evaluation: {compositions: all}", "evaluation.compositions", None),
     ("schemes: {flow, vae}", "schemes", ["flow", "vae"]),
     ("schemes: [Flow, OPTIMIZED-FLOW]", "schemes", ["flow", "optimised-flow"]),
-    ("holdout: Bi2Se3", "holdout", ["Bi2Se3"]),
-    ("holdout: [Bi₂Se₃]", "holdout", ["Bi2Se3"]),
-    ("holdout: [bi2se3, Bi_4Se_3]", "holdout", ["Bi2Se3", "Bi4Se3"]),
-    ("holdout: {Bi: 2, Se: 3}", "holdout", ["Bi2Se3"]),
-    ("holdout: none", "holdout", []),
-    ("holdout:", "holdout", []),
+    ("held_out_compositions: Bi2Se3", "held_out_compositions", ["Bi2Se3"]),
+    ("held_out_compositions: [Bi₂Se₃]", "held_out_compositions", ["Bi2Se3"]),
+    ("held_out_compositions: [bi2se3, Bi_4Se_3]", "held_out_compositions", ["Bi2Se3", "Bi4Se3"]),
+    ("held_out_compositions: {Bi: 2, Se: 3}", "held_out_compositions", ["Bi2Se3"]),
+    ("held_out_compositions: none", "held_out_compositions", []),
+    ("held_out_compositions:", "held_out_compositions", []),
     ("evaluation: {compositions: Bi2Se3}", "evaluation.compositions", ["Bi2Se3"]),
     ("prototypes: {sources: oqmd}", "prototypes.sources", ["oqmd"]),
     ("generation: {samples: 4e3}", "generation.samples", 4000),
@@ -63,8 +63,8 @@ ACCEPTED_IN_FILES = [
     ("flow: {optimization_steps: 3}", "flow.optimisation_steps", 3),
     ("relaxation: {guards: {max_neighbor: 4}}", "relaxation.guards.max_neighbour", 4),
     ("relaxation: {mlip: {models: 7net-0}}", "relaxation.mlip.models", ["7net-0"]),
-    ("relaxation: {correction: none}", "relaxation.correction", None),
-    ("relaxation: {correction: off}", "relaxation.correction", None),
+    ("relaxation: {energy_correction: none}", "relaxation.energy_correction", None),
+    ("relaxation: {energy_correction: off}", "relaxation.energy_correction", None),
     ("verify: {engine: none}", "verify.engine", None),
     ("verify: {engine: GPAW}", "verify.engine", "gpaw"),
     ("evaluation: {skip_repeats: 'No'}", "evaluation.skip_repeats", False),
@@ -74,7 +74,7 @@ ACCEPTED_IN_FILES = [
     ("properties: {name: density, goal: '5e0'}", "properties.0.goal", 5.0),
     ("relaxation: {vasp: {incar: {encut: 520}}}", "relaxation.vasp.incar", {"ENCUT": 520}),
     ("relaxation: {vasp: {kpoints: 4x4x4}}", "relaxation.vasp.kpoints", [4, 4, 4]),
-    ("limits: {runtime: [60]}", "limits.runtime", 60),
+    ("job_limits: {runtime: [60]}", "job_limits.runtime", 60),
     ("seed: '7'", "seed", 7),
 ]
 
@@ -134,26 +134,26 @@ REFUSED_IN_FILES = [
     ("gan.steps: 100", "write gan: {steps: 100} in a file"),
     ("relaxation: {models: [7net-0]}", "write relaxation: {mlip: {models: "),
     ("relaxation:\n  mlip:\n  models: [7net-0]", "relaxation.mlip is empty; indent its keys (models, device, options"),
-    ("relaxation:", "relaxation is empty; indent its keys (engine, batches, "),
+    ("relaxation:", "relaxation is empty; indent its keys (engine, jobs, "),
     ("relaxation: vasp", "write relaxation: {engine: vasp} in a file, or --config relaxation="),
     ("relaxation: [engine, vasp]", "it is a section, not a list"),
     ("gan: steps=1000", "write gan: {steps: 1000}"),
     ("x: &a [flow]\nschemes: *a", "an anchor, &, belongs to the first key that uses it"),
     ("evaluation:\n  relax_at_most: 10\nevaluation:\n  stable: 0.05", "line 3: the key evaluation is given twice"),
-    ("gan: {steps: 1}\nGAN: {batch: 2}", "line 2: the key GAN is given twice (first in line 1, as gan)"),
+    ("gan: {steps: 1}\nGAN: {batch_size: 2}", "line 2: the key GAN is given twice (first in line 1, as gan)"),
     ("1: x", "line 1: the key 1 is no name"),
     ("relaxation: {on: 1}", "the key on is no name, since YAML reads it as the truth value"),
     ("generation: {samples: 4,000}", "write numbers without thousands separators"),
     ("generation: {samples: '4,000'}", "write 4000, without a thousands separator."),
     ("seed: 010", "is 010, which YAML reads as the octal number 8; write 10."),
-    ("limits: {runtime: 24:00:00}", "write 1440, the number of minutes, without colons."),
-    ("limits: {runtime: 1-12:00:00}", "write 2160, the number of minutes, without colons."),
+    ("job_limits: {runtime: 24:00:00}", "write 1440, the number of minutes, without colons."),
+    ("job_limits: {runtime: 1-12:00:00}", "write 2160, the number of minutes, without colons."),
     ("relaxation: {vasp: {wall_clock: 24:00:00}}", "write 86400, the number of seconds"),
-    ("limits: {runtime: 24h}", "write 1440, the number in minutes without a unit."),
-    ("limits: {mem_mb: 64GB}", "write 64000, the number in MB without a unit."),
+    ("job_limits: {runtime: 24h}", "write 1440, the number in minutes without a unit."),
+    ("job_limits: {mem_mb: 64GB}", "write 64000, the number in MB without a unit."),
     ("relaxation: {fmax: 0.05 eV/A}", "write 0.05, the number in eV/angstrom without a unit."),
     ("relaxation: {fmax: '0,05'}", "write 0.05, with a decimal point."),
-    ("representation: {held_out: 10%}", "write 0.1, without a percent sign."),
+    ("representation: {validation_fraction: 10%}", "write 0.1, without a percent sign."),
     ("gan: {learning_rate: 10^-4}", "write 1e-4."),
     ("gan: {learning_rate: 1/1000}", "write 0.001."),
     ("relaxation: {fmax: .inf}", "it must be a finite number, above 0 and at most 1."),
@@ -168,7 +168,7 @@ REFUSED_IN_FILES = [
     ("generation: {screen: -300}", "at most 10 eV/atom; -300 meV/atom is -0.3."),
     ("relaxation: {fmax: 50}", "at most 1 eV/angstrom; 50 meV/angstrom is 0.05."),
     ("matcher: {ltol: 20}", "20 percent is 0.2."),
-    ("limits: {runtime: 86400}", "86400 seconds is 1440."),
+    ("job_limits: {runtime: 86400}", "86400 seconds is 1440."),
     ("gan: {learning_rate: 2}", "it must be above 0 and at most 1."),
     ("schemes: all", "name those that you want, e.g. schemes: [dcgan, ccdcgan, flow"),
     (
@@ -181,8 +181,8 @@ REFUSED_IN_FILES = [
     ("schemes: [ccgan]", "did you mean ccdcgan?"),
     ("precision: 32", "did you mean float32?"),
     ("verify: {engine: mlip}", "write verify: {engine: gpaw}"),
-    ("verify: {engine: {name: gpaw}}", "it takes a single value; write one of gpaw, vasp, ase"),
-    ("relaxation: {correction: dft}", "or the path of your own points"),
+    ("verify: {engine: {name: gpaw}}", "it takes a single value; write one of gpaw, vasp, classical"),
+    ("relaxation: {energy_correction: dft}", "or the path of your own points"),
     ("prototypes: {sources: [optimade], optimade: {urls: [mp]}}", "write https://optimade.materialsproject.org"),
     ("prototypes: {sources: [optimade], optimade: {urls: [optimade.odbx.science]}}", "write https://optimade.odbx"),
     (
@@ -211,11 +211,11 @@ REFUSED_IN_FILES = [
     ("generation: {samples: 1000000, shard_size: 1}", "it must be at least 100: write generation: {shard_size: 100}"),
     ("representation: {sites: {sigma: 0.01}}", "it must be at least 0.32: write representation: {sites: {sigma: "),
     ("representation: {sites: {sigma: 9}}", "it must be at most 3.75"),
-    ("hull: {batches: 20000}", "it must be at most 1000: write hull: {batches: 32}"),
-    ("relaxation: {batches: 20000}", "it must be at most 1000: write relaxation: {batches: 32}"),
+    ("hull: {jobs: 20000}", "it must be at most 1000: write hull: {jobs: 32}"),
+    ("relaxation: {jobs: 20000}", "it must be at most 1000: write relaxation: {jobs: 32}"),
     ("relaxation: {guards: {min_distance: 3, max_neighbour: 2}}", "must not exceed relaxation.guards.max_neighbour"),
-    ('holdout: ["Bi*Se*"]', "list the compositions, e.g. [BiSe, Bi2Se3]"),
-    ("holdout: [Bi2Te3]", "it must be a composition of Bi-Se such as BiSe2."),
+    ('held_out_compositions: ["Bi*Se*"]', "list the compositions, e.g. [BiSe, Bi2Se3]"),
+    ("held_out_compositions: [Bi2Te3]", "it must be a composition of Bi-Se such as BiSe2."),
 ]
 
 
@@ -270,9 +270,9 @@ def test_an_anchor_that_contains_itself_is_refused(tmp_path: Path):
     endless: list = []
     endless.append(endless)
     with pytest.raises(InputError, match="nested deeper"):
-        load_configuration(DEFAULT | {"holdout": endless}, ROOT)
+        load_configuration(ROOT, given={"held_out_compositions": endless})
     file = tmp_path / "my.yaml"
-    file.write_text("holdout: &a [*a]")
+    file.write_text("held_out_compositions: &a [*a]")
     with pytest.raises(InputError, match="nested too deeply"):
         loaded([file])
 

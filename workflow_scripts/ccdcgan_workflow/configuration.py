@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 from ase.data import atomic_names, atomic_numbers
 
 from ccdcgan.utils.errors import InputError
-from ccdcgan_workflow.check.contradictions import check_effect, check_relations
+from ccdcgan_workflow.check.contradictions import check_relations, check_tags
 from ccdcgan_workflow.check.errors import KeyProblem
 from ccdcgan_workflow.check.numbers import check_numbers
-from ccdcgan_workflow.check.schema import load_yaml, read_schema
+from ccdcgan_workflow.check.schema import read_schema
 from ccdcgan_workflow.check.sentences import nearest, schema_problem
 from ccdcgan_workflow.check.writings import as_typed, check_depth
-from ccdcgan_workflow.check.yaml_files import Written, overridden, read_written, written_in_command
+from ccdcgan_workflow.check.yaml_files import Written
+from ccdcgan_workflow.keys.layers import SCHEMA, Layer, combined, default_configuration, how_written, read_layers
+from ccdcgan_workflow.keys.sections import MISSING, in_one_order, value_at
+from ccdcgan_workflow.keys.unused import check_unused
 from ccdcgan_workflow.runs.autoencoder_start import check_start
 
 KNOWN_ELEMENTS = {
@@ -42,7 +44,7 @@ REMOVED_KEYS = {
     "xla": "was removed: trainings are not compiled with XLA any more; delete the key.",
     "flow.guidance": (
         "was removed together with the scheme guided-flow; use the scheme optimised-flow and the keys "
-        "flow.optimisation_steps, flow.optimisation_length and flow.trust."
+        "flow.optimisation_steps, flow.optimisation_length and flow.trust_radius."
     ),
 }
 """Key of an earlier version, sections joined by "." -> why it was removed and what replaces it."""
@@ -57,7 +59,7 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     """Validate a configuration against the JSON schema and against rules that a schema cannot express.
 
     Args:
-        config: Complete configuration: config.yaml, overridden by presets and the command line.
+        config: Complete configuration.
         schema_file: Path of the JSON schema, in YAML.
 
     Raises:
@@ -70,11 +72,11 @@ def check_configuration(config: dict[str, Any], schema_file: str | Path) -> None
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
-        raise schema_problem(errors[0], schema, default_configuration(schema_file))
+        raise schema_problem(errors[0], schema, default_configuration(Path(schema_file).resolve().parents[1]))
     check_numbers(config, schema)
     _check_system(config["system"])
     _check_engines(config)
-    _check_compositions("holdout", config["holdout"], config["system"])
+    _check_compositions("held_out_compositions", config["held_out_compositions"], config["system"])
     _check_compositions("evaluation.compositions", config["evaluation"]["compositions"] or [], config["system"])
     _check_properties(config["properties"])
     check_relations(config)
@@ -106,73 +108,66 @@ def energy_alone(properties: list[dict[str, Any]]) -> bool:
     return [(target["name"], target["goal"]) for target in properties] == [("formation_energy", "minimise")]
 
 
-def in_one_order(value: Any) -> Any:
-    """Return the configuration with the keys of every section sorted."""
-    if isinstance(value, dict):
-        return {key: in_one_order(value[key]) for key in sorted(value)}
-    return value
-
-
 def load_configuration(
-    config: dict[str, Any],
     checkout: str | Path,
     files: Sequence[str | Path] = (),
     options: Sequence[str] = (),
     given: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the checked configuration of a run, in one order.
-
-    Snakemake compares parameters as text, so the order of the keys in the files must not matter.
+    """Return the checked configuration of a run, see :func:`~ccdcgan_workflow.keys.layers.read_layers`.
 
     Args:
-        config: The configuration as Snakemake merged it.
-        checkout: Folder of the workflow, with ``schemas/``.
-        files: The configuration files, each overriding those before; their lines are named in errors.
+        checkout: Folder of the workflow.
+        files: Configuration files, config.yaml first, each overriding those before.
         options: Settings of the command line, KEY=VALUE, which override the files.
-        given: The keys that the user gave, in files and options, without the defaults.
+        given: Settings of another workflow, of which this one is a module.
 
     Raises:
         InputError: A key or value is not allowed; one sentence about the first one.
     """
-    schema_file = Path(checkout) / "schemas/config.schema.yaml"
-    schema = read_schema(schema_file)
-    written: Written = {}
-    for file in files:
-        written = overridden(written, read_written(file, schema))
-    written = overridden(written, written_in_command(options, schema))
-    defaults = default_configuration(schema_file)
+    return checked_configuration(read_layers(checkout, files, options, given), checkout)
+
+
+def checked_configuration(layers: Sequence[Layer], checkout: str | Path) -> dict[str, Any]:
+    """Return the complete configuration, checked and in one order.
+
+    Snakemake compares parameters as text, so the order of the keys in the files must not matter.
+
+    Args:
+        layers: Settings above the default values, lowest layer first.
+        checkout: Folder of the workflow.
+
+    Raises:
+        InputError: A key or value is not allowed; one sentence about the first one, with the file and line where the
+            user wrote it.
+    """
+    schema_file = Path(checkout) / SCHEMA
+    schema, defaults = read_schema(schema_file), default_configuration(checkout)
+    written = how_written(layers, defaults)
+    config = combined(layers, defaults)
     try:
         check_depth(config)
         _check_removed(config)
         config = as_typed(config, schema, written, defaults)
         check_configuration(config, schema_file)
-        check_effect(as_typed(given, schema, written, defaults) if given else {}, config, defaults)
+        check_tags(as_typed(combined(layers), schema, written, defaults), config, defaults)
+        check_unused(layers, config, defaults)
         check_start(config, defaults)
     except KeyProblem as error:
-        shipped = str(files[0]) if files and (len(files) > 1 or options) else ""
-        raise InputError(f"{error}{_place(error, written, shipped)}") from None
+        raise InputError(f"{error}{_place(error, written, defaults)}") from None
     return in_one_order(config)
 
 
-def default_configuration(schema_file: str | Path) -> dict[str, Any]:
-    """Return the content of config.yaml, for examples; it may be edited, or broken. Empty if it is not there."""
-    try:
-        content = load_yaml((Path(schema_file).resolve().parents[1] / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        content = {}
-    return content if isinstance(content, dict) else {}
-
-
-def _place(error: KeyProblem, written: Written, shipped: str) -> str:
-    """Return where the value of an error was typed, e.g. " (my.yaml, line 3)"; "" if that is not known.
-
-    shipped: the file of the defaults, which is not named if the user gave others; "" if it is the only one.
-    """
+def _place(error: KeyProblem, written: Written, defaults: dict[str, Any]) -> str:
+    """Return where the value of an error was typed, e.g. " (my.yaml, line 3)"; "" if that is not known."""
     for length in range(len(error.path), 0, -1):
-        below = [typed.place for path, typed in written.items() if path[:length] == error.path[:length]]
-        places = [place for place in below if ", line " in place and not (shipped and place.startswith(f"{shipped},"))]
-        if below:
-            return f" ({min(places, key=_line)})" if places else ""
+        path = error.path[:length]
+        places = [typed.place for each, typed in written.items() if each[:length] == path]
+        if places:
+            lines = [place for place in places if ", line " in place]
+            return f" ({min(lines, key=_line)})" if lines else ""
+        if value_at(defaults, path) is not MISSING:
+            return ""
     return ""
 
 
@@ -184,20 +179,13 @@ def _check_removed(config: dict[str, Any]) -> None:
     """Raise InputError if the configuration has a key or value of an earlier version."""
     for key, replacement in REMOVED_KEYS.items():
         *parents, last = key.split(".")
-        section = _value_at(config, parents)
+        section = value_at(config, tuple(parents))
         if isinstance(section, dict) and last in section:
             raise InputError(f"config key {key} {replacement}")
     for (key, removed), replacement in REMOVED_VALUES.items():
-        value = _value_at(config, key.split("."))
+        value = value_at(config, tuple(key.split(".")))
         if removed in (value if isinstance(value, list) else [value]):
             raise InputError(f"config key {key} names {removed}, {replacement}")
-
-
-def _value_at(config: Any, path: list[str]) -> Any:
-    """Return the value at a path of keys; None if a section is missing or is not a section."""
-    for key in path:
-        config = config.get(key) if isinstance(config, dict) else None
-    return config
 
 
 def _check_names(config: Any, path: str = "the configuration") -> None:
@@ -253,7 +241,7 @@ def _check_engines(config: dict[str, Any]) -> None:
     elements = elements_of(config["system"])
     for section in ("relaxation", "verify"):
         engine = config[section]["engine"]
-        potential = config["relaxation"]["ase"]["calculator"] if engine == "ase" else engine
+        potential = config["relaxation"]["classical"]["calculator"] if engine == "classical" else engine
         allowed = set(KNOWN_ELEMENTS.get(potential, atomic_numbers)) - WITHOUT_VOLUME
         unknown = [element for element in elements if element not in allowed]
         listed = ", ".join(sorted(allowed, key=atomic_numbers.get))

@@ -1,7 +1,7 @@
 """Parts of the configuration as the rules need them: pure functions of a checked configuration.
 
 What a rule gets here decides when its results are computed again. Each function therefore returns only the keys that
-affect the results of its rule.
+affect the results of its rule, under the names that the results of earlier runs have.
 """
 
 import math
@@ -10,17 +10,18 @@ from typing import Any
 
 from ccdcgan.schemes import SCHEMES, controls, generating, trained
 from ccdcgan_workflow.configuration import elements_of
+from ccdcgan_workflow.keys.renamed import earlier_names, earlier_path
 
 Settings = Mapping[str, Any]
 
-ENGINES = ("mlip", "ase", "vasp", "gpaw")
+ENGINES = ("mlip", "classical", "vasp", "gpaw")
 SOURCES_WITH_SETTINGS = ("files", "oqmd", "materials_project", "optimade")
 RANKINGS = {"similar": "expected_formation_energy", "constraint": "predicted_formation_energy"}
 """Value of ``evaluation.choose`` that ranks candidates -> the column by which it does."""
 
 
 def numbered(count: int) -> list[str]:
-    """Return the names of ``count`` batches or shards: 000, 001, ..."""
+    """Return the names of the batches of ``count`` jobs, or of shards: 000, 001, ..."""
     return [f"{number:03d}" for number in range(count)]
 
 
@@ -32,7 +33,7 @@ def source_query(config: Settings, source: str) -> list:
 
 def prototype_settings(config: Settings) -> dict[str, Any]:
     """Return the settings of the prototypes, without those of sources that are not used."""
-    section = config["prototypes"]
+    section = earlier_names({"prototypes": config["prototypes"]})["prototypes"]
     unused = set(SOURCES_WITH_SETTINGS) - set(section["sources"])
     return {key: value for key, value in section.items() if key not in unused}
 
@@ -51,11 +52,12 @@ def relaxation_settings(section: Settings) -> dict[str, Any]:
     """Return the settings that affect the result of a relaxation.
 
     Args:
-        section: Section ``relaxation`` of the configuration. Batch layout, correction of the energies and the settings
-            of unused engines are left out.
+        section: Section ``relaxation`` of the configuration. The number of jobs, the correction of the energies and the
+            settings of unused engines are left out.
     """
-    unused = {"batches", "correction", "energy_scheme", *ENGINES} - {section["engine"]}
-    return {key: value for key, value in section.items() if key not in unused}
+    unused = {"jobs", "energy_correction", "energy_scheme", *ENGINES} - {section["engine"]}
+    used = {key: value for key, value in section.items() if key not in unused}
+    return earlier_names({"relaxation": used})["relaxation"]
 
 
 def verification_settings(config: Settings) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def phonon_engine_settings(config: Settings) -> dict[str, Any]:
     Atoms are not displaced at random, since phonons are computed for the symmetric crystal.
     """
     section = config["relaxation"]
-    engine = section["engine"] if section["engine"] in ("mlip", "ase") else "mlip"
+    engine = section["engine"] if section["engine"] in ("mlip", "classical") else "mlip"
     settings = relaxation_settings(section | {"engine": engine, "displacement": 0.0})
     if engine == "mlip":
         settings["mlip"] = section["mlip"] | {"models": section["mlip"]["models"][-1:]}
@@ -81,7 +83,7 @@ def energy_model(config: Settings) -> str:
     """Return the name of the model or functional of the final energies, as in tables of DFT points."""
     section = config["relaxation"]
     names = {"mlip": section["mlip"]["models"][-1], "vasp": "vasp-PBE", "gpaw": f"gpaw-{section['gpaw']['xc']}"}
-    return names.get(section["engine"], section["ase"]["calculator"])
+    return names.get(section["engine"], section["classical"]["calculator"])
 
 
 def uses_vasp(config: Settings) -> bool:
@@ -96,7 +98,7 @@ def needs_potcars(config: Settings) -> bool:
 
 def constraint_settings(config: Settings) -> dict[str, Any]:
     """Return the settings of the network that is used as the constraint, without those of the other network."""
-    section = dict(config["constraint"])
+    section = earlier_names({"constraint": config["constraint"]})["constraint"]
     network, descriptors = section["network"], section.pop("descriptors")
     if network == "descriptors":
         return {"network": network, "held_out": section["held_out"], **descriptors}
@@ -105,7 +107,8 @@ def constraint_settings(config: Settings) -> dict[str, Any]:
 
 def generator_settings(config: Settings, scheme: str) -> dict[str, Any]:
     """Return the settings of a scheme's family; constraint_* keys are dropped for unconstrained schemes."""
-    settings = {**config[SCHEMES[scheme].family], **config["generators"]}
+    family = SCHEMES[scheme].family
+    settings = {**earlier_names({family: config[family]})[family], **config["generators"]}
     if not SCHEMES[scheme].constrained:
         settings = {key: value for key, value in settings.items() if not key.startswith("constraint_")}
     return settings
@@ -113,17 +116,23 @@ def generator_settings(config: Settings, scheme: str) -> dict[str, Any]:
 
 def optimisation_settings(config: Settings) -> dict[str, Any]:
     """Return the settings of the optimisation of the flow's noise."""
-    return {key: config["flow"][key] for key in ("optimisation_steps", "optimisation_length", "trust")}
+    section = earlier_names({"flow": config["flow"]})["flow"]
+    return {key: section[key] for key in ("optimisation_steps", "optimisation_length", "trust")}
 
 
 def candidate_rules(config: Settings, *names: str) -> dict[str, Any]:
-    """Return the rules of a candidate with these names, see ``ccdcgan.representation.crystal_graph.CandidateRules``."""
-    return {name: config["generation"][name] for name in names}
+    """Return these rules of a candidate, see ``ccdcgan.representation.crystal_graph.CandidateRules``."""
+    return {earlier_path(("generation", name))[-1]: config["generation"][name] for name in names}
+
+
+def representation_settings(config: Settings) -> dict[str, Any]:
+    """Return the settings of the representation and of its two autoencoders."""
+    return earlier_names({"representation": config["representation"]})["representation"]
 
 
 def voxel_settings(config: Settings) -> dict[str, Any]:
     """Return the settings that decide which crystals have voxels, without those of the autoencoders."""
-    section = config["representation"]
+    section = representation_settings(config)
     grids = {name: {key: section[name][key] for key in ("grid", "sigma")} for name in ("sites", "lattice")}
     return {"box": section["box"], "corrections": section["corrections"], **grids}
 
@@ -229,7 +238,7 @@ def describe_engine(config: Settings) -> str:
         case "vasp":
             return f"VASP (DFT, PBE, {section['vasp']['encut']:g} eV)"
         case _:
-            return f"the {section['ase']['calculator']} potential of ASE, which is for tests only"
+            return f"the {section['classical']['calculator']} potential of ASE, which is for tests only"
 
 
 def describe_choice(config: Settings) -> str:

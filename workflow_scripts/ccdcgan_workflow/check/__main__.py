@@ -1,22 +1,21 @@
 """Check configuration files without starting anything: ``python -m ccdcgan_workflow.check FILE``.
 
-The files are merged over config.yaml, each overriding those before, as ``snakemake --configfile`` does. The exit status
-is 1 if something is wrong. Snakemake itself does not name the file and line of a syntax error.
+The files are merged over the default values and config.yaml, each overriding those before, as ``snakemake
+--configfile`` does. The exit status is 1 if something is wrong. Snakemake itself does not name the file and line of a
+syntax error.
 """
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
-
-import yte
 
 from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check.commands import check_arguments
 from ccdcgan_workflow.check.schema import read_schema
 from ccdcgan_workflow.check.surroundings import missing_inputs, missing_installation, missing_potential, test_potential
-from ccdcgan_workflow.check.yaml_files import read_text, read_written
-from ccdcgan_workflow.configuration import load_configuration
+from ccdcgan_workflow.configuration import checked_configuration
+from ccdcgan_workflow.keys.layers import CONFIG, PRESETS, SCHEMA, default_configuration, read_layers
+from ccdcgan_workflow.keys.unused import unused_sections
 from ccdcgan_workflow.runs.names import name_run
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -26,39 +25,23 @@ def check_files(files: list[str]) -> str:
     """Return what is said of configuration files in which nothing is wrong.
 
     Args:
-        files: Configuration files; none: config.yaml alone.
+        files: Configuration files; none: only config.yaml.
 
     Raises:
         InputError: Something is wrong; one sentence about the first fault.
     """
-    schema = read_schema(CHECKOUT / "schemas/config.schema.yaml")
-    check_arguments(["--configfile", *files], schema, CHECKOUT / "presets", ())
-    config: dict[str, Any] = {}
-    given: dict[str, Any] = {}
-    every = [str(CHECKOUT / "config.yaml"), *files]
-    for file in every:
-        read_written(file)
-        content = yte.process_yaml(read_text(file), require_use_yte=True)
-        _update(config, content)
-        if file in files:
-            _update(given, content)
-    config = load_configuration(config, CHECKOUT, every, given=given)
+    schema = read_schema(CHECKOUT / SCHEMA)
+    check_arguments(["--configfile", *files], schema, CHECKOUT / PRESETS, ())
+    every = [str(CHECKOUT / CONFIG), *files]
+    layers = read_layers(CHECKOUT, every)
+    config = checked_configuration(layers, CHECKOUT)
     problems = [*missing_inputs(config), *missing_potential(config, local=True), *missing_installation(config)]
     system, run = name_run(config["system"], config["run"])
     said = f"{', '.join(files) or every[0]}: nothing is wrong; system {system}, run {run} (results/{run})"
     notes = [f"On this machine, the run would not start: {problem}" for problem in problems]
-    return "\n".join(filter(None, [said, *notes, test_potential(config)]))
-
-
-def _update(config: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Set the keys of a configuration, section by section, as Snakemake does."""
-    for key, value in changes.items():
-        if isinstance(value, dict):
-            section = config.get(key)
-            config[key] = section if isinstance(section, dict) else {}
-            _update(config[key], value)
-        else:
-            config[key] = value
+    renamed = [renaming.sentence() for layer in layers for renaming in layer.renamed]
+    unused = unused_sections(layers, config, default_configuration(CHECKOUT))
+    return "\n".join(filter(None, [said, *notes, *renamed, unused, test_potential(config)]))
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Rules that a schema cannot express: keys that contradict each other, and choices that have no effect."""
+"""Rules that a schema cannot express: keys that contradict each other."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from ccdcgan_workflow.check.sentences import nearest
 
 Settings = Mapping[str, Any]
 
-MOST_BATCHES, MOST_SHARDS = 1000, 10_000
+MOST_JOBS, MOST_SHARDS = 1000, 10_000
 """Maximum numbers of jobs that share the crystals of a cheap engine, and that generate the samples of a scheme."""
 
 SLOW_ENGINES = ("vasp", "gpaw")
@@ -70,36 +70,16 @@ def check_relations(config: Settings) -> None:
     _check_potcars(config["relaxation"]["vasp"]["potcar"])
 
 
-def check_effect(given: Settings, config: Settings, defaults: Settings) -> None:
-    """Raise KeyProblem if something was set that has no effect.
+def check_tags(given: Settings, config: Settings, defaults: Settings) -> None:
+    """Raise KeyProblem if a key of VASP and a different value of its INCAR tag are both set.
 
-    These are a section for a source of prototypes that is not used, and a key of VASP beside the INCAR tag that
-    overrides it. A file that repeats the defaults, such as a copy of config.yaml, changes nothing.
+    A file that repeats the default, such as a copy of it, sets nothing.
 
     Args:
-        given: What the user gave, in files and options.
+        given: What was given above the default values.
         config: Complete configuration.
-        defaults: Complete default configuration.
+        defaults: Default values of all keys.
     """
-    _check_tags(given, config, defaults)
-    section = given.get("prototypes")
-    sources = config["prototypes"]["sources"]
-    for source in ("files", "oqmd", "materials_project", "optimade"):
-        own = section.get(source) if isinstance(section, Mapping) else None
-        usual = defaults["prototypes"][source]
-        is_changed = isinstance(own, Mapping) and any(value != usual.get(key) for key, value in own.items())
-        if is_changed and source not in sources:
-            path: Path = ("prototypes", source)
-            example = in_file(("prototypes", "sources"), [*sources, source])
-            raise KeyProblem(
-                path,
-                f"config key {dotted(path)} has no effect, since prototypes.sources does not name {source}; write "
-                f"{example} or [{source}], or delete {dotted(path)}.",
-            )
-
-
-def _check_tags(given: Settings, config: Settings, defaults: Settings) -> None:
-    """Refuse a key of VASP and a different value of its INCAR tag, both set by the user."""
     tags = {str(tag).upper(): value for tag, value in config["relaxation"]["vasp"]["incar"].items()}
     for path, tag, sign in TAGS:
         own, value, usual = _value(given, path), _value(config, path), _value(defaults, path)
@@ -122,11 +102,13 @@ def _value(config: Any, path: Path) -> Any:
 
 def _check_scheme(relaxation: Settings) -> None:
     """Refuse corrections that do not fit the energies of the engine."""
-    if relaxation["energy_scheme"] != "mp2020" or relaxation["engine"] not in ("mlip", "ase"):
+    if relaxation["energy_scheme"] != "mp2020" or relaxation["engine"] not in ("mlip", "classical"):
         return
     from ccdcgan.database.energy_scheme import scheme_of  # here, since the import takes seconds
 
-    models = {"mlip": relaxation["mlip"]["models"], "ase": [relaxation["ase"]["calculator"]]}[relaxation["engine"]]
+    models = relaxation["mlip"]["models"]
+    if relaxation["engine"] == "classical":
+        models = [relaxation["classical"]["calculator"]]
     try:
         scheme_of(models[-1], relaxation["energy_scheme"])
     except InputError as error:
@@ -176,13 +158,13 @@ def _check_amounts(config: Settings) -> None:
     """Refuse numbers of jobs and of atoms that cannot be meant."""
     engine = config["relaxation"]["engine"]
     for section in ("relaxation", "evaluation", "hull", "campaign"):
-        batches, path = config[section]["batches"], (section, "batches")
-        if batches > MOST_BATCHES and engine not in SLOW_ENGINES:
+        jobs, path = config[section]["jobs"], (section, "jobs")
+        if jobs > MOST_JOBS and engine not in SLOW_ENGINES:
             raise problem(
                 path,
-                batches,
-                f"each batch is a job, and a crystal takes the engine {engine} seconds; it must be at most "
-                f"{MOST_BATCHES}: {both_ways(path, 32)}.",
+                jobs,
+                f"a crystal takes the engine {engine} seconds, and a job longer to start; it must be at most "
+                f"{MOST_JOBS}: {both_ways(path, 32)}.",
             )
     samples, size = config["generation"]["samples"], config["generation"]["shard_size"]
     if samples / size > MOST_SHARDS:

@@ -56,8 +56,12 @@ KEYS = {
     "lr": "learning_rate",
     "epochs": "steps",
     "iterations": "steps",
-    "batch_size": "batch",
-    "batchsize": "batch",
+    "batch": "batch_size",
+    "batches": "jobs",
+    "njobs": "jobs",
+    "validation_split": "validation_fraction",
+    "test_fraction": "validation_fraction",
+    "trust_region": "trust_radius",
     "memory": "mem_mb",
     "mem": "mem_mb",
     "time": "runtime",
@@ -134,7 +138,9 @@ def schema_problem(error: jsonschema.ValidationError, schema: Schema, defaults: 
             if any(isinstance(key, int) for key in path):
                 said = f"is missing; write {missing[-1]}: VALUE, {part['properties'][missing[-1]]['description']}."
                 return KeyProblem(missing, f"config key {dotted(missing)} {said}")
-            return KeyProblem(missing, f"config key {dotted(missing)} is missing; its default is in config.yaml.")
+            return KeyProblem(
+                missing, f"config key {dotted(missing)} is missing; its default is in schemas/defaults.yaml."
+            )
         case "type":
             text = f"{start}; it must be of type {_types(error.validator_value)}{_wrong_type(found, part)}."
             text += _default(path, part, defaults)
@@ -259,9 +265,9 @@ def unknown_key(path: Path, value: Any, schema: Schema) -> str:
         return f"{start}did you mean {dotted(places[0])}? Then {both_ways(places[0], _example(value))}."
     if not parents:
         anchor = " (an anchor, &, belongs to the first key that uses it)" if isinstance(value, (dict, list)) else ""
-        return f"{start}all keys are in config.yaml; delete this one{anchor}."
+        return f"{start}all keys are in schemas/defaults.yaml; delete this one{anchor}."
     if len(siblings) > 12:
-        return f"{start}the keys of {dotted(tuple(parents))} are in config.yaml."
+        return f"{start}the keys of {dotted(tuple(parents))} are in schemas/defaults.yaml."
     return f"{start}the keys of {dotted(tuple(parents))} are {', '.join(siblings)}."
 
 

@@ -32,9 +32,9 @@ def missing_inputs(config: Settings) -> Iterator[InputError]:
     """
     if "files" in config["prototypes"]["sources"]:
         yield from _missing_folder(config["prototypes"]["files"]["folder"])
-    points = config["relaxation"]["correction"]
+    points = config["relaxation"]["energy_correction"]
     if points not in (None, "measured"):
-        yield from _missing_file("relaxation.correction", points, "the DFT points")
+        yield from _missing_file("relaxation.energy_correction", points, "the DFT points")
     for number, target in enumerate(config["properties"]):
         if target.get("file"):
             yield from _missing_file(f"properties.{number}.file", target["file"], f"the values of {target['name']}")
@@ -84,12 +84,12 @@ def missing_installation(config: Settings) -> Iterator[InputError]:
 
 def test_potential(config: Settings) -> str:
     """Return a sentence about the Lennard-Jones potential, with which a run is a test only; "" without it."""
-    used = "ase" in (config["relaxation"]["engine"], config["verify"]["engine"])
-    if not used or config["relaxation"]["ase"]["calculator"] != "lj":
+    used = "classical" in (config["relaxation"]["engine"], config["verify"]["engine"])
+    if not used or config["relaxation"]["classical"]["calculator"] != "lj":
         return ""
     return (
-        "config key relaxation.ase.calculator is 'lj', a potential for tests, which is the same for all elements: the "
-        "energies of this run mean nothing; for results, write relaxation: {engine: mlip}."
+        "config key relaxation.classical.calculator is 'lj', a potential for tests, which is the same for all "
+        "elements: the energies of this run mean nothing; for results, write relaxation: {engine: mlip}."
     )
 
 

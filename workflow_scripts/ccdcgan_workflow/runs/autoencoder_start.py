@@ -12,7 +12,7 @@ Settings = Mapping[str, Any]
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 
-SPLIT_KEYS = ("held_out", "split")
+SPLIT_KEYS = ("validation_fraction", "split")
 """Keys that decide which crystals a training holds out."""
 
 
@@ -55,7 +55,7 @@ def autoencoder_start(config: Settings, defaults: Settings) -> Start:
     """Return how the autoencoders of a run start.
 
     With ``auto`` the pre-trained weights are used if they fit and nothing asks for a training: neither the key
-    ``holdout`` nor a setting of the training that differs from its default.
+    ``held_out_compositions`` nor a setting of the training that differs from its default.
 
     Args:
         config: Complete configuration, valid by the schema.
@@ -103,9 +103,9 @@ def misfit(config: Settings) -> str:
         record, difference = shipped_record(), first_difference(config["representation"])
     except (OSError, ValueError, KeyError):
         return f"{FOLDER.relative_to(SCRIPTS)} does not hold the pre-trained weights (restore it with git checkout)"
-    if config["holdout"]:
-        formulas = ", ".join(map(str, config["holdout"]))
-        return f"config key holdout names {formulas}, whose prototypes the pre-trained weights have seen"
+    if config["held_out_compositions"]:
+        formulas = ", ".join(map(str, config["held_out_compositions"]))
+        return f"config key held_out_compositions names {formulas}, whose prototypes the pre-trained weights have seen"
     if difference:
         key, value, needed = difference
         return f"config key representation.{key} is {value}, and the pre-trained weights need {needed}"

@@ -27,7 +27,7 @@ def code_state() -> str:
 
 def settings_state(configuration: Mapping[str, Any]) -> str:
     """Return a checksum of a complete configuration without the limits of jobs, which change no result."""
-    settings = {key: value for key, value in configuration.items() if key != "limits"}
+    settings = {key: value for key, value in configuration.items() if key != "job_limits"}
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 

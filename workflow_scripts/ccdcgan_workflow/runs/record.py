@@ -13,10 +13,15 @@ import yaml
 
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import write_text
+from ccdcgan_workflow.keys.renamed import with_present_names
+from ccdcgan_workflow.keys.sections import flat
 
 RECORD = "run.yaml"
-HEADER = "# What this run was made for, written by the workflow at the start of the run.\n"
-NOT_COMPARED = {"run", "limits", "system"}
+HEADER = (
+    "# What this run was made for, written by the workflow at the start of the run. The configuration below is\n"
+    "# complete, and this file can be given to --configfile.\n"
+)
+NOT_COMPARED = {"run", "job_limits", "system"}
 """Keys of the configuration that change no result, and the system, which has a check of its own."""
 
 _BESIDES = {".lock", "logs", "benchmarks"}
@@ -38,7 +43,8 @@ def read_record(folder: str | Path) -> dict[str, Any] | None:
     path = Path(folder) / RECORD
     try:
         record = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        record["system"], record["configuration"]  # noqa: B018 - a record has both
+        record["system"]  # noqa: B018 - a record has it
+        record["configuration"] = with_present_names(record["configuration"], {}, str(path))[0]
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
@@ -96,7 +102,7 @@ def changed_settings(record: Mapping[str, Any], configuration: Mapping[str, Any]
         record: Record of the run.
         configuration: Present configuration, complete.
     """
-    earlier, present = (_flat(part) for part in (record["configuration"], configuration))
+    earlier, present = (flat(part) for part in (record["configuration"], configuration))
     return {
         key: (earlier[key], present[key])
         for key in earlier
@@ -146,17 +152,6 @@ def _other_name(folder: Path, system: str) -> str:
     """Return a name that no run has yet: the system, alone or with the name of this run."""
     names = (system, f"{folder.name}-{system}", *(f"{system}-{number}" for number in range(2, 1000)))
     return next(name for name in names if not (folder.parent / name).exists())
-
-
-def _flat(section: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the values of a configuration by their keys, sections joined by "."."""
-    if not isinstance(section, dict) or (prefix and not section):
-        return {prefix: section}
-    return {
-        key: value
-        for name, part in section.items()
-        for key, value in _flat(part, f"{prefix}.{name}" if prefix else str(name)).items()
-    }
 
 
 def _short(value: Any) -> str:
