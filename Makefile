@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 READY_DEV := $(VENV)/ready-dev
 
-TARGETS := help run check test lint format docs environment development gpaw lock slurm-profile clean-environment
+TARGETS := help run check test lint format docs environment development gpaw gpu lock slurm-profile clean-environment
 .PHONY: $(TARGETS)
 
 # make would run the first target and complain about an unknown one afterwards.
@@ -131,6 +131,15 @@ gpaw: environment ## install the optional engine gpaw (needs a compiler and thre
 	  echo "$$header is missing; install gcc libxc-dev libopenblas-dev libfftw3-dev (as root, apt-get install ...)" >&2; exit 1; }; done
 	GPAW_CONFIG=$(CURDIR)/envs/gpaw_siteconfig.py $(BIN)/python -m pip install --disable-pip-version-check gpaw==26.7.0 gpaw-data==1.2.1
 	$(BIN)/python -c 'import gpaw; print("GPAW", gpaw.__version__, "is ready: relaxation.engine: gpaw")'
+
+# Install torch-sim, with which a GPU relaxes many crystals at once. The pinned packages keep their versions.
+gpu: environment ## install torch-sim, with which a GPU relaxes many crystals at once (needs Python 3.12 or 3.13)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' || { \
+	  echo "torch-sim needs Python 3.12 or 3.13, but $(VENV) has $$($(BIN)/python --version); install one of them, then type:" \
+	  "make environment PYTHON=python3.12, and make gpu" >&2; exit 1; }
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.txt torch-sim-atomistic==0.5.2
+	@$(BIN)/python -c 'import torch_sim, torch; print("torch-sim", torch_sim.__version__, "is ready: relaxation.mlip.batched;", \
+	  "torch finds a GPU" if torch.cuda.is_available() else "torch finds no GPU on this machine")'
 
 clean-environment: ## delete .venv
 	rm -rf $(VENV)

@@ -18,8 +18,8 @@ from tests.support.imports import OWN, imported_by_scripts
 
 ENVIRONMENTS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 NOT_IMPORTED = {"emmet-core": "atomate2 0.1.5 needs this version", "pyarrow": "pandas writes Parquet with it"}
-OPTIONAL = {"gpaw"}
-"""What `make gpaw` adds."""
+OPTIONAL = {"gpaw", "torch_sim"}
+"""What `make gpaw` and `make gpu` add."""
 
 
 def pins() -> dict[str, str]:

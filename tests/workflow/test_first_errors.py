@@ -138,6 +138,19 @@ def test_no_compiler(tmp_path: Path):
     assert "xc.h is missing; install gcc libxc-dev" in done.stdout
 
 
+def test_torch_sim_needs_a_newer_python(tmp_path: Path):
+    """The environment of this test only knows its version."""
+    ready, python = tmp_path / "ready", tmp_path / "bin/python"
+    ready.touch()
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.11.9\n')
+    python.chmod(0o755)
+    done = make("gpu", f"VENV={tmp_path}", f"READY={ready}")
+    assert done.returncode != 0
+    assert f"torch-sim needs Python 3.12 or 3.13, but {tmp_path} has Python 3.11.9" in done.stdout
+    assert "make environment PYTHON=python3.12, and make gpu" in done.stdout
+
+
 def test_packages_missing_from_the_python_that_runs_snakemake(workflow: Workflow, monkeypatch):
     hidden = workflow.folder / "sitecustomize.py"
     hidden.write_text("import sys\nsys.modules['ase'] = None\n")

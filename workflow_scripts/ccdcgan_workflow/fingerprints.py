@@ -19,7 +19,10 @@ PLUMBING = {
 """Modules that change no result: those of ``utils``, except the derivation of seeds and the helpers for tables."""
 
 ENGINE_MODULES = {
-    "mlip": ("ccdcgan.relaxation.mlip",),
+    "mlip": (
+        "ccdcgan.relaxation.mlip",
+        *(f"ccdcgan.relaxation.batched.{name}" for name in ("lanes", "potentials", "quasi_newton", "relaxations")),
+    ),
     "vasp": ("ccdcgan.relaxation.dft.vasp", "ccdcgan.relaxation.dft.potcars"),
     "gpaw": ("ccdcgan.relaxation.dft.gpaw",),
     "ase": ("ccdcgan.relaxation.ase_potentials",),
@@ -27,10 +30,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "92e3807d287b",
-    "vasp": "c98f762c46a8",
-    "gpaw": "7df5c88c53b5",
-    "ase": "ffdd238c7374",
+    "mlip": "317409780fa8",
+    "vasp": "bac8ab792e3d",
+    "gpaw": "baf282518d31",
+    "ase": "d0d591d8b539",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
@@ -38,11 +41,13 @@ SAME_RELAXATIONS = (
     "960d04f5bc9a", "8a952eaa0c48", "25f4d4660784", "d7b0237d9c77", "8488c4f67369",
     "c0e71f19e8af", "35654a6913e0", "57db7d017a95", "015743273d20",
     "8a910eef66d0", "f84459d53a9a", "879bcbdc4dc2", "5f0cbcb43f1b", "e378c03fc1b0",
+    "92e3807d287b", "c98f762c46a8", "7df5c88c53b5", "ffdd238c7374",
 )  # fmt: skip
 """Code fingerprints of earlier versions of the workflow that relax a crystal as RELAXATION_CODE does, up to rounding.
 
 The journals that they wrote remain valid. A change of the relaxation code requires a decision: if the results stay the
-same, RELAXATION_CODE is updated, and the fingerprint of the last release is added here; if not, this is emptied.
+same, RELAXATION_CODE is updated, and the fingerprint of the last release is added here; if not, this is emptied. This
+holds for crystals that are relaxed one by one; for those relaxed together, see METHOD in ``relaxation.batched.mode``.
 """
 
 

@@ -75,7 +75,8 @@ def phonon_engine_settings(config: Settings) -> dict[str, Any]:
     engine = section["engine"] if section["engine"] in ("mlip", "classical") else "mlip"
     settings = relaxation_settings(section | {"engine": engine, "displacement": 0.0})
     if engine == "mlip":
-        settings["mlip"] = section["mlip"] | {"models": section["mlip"]["models"][-1:]}
+        mlip = {key: value for key, value in section["mlip"].items() if key != "batched"}
+        settings["mlip"] = mlip | {"models": section["mlip"]["models"][-1:]}
     return settings
 
 

@@ -174,9 +174,9 @@ def relax_in_stages(
         keep_step: Function called with the geometry of every accepted step.
     """
     guards = settings.guards
-    reason = check_structure(structure, guards)
-    if reason:
-        return failed(structure, reason, "The crystal was refused before its relaxation.")
+    refused = refusal(structure, guards)
+    if refused is not None:
+        return refused
     atoms = to_atoms(structure)
     if settings.keep_symmetry:
         atoms.set_constraint(FixSymmetry(atoms))
@@ -202,34 +202,60 @@ def relax_in_stages(
                     break
                 if keep_step is not None:
                     keep_step(atoms)
-            reports.append(
-                {
-                    "model": stage.model,
-                    "n_steps": steps.nsteps,
-                    "energy_per_atom": energy_per_atom,
-                    "fmax": force,
-                    "converged": converged,
-                }
-            )
+            reports.append(report(stage.model, steps.nsteps, energy_per_atom, force, converged))
             if reason:
                 break
-    relaxed = from_atoms(atoms)
-    results = {
+    forces, stress = atoms.get_forces().tolist(), atoms.get_stress().tolist()
+    return concluded(from_atoms(atoms), reason, guards, stages=reports, forces=forces, stress=stress)
+
+
+def refusal(structure: Structure, guards: Guards) -> Relaxation | None:
+    """Return the failed relaxation of a crystal that the guards refuse before it starts; None: they accept it."""
+    reason = check_structure(structure, guards)
+    return failed(structure, reason, "The crystal was refused before its relaxation.") if reason else None
+
+
+def report(model: str, n_steps: int, energy_per_atom: float, fmax: float, converged: bool) -> dict:
+    """Return the report of one stage, see :class:`Relaxation`."""
+    return {
+        "model": model,
+        "n_steps": n_steps,
         "energy_per_atom": energy_per_atom,
-        "fmax": force,
-        "n_steps": sum(report["n_steps"] for report in reports),
-        "stages": reports,
-        "forces": atoms.get_forces().tolist(),
-        "stress": atoms.get_stress().tolist(),
+        "fmax": fmax,
+        "converged": converged,
     }
-    where = f"{reports[-1]['model']}, step {reports[-1]['n_steps']}"
-    numbers = f"{energy_per_atom:.3f} eV/atom, largest force {force:.3f} eV/angstrom"
+
+
+def concluded(
+    relaxed: Structure, reason: str, guards: Guards, *, stages: list[dict], forces: list, stress: list
+) -> Relaxation:
+    """Return the result of a relaxation whose last stage has ended.
+
+    Args:
+        relaxed: Final geometry.
+        reason: Reason for which the last stage was stopped; "": it converged or is out of steps.
+        guards: Limits of an acceptable crystal, checked here for the final geometry.
+        stages: Reports of the stages.
+        forces: Forces of the last step, shape (n_atoms, 3), eV/angstrom.
+        stress: Stress of the last step, (xx, yy, zz, yz, xz, xy), eV/angstrom^3.
+    """
+    last = stages[-1]
+    results = {
+        "energy_per_atom": last["energy_per_atom"],
+        "fmax": last["fmax"],
+        "n_steps": sum(stage["n_steps"] for stage in stages),
+        "stages": stages,
+        "forces": forces,
+        "stress": stress,
+    }
+    where = f"{last['model']}, step {last['n_steps']}"
+    numbers = f"{last['energy_per_atom']:.3f} eV/atom, largest force {last['fmax']:.3f} eV/angstrom"
     if reason:
         return failed(relaxed, reason, f"Stopped at {where}: {numbers}.", **results)
     reason = check_structure(relaxed, guards)
     if reason:
         return failed(relaxed, reason, f"Refused after its last step, {where}: {numbers}.", **results)
-    if not converged:
+    if not last["converged"]:
         return failed(relaxed, "not_converged", f"Out of steps at {where}: {numbers}.", **results)
     return Relaxation(relaxed, **results)
 

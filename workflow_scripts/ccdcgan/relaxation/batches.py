@@ -9,7 +9,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,8 @@ import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.relaxation.ase_relaxation import failed
+from ccdcgan.relaxation.ase_relaxation import Relaxation, failed
+from ccdcgan.relaxation.batched.mode import AUTO, is_batched
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
 from ccdcgan.relaxation.guards import GEOMETRIC, Guards, check_models, check_structure
 from ccdcgan.utils.errors import InputError
@@ -31,6 +33,9 @@ log = logging.getLogger(__name__)
 
 RETRIED = ("engine_error", "wall_clock")
 """Failure reasons caused by the machine; such crystals are retried when the batch is started again."""
+
+BATCHED = "(batched)"
+"""End of the name of the engine of crystals that were relaxed together with others."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,10 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
     here or earlier, keeps its initial geometry, and its energy is NaN. If another process works on the same batch, this
     one waits for it. An exception inside one relaxation gives that crystal the reason ``engine_error``.
 
+    The crystals are relaxed one after another, or together if :func:`~ccdcgan.relaxation.batched.mode.is_batched`. The
+    last digits of a crystal that was relaxed together with others depend on them, so that this is part of its identity.
+    The setting "auto" accepts earlier results of both kinds, and the log says so; true and false accept one kind only.
+
     Args:
         crystals: Crystals of the batch.
         config: The ``relaxation`` section of the configuration.
@@ -79,37 +88,42 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
     folder = Path(journal.folder)
     folder.mkdir(parents=True, exist_ok=True)
     engine, guards = make_engine(config, journal.work_dir), Guards.from_config(config.get("guards", {}))
+    together = is_batched(config)
     with exclusive(folder / f"{batch}.lock"):
         records = journal.records()
         codes = (journal.code, *journal.earlier_code)
         keys = [
-            "" if crystal.info.get("status") == "failed" else _known_key(crystal, config, codes, records)
+            "" if crystal.info.get("status") == "failed" else _known_key(crystal, config, codes, records, together)
             for crystal in crystals
         ]
-        elements = {
-            element.symbol
-            for crystal, key in zip(crystals, keys, strict=True)
-            if key and key not in records
-            for element in crystal.structure.composition
-        }
-        n_new = sum(bool(key) and key not in records for key in keys)
-        if n_new < len(crystals):
-            log.info("%s: %d of %d crystals need no relaxation", batch, len(crystals) - n_new, len(crystals))
-        if n_new:
-            engine.check_elements(elements)
+        new: dict[str, Crystal] = {}
+        for crystal, key in zip(crystals, keys, strict=True):
+            if key and key not in records:
+                new.setdefault(key, crystal)
+        times = Counter(key for key in keys if key in new)
+        _log_known(batch, keys, records, together)
+        if new:
+            engine.check_elements({element for crystal in new.values() for element in elements_of(crystal)})
+
+        def result_of(crystal: Crystal, key: str) -> Crystal:
+            return _result(crystal, records.get(key), engine.label, guards)
+
+        pairs = list(zip(crystals, keys, strict=True))
+        lost = _reasons(result_of(crystal, key) for crystal, key in pairs if key not in new)
+        n_failed, n_new = len(lost), times.total()
         progress = Progress(len(crystals), f"relaxing {batch}", done=len(crystals) - n_new, unit="crystals")
-        results, n_failed = [], 0
+        progress.advance(0, f"{n_failed} failed", lost)
+        waiting = list(new.items())
         with appending(folder / f"{batch}.jsonl") as append:
-            for crystal, key in zip(crystals, keys, strict=True):
-                is_new = bool(key) and key not in records
-                if is_new:
-                    records[key] = _record(engine, identity(config, elements_of(crystal)), crystal, key)
-                    append(records[key])
-                results.append(_result(crystal, records.get(key), engine.label, guards))
-                reasons = [results[-1].info["reason"]] if results[-1].info["status"] == "failed" else []
+            for number, relaxation, seconds in _relaxations(engine, list(new.values()), together):
+                key, crystal = waiting[number]
+                identified = identity(config, elements_of(crystal), batched=together)
+                records[key] = _record(relaxation, identified, crystal, key, seconds)
+                append(records[key])
+                reasons = _reasons([result_of(crystal, key)] * times[key])
                 n_failed += len(reasons)
-                progress.advance(int(is_new), f"{n_failed} failed", reasons)
-    return results
+                progress.advance(times[key], f"{n_failed} failed", reasons)
+    return [result_of(crystal, key) for crystal, key in pairs]
 
 
 def result_key(crystal: Crystal, identified: dict[str, Any], code: str) -> str:
@@ -132,24 +146,48 @@ def elements_of(crystal: Crystal) -> list[str]:
     return sorted(element.symbol for element in crystal.structure.composition)
 
 
-def _known_key(crystal: Crystal, config: Mapping[str, Any], codes: Sequence[str], records: Mapping[str, Any]) -> str:
+def _known_key(
+    crystal: Crystal, config: Mapping[str, Any], codes: Sequence[str], records: Mapping[str, Any], together: bool
+) -> str:
     """Return the key of a crystal's result in ``records``, or the one under which a new result is kept.
 
     Results that were made with the guards of earlier versions count if the present guards agree with their outcome.
     """
+    either = config.get("mlip", {}).get("batched") == AUTO and config["engine"] == "mlip"
     elements = elements_of(crystal)
-    identified = identity(config, elements)
-    keys = [result_key(crystal, identified, code) for code in codes]
-    known = next((key for key in keys if key in records), None)
-    if known is not None:
-        return known
-    before = identity(config, elements, former=True)
-    if before != identified:
-        guards = Guards.from_config(config.get("guards", {}))
-        for key in (result_key(crystal, before, code) for code in codes):
+    guards = Guards.from_config(config.get("guards", {}))
+    for batched in (together, not together) if either else (together,):
+        identified = identity(config, elements, batched=batched)
+        for key in (result_key(crystal, identified, code) for code in codes):
+            if key in records:
+                return key
+        before = identity(config, elements, former=True, batched=batched)
+        for key in (result_key(crystal, before, code) for code in codes if before != identified):
             if key in records and _still_holds(records[key], crystal, guards):
                 return key
-    return keys[0]
+    return result_key(crystal, identity(config, elements, batched=together), codes[0])
+
+
+def _log_known(batch: str, keys: Sequence[str], records: Mapping[str, Any], together: bool) -> None:
+    """Log how many crystals need no relaxation, and how many of them were relaxed in the other way."""
+    known = [records[key] for key in keys if key in records]
+    n_idle = len(known) + keys.count("")
+    if n_idle:
+        log.info("%s: %d of %d crystals need no relaxation", batch, n_idle, len(keys))
+    others = sum(_was_batched(record) != together for record in known)
+    if others:
+        ways = ("one by one", "together with others")
+        log.info("%s: %d of them were relaxed %s, not %s", batch, others, ways[not together], ways[together])
+
+
+def _reasons(results: Iterable[Crystal]) -> list[str]:
+    """Return the reasons of the crystals that failed."""
+    return [crystal.info["reason"] for crystal in results if crystal.info["status"] == "failed"]
+
+
+def _was_batched(record: Mapping[str, Any]) -> bool:
+    """Return whether a crystal was relaxed together with others."""
+    return "batched" in record["provenance"]
 
 
 def _still_holds(record: Mapping[str, Any], crystal: Crystal, guards: Guards) -> bool:
@@ -166,20 +204,33 @@ def _still_holds(record: Mapping[str, Any], crystal: Crystal, guards: Guards) ->
     )
 
 
-def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key: str) -> dict[str, Any]:
-    """Relax one crystal and return its record for the journal.
+def _relaxations(
+    engine: Engine, crystals: Sequence[Crystal], together: bool
+) -> Iterator[tuple[int, Relaxation, float]]:
+    """Relax crystals and yield the number of each, its result and its time (s) when it is finished."""
+    if together:
+        yield from engine.relax_together([crystal.structure for crystal in crystals])
+        return
+    for number, crystal in enumerate(crystals):
+        start = time.monotonic()
+        try:
+            relaxation = engine.relax(crystal.structure)
+        except InputError:
+            raise
+        except Exception as error:  # the failure of one crystal must not end the batch
+            log.exception("%s: the engine raised an exception", crystal.id)
+            relaxation = failed(crystal.structure, "engine_error", f"{type(error).__name__}: {error}")
+        yield number, relaxation, time.monotonic() - start
+
+
+def _record(
+    relaxation: Relaxation, identified: Mapping[str, Any], crystal: Crystal, key: str, seconds: float
+) -> dict[str, Any]:
+    """Return the record of a relaxation for the journal.
 
     Floats are stored in full precision, so they are read back bit for bit. ``provenance`` has everything that
     determines the results.
     """
-    start = time.monotonic()
-    try:
-        relaxation = engine.relax(crystal.structure)
-    except InputError:
-        raise
-    except Exception as error:  # the failure of one crystal must not end the batch
-        log.exception("%s: the engine raised an exception", crystal.id)
-        relaxation = failed(crystal.structure, "engine_error", f"{type(error).__name__}: {error}")
     if relaxation.status == "failed":
         log.info("%s failed: %s. %s", crystal.id, relaxation.reason, relaxation.detail)
     structure = relaxation.structure
@@ -196,7 +247,7 @@ def _record(engine: Engine, identified: Mapping[str, Any], crystal: Crystal, key
         "forces": relaxation.forces,
         "stress": relaxation.stress,
         "provenance": identified | relaxation.provenance,
-        "relax_seconds": round(time.monotonic() - start, 3),
+        "relax_seconds": round(seconds, 3),
         "species": [site.specie.symbol for site in structure],
         "cell": structure.lattice.matrix.tolist(),
         "frac_coords": structure.frac_coords.tolist(),
@@ -210,6 +261,8 @@ def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str, guar
         return crystal.updated(stage="relaxed", engine=label, **missing)
     names = ("status", "reason", "energy_per_atom", "fmax", "n_steps", "relax_seconds")
     results = {name: record[name] for name in names}
+    if _was_batched(record):
+        label = f"{label} {BATCHED}"
     if record["status"] == "ok":
         reason = check_models(record.get("stages", []), guards)
         results |= {"status": "failed", "reason": reason} if reason else {}

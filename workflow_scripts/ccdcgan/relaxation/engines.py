@@ -7,6 +7,7 @@ Every engine is a jobflow maker. ``.make(structure)`` returns a job (or flow) fo
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ccdcgan.relaxation.ase_relaxation import Relaxation
+from ccdcgan.relaxation.batched.mode import METHOD, PACKAGE
 from ccdcgan.relaxation.force_fields import FORCE_FIELDS
 from ccdcgan.relaxation.guards import Guards
 from ccdcgan.utils.errors import InputError
@@ -84,7 +86,9 @@ def make_engine(config: Mapping[str, Any], work_dir: str | Path | None = None) -
     return AseRelaxMaker(**shared, **config.get("ase", {}))
 
 
-def identity(config: Mapping[str, Any], elements: Iterable[str] = (), former: bool = False) -> dict[str, Any]:
+def identity(
+    config: Mapping[str, Any], elements: Iterable[str] = (), former: bool = False, batched: bool = False
+) -> dict[str, Any]:
     """Return everything that determines the results of an engine, for journals and provenance.
 
     This is the engine, the versions of its packages, its models and settings, the optimiser and the guards. Settings
@@ -95,6 +99,7 @@ def identity(config: Mapping[str, Any], elements: Iterable[str] = (), former: bo
         config: The ``relaxation`` section of the configuration.
         elements: Elements of the crystal. Guards by element are those of these elements; without them "auto" remains.
         former: Whether guards by element are replaced by the defaults of earlier versions, as in their journals.
+        batched: Whether the crystal is relaxed together with others.
 
     Raises:
         InputError: For an unknown engine or guard.
@@ -103,11 +108,12 @@ def identity(config: Mapping[str, Any], elements: Iterable[str] = (), former: bo
     if engine not in ENGINES:
         raise InputError(f"relaxation.engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
     guards = Guards.from_config(config.get("guards", {}))
-    timing = ("device", "command", "modules", "wall_clock", "custodian_poll")
+    timing = ("device", "command", "modules", "wall_clock", "custodian_poll", "batched")
     settings = {key: value for key, value in config.get(engine, {}).items() if key not in timing}
     return {
         "engine": engine,
-        "versions": {package: _version(package) for package in _packages(engine, config)},
+        "versions": {package: _version(package) for package in (*_packages(engine, config), *[PACKAGE] * batched)},
+        **({"batched": METHOD} if batched else {}),
         **settings,
         **{key: config[key] for key in _decisive(config)},
         "guards": (guards.former() if former else guards).described(elements),
@@ -136,6 +142,7 @@ def _decisive(config: Mapping[str, Any]) -> tuple[str, ...]:
     return (*keys, "displacement")
 
 
+@cache
 def _version(package: str) -> str:
     """Return the installed version of a package, "" if it is not installed."""
     try:
