@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ccdcgan.relaxation.batched import mode
 from ccdcgan.utils.errors import InputError
 from ccdcgan_workflow.check import surroundings
 from ccdcgan_workflow.check.commands import check_arguments, check_cores, check_targets
@@ -195,6 +196,12 @@ def test_what_is_missing_is_known_before_the_first_job(tmp_path: Path, monkeypat
     (error,) = missing("relaxation: {mlip: {device: cuda}}", tmp_path)
     assert "write relaxation: {mlip: {device: auto}}" in error
     assert missing("relaxation: {mlip: {device: cuda}}", tmp_path, local=False) == []  # the nodes may have one
+
+    monkeypatch.setattr(mode, "find_spec", lambda name: None)
+    (error,) = missing("relaxation: {mlip: {batched: true}}", tmp_path)
+    assert "config key relaxation.mlip.batched is true, but" in error and "make gpu, or write relaxation:" in error
+    assert missing("relaxation: {mlip: {batched: auto}}", tmp_path) == []
+    assert missing("relaxation: {engine: ase, ase: {calculator: emt}, mlip: {batched: true}}", tmp_path) == []
 
     monkeypatch.setattr(surroundings, "find_spec", lambda name: None)
     assert "pip install mace-torch" in missing("relaxation: {mlip: {models: [MACE-MP-0]}}", tmp_path)[0]

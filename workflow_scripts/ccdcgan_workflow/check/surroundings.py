@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ccdcgan.relaxation.batched.mode import obstacle
 from ccdcgan.relaxation.force_fields import PACKAGES
 from ccdcgan.utils.errors import InputError
 
@@ -57,6 +58,9 @@ def missing_potential(config: Settings, local: bool) -> Iterator[InputError]:
                 f"config key relaxation.mlip.models names {model}, which needs the package {name}, but it is not "
                 f"installed; run pip install {name}, or write relaxation: {{mlip: {{models: [7net-0, 7net-l3i5]}}}}."
             )
+    reason = obstacle(config["relaxation"]) if mlip["batched"] is True else ""
+    if reason:
+        yield InputError(f"config key relaxation.mlip.batched is true, but {reason}")
     if mlip["device"] == "cuda" and local and not has_gpu():
         yield InputError(
             "config key relaxation.mlip.device is 'cuda', but this machine has no GPU that can be used; write "
