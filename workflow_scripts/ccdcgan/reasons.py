@@ -21,6 +21,7 @@ REASONS = MappingProxyType(
         "not_matched": "decoded to another crystal",
         "not_converged": "relaxation did not converge",
         "wall_clock": "relaxation took too long",
+        "spurious_element": "an element with bonds of no known crystal",
         "models_disagree": "energies of two potentials too different",
         "not_finite": "engine returned a non-finite number",
         "too_dense": "cell too small for its atoms",

@@ -9,6 +9,7 @@ import pandas as pd
 from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from ccdcgan.crystals.elements import can_be_reference
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.energy_correction import UNCORRECTED, Correction, correction_of
 from ccdcgan.database.energy_scheme import RAW_SCHEME, EnergyScheme, scheme_of
@@ -87,8 +88,10 @@ def with_formation_energies(crystals: Iterable[Crystal], references: EnergyRefer
     """Return relaxed crystals in their standard cell with formation energy and space group.
 
     Failed crystals are returned unchanged. A relaxed crystal without a standard cell becomes a failure with the reason
-    ``no_standard_cell``. Crystals get ``formation_energy``, ``uncorrected_formation_energy`` (without scheme and
-    correction) and ``formation_energy_uncertainty`` (all eV/atom), ``uncertainty_source`` and ``energy_scheme``.
+    ``no_standard_cell``. So does a crystal of one element in a spurious minimum of the engine, which cannot be the
+    reference of that element (``spurious_element``). Crystals get ``formation_energy``,
+    ``uncorrected_formation_energy`` (without scheme and correction) and ``formation_energy_uncertainty`` (all eV/atom),
+    ``uncertainty_source`` and ``energy_scheme``.
 
     Args:
         crystals: Crystals after relaxation.
@@ -102,6 +105,9 @@ def with_formation_energies(crystals: Iterable[Crystal], references: EnergyRefer
                 structure = standard_cell(crystal.structure)
             except InputError as error:
                 result.append(crystal.updated(status="failed", reason="no_standard_cell", detail=str(error)))
+                continue
+            if len(structure.composition) == 1 and not can_be_reference(structure):
+                result.append(crystal.updated(status="failed", reason="spurious_element", detail=""))
                 continue
             energy = formation_energy(structure.composition, crystal.info["energy_per_atom"], references.elements)
             shift, uncertainty = references.correction.of(structure)
