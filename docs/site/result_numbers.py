@@ -53,7 +53,7 @@ PAGES = {
 PICTURE = ROOT / "docs/images/formation_energies.png"
 EXAMPLE = ROOT / "docs/example/report.html.gz"
 SCREEN = ROOT / "docs/images/report.png"
-SCREEN_SIZE = 1280, 1000
+SCREEN_SIZE = 1280, 845
 """Width and height of the picture of the report, pixels."""
 MARKS = "<!-- numbers of a run -->", "<!-- end of numbers -->"
 TABLES = {
