@@ -28,6 +28,9 @@ from ccdcgan.figures.style import (
 from ccdcgan.schemes import PAPER
 from ccdcgan.utils.tables import complete
 
+CLOSE = 0.045
+"""Difference of the compositions of two phases of the hull whose names would overlap; the first one is named."""
+
 _COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
 
 
@@ -147,7 +150,11 @@ def _draw_hull(axes: Axes, phases: pd.DataFrame, thresholds: Mapping[str, float]
         label=f"hull + {thresholds['meta_stable']:.3f} eV/atom",
     )  # fmt: skip
     lowest = int(np.argmin(energy))
+    named = -1.0
     for number, row in enumerate(vertices.itertuples(), start=1):
+        if row.fraction - named < CLOSE:
+            continue
+        named = row.fraction
         side = "center" if number == lowest else "right" if number < lowest else "left"
         shift = {"center": (0, -5), "right": (-4, -3), "left": (4, -3)}[side]
         axes.annotate(
