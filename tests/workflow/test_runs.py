@@ -139,7 +139,7 @@ def test_a_run_records_what_it_is_made_for_and_says_what_is_made_again(workflow:
     assert "made again" not in workflow.run(TARGET, "--cores", "1", *TOY).stdout
     kept = yaml.safe_load((folder / "run.yaml").read_text())
     assert kept["system"] == "Cu-Au"
-    assert kept["configuration"]["prototypes"]["limit"] == 30
+    assert kept["configuration"]["prototypes"]["max_prototypes"] == 30
     assert {"workflow", "python", "ase"} <= set(kept["versions"])
 
     workflow.run("estimate", "--cores", "1", *TOY, "--config", "seed=3")
