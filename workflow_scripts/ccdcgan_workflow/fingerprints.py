@@ -18,10 +18,13 @@ PLUMBING = {
 }
 """Modules that change no result: those of ``utils``, except the derivation of seeds and the helpers for tables."""
 
+BATCHED = ("lanes", "potentials", "quasi_newton", "relaxations", "sevennet")
+"""Modules of the relaxation of many crystals at once, without the choice of it, which all engines import."""
+
 ENGINE_MODULES = {
     "mlip": (
         "ccdcgan.relaxation.mlip",
-        *(f"ccdcgan.relaxation.batched.{name}" for name in ("lanes", "potentials", "quasi_newton", "relaxations")),
+        *(f"ccdcgan.relaxation.batched.{name}" for name in BATCHED),
     ),
     "vasp": ("ccdcgan.relaxation.dft.vasp", "ccdcgan.relaxation.dft.potcars"),
     "gpaw": ("ccdcgan.relaxation.dft.gpaw",),
@@ -30,7 +33,7 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "317409780fa8",
+    "mlip": "7e9f8d005b35",
     "vasp": "bac8ab792e3d",
     "gpaw": "baf282518d31",
     "ase": "d0d591d8b539",

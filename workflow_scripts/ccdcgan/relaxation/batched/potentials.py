@@ -73,14 +73,14 @@ class TorchSimPotential:
     def __init__(self, model: str, device: str, atoms: int | None = None) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those of the libraries about their own parts
-            from sevenn.torchsim import SevenNetModel
             from torch_sim.neighbors import torch_nl_n2
 
+            from ccdcgan.relaxation.batched.sevennet import WholeGraphModel
             from ccdcgan.relaxation.kernels.convolution import replace_convolutions
 
             # The search for neighbours is named, since the default depends on what else is installed.
             keywords = {"modal": MODALS.get(model), "device": device, "neighbor_list_fn": torch_nl_n2}
-            self._model = SevenNetModel(str(weights_path(model)), **keywords)
+            self._model = WholeGraphModel(str(weights_path(model)), **keywords)
         if device == "cpu":
             replace_convolutions(self._model.model)
         self._atoms = ATOMS_ON_CPU if atoms is None and device == "cpu" else atoms
@@ -106,13 +106,13 @@ class TorchSimPotential:
             return self._atoms
         from torch_sim.autobatching import estimate_max_memory_scaler
 
-        atoms = min(sum(map(len, structures)), MOST_ATOMS)
+        extremes = [limit(structures, key=self.size) for limit in (min, max)]
         with contextlib.redirect_stdout(io.StringIO()):  # torch-sim prints what it tries
             most = estimate_max_memory_scaler(
-                [self._state_of(structure) for structure in structures],
+                [self._state_of(structure) for structure in extremes],
                 self._model,
-                [self.size(structure) for structure in structures],
-                max_atoms=atoms,
+                [self.size(structure) for structure in extremes],
+                max_atoms=min(sum(map(len, structures)), MOST_ATOMS),
             )
         torch.cuda.empty_cache()
         return SHARE_OF_MEMORY * most
