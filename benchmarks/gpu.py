@@ -36,6 +36,7 @@ from pymatgen.core import Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import read_set  # noqa: E402
 from ccdcgan.relaxation.engines import make_engine  # noqa: E402
+from ccdcgan_workflow.settings import relaxation_settings  # noqa: E402
 
 SAME = 0.001
 """Largest difference (eV/atom) of two energies that are the same minimum."""
@@ -69,7 +70,7 @@ class Measurement:
 
 def section(device: str) -> dict:
     """Return the default section ``relaxation`` for a device."""
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["relaxation"]
+    settings = relaxation_settings(yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text())["relaxation"])
     return settings | {"mlip": settings["mlip"] | {"device": device}}
 
 
