@@ -36,6 +36,9 @@ ACCEPTED_IN_FILES = [
     ("run: 007", "run", "007"),
     ("run: 1.10", "run", "1.10"),
     ("run: None", "run", None),
+    ("relaxation: {mlip: {batched: true}}", "relaxation.mlip.batched", True),
+    ("relaxation: {mlip: {batched: Off}}", "relaxation.mlip.batched", False),
+    ("relaxation: {mlip: {batched: Auto}}", "relaxation.mlip.batched", "auto"),
     ("schemes: flow", "schemes", ["flow"]),
     ("schemes: flow, vae", "schemes", ["flow", "vae"]),
     ("schemes:\n  -flow\n  -vae", "schemes", ["flow", "vae"]),
@@ -113,6 +116,7 @@ def test_usual_writings_on_the_command_line(option: str, key: str, value: object
 
 
 REFUSED_IN_FILES = [
+    ("relaxation: {mlip: {batched: 64}}", "config key relaxation.mlip.batched is '64'; allowed are auto, true, false."),
     ("system: Bi2Se3", "system: Bi-Se, and evaluation: {compositions: [Bi2Se3]}"),
     ("system: {Bi: 2, Se: 3}", "system: Bi-Se, and evaluation: {compositions: [Bi2Se3]}"),
     ("system: CO-O", "this can mean Co-O or C-O"),

@@ -43,7 +43,8 @@ def kinds_of(schema: Schema) -> list[str]:
     for choice in schema.get("anyOf", []):
         kinds += kinds_of(choice)
     if not kinds and "enum" in schema:
-        kinds = ["null" if value is None else "string" for value in schema["enum"]]
+        names = {type(None): "null", bool: "boolean"}
+        kinds = [names.get(type(value), "string") for value in schema["enum"]]
     return kinds
 
 

@@ -1,6 +1,7 @@
 """What the schema refuses, as one sentence that names what the user probably meant."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -199,7 +200,7 @@ def _default(path: Path, schema: Schema, defaults: Any) -> str:
 def _allowed(found: Any, schema: Schema, path: Path) -> str:
     """Return the allowed values, the one that is meant first."""
     choices = choices_of(schema)
-    values = ["null" if value is None else str(value) for value in schema.get("enum", choices)]
+    values = [value if isinstance(value, str) else json.dumps(value) for value in schema.get("enum", choices)]
     number = " or a number" if "anyOf" in schema else ""
     near = near_choice(found, choices) if isinstance(found, str) else None
     meant = f"; did you mean {near}?" if near else "."

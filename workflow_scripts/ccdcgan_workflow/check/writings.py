@@ -113,7 +113,8 @@ def _read(value: Any, schema: Schema, path: Path, context: _Context) -> Any:
         return None
     if "boolean" in kinds:
         word = typed.text.strip().casefold()
-        return True if word in TRUE else False if word in FALSE else value
+        if word in TRUE | FALSE or "string" not in kinds:
+            return True if word in TRUE else False if word in FALSE else value
     if "string" in kinds:
         text = _text(value, typed, schema, path)
         if not isinstance(text, str) or "number" not in kinds or text in choices_of(schema):
