@@ -109,7 +109,8 @@ class _Limits:
     max_volume: float
 
 
-@lru_cache(maxsize=64)
+# One entry for each crystal that is relaxed at the same time.
+@lru_cache(maxsize=4096)
 def _limits(guards: Guards, symbols: tuple[str, ...]) -> _Limits:
     """Return the limits of a crystal with these atoms."""
     elements, numbers = np.unique(symbols, return_inverse=True)
