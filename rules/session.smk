@@ -78,11 +78,10 @@ def say(sentence):
 def warn_of_settings():
     """Print which keys were given under earlier names, and which sections have no effect in this run."""
     if workflow.is_main_process:
-        for sentence in [renaming.sentence() for layer in LAYERS for renaming in layer.renamed]:
-            say(f"Warning: {sentence}")
-        remark = unused.unused_sections(LAYERS, config, DEFAULTS)
-        if remark:
-            say(remark)
+        said = [f"Warning: {renaming.sentence()}" for layer in LAYERS for renaming in layer.renamed]
+        said.append(unused.unused_sections(LAYERS, config, DEFAULTS))
+        if any(said):
+            say("\n".join(filter(None, said)))
 
 
 def check_command():
