@@ -1,12 +1,16 @@
 """The numbers in the pages are those of a run's files."""
 
+import shutil
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from ccdcgan.report.formatting import NO_BREAK
 from ccdcgan.report.tables import Table
 from ccdcgan.utils.files import read_csv
-from result_numbers import PAGES, markdown, numbers_of, put_between_marks, schemes_table
+from result_numbers import PAGES, SCREEN_SIZE, draw_screen, markdown, numbers_of, put_between_marks, schemes_table
 from tests.conftest import Workflow
 
 
@@ -48,3 +52,14 @@ def test_the_table_of_schemes_has_controls_last_and_the_spread_over_seeds():
     spread = spread.assign(mean=0.5, standard_deviation=0.025)
     table = schemes_table(summary, spread, ["random", "campaign"], paper=False)
     assert table.rows[0][2] == "50.0 ± 2.5 %" and "over 3 seeds" in table.caption and len(table.heads) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs the package chromium")
+def test_the_first_screen_of_a_report_replaces_what_was_there(tmp_path: Path):
+    (tmp_path / "page.html").write_text("<body style='background: red'>a report")
+    (tmp_path / "other.png").write_text("another picture")
+    (tmp_path / "screen.png").symlink_to(tmp_path / "other.png")
+    draw_screen(tmp_path / "page.html", tmp_path / "screen.png")
+    assert imread(tmp_path / "screen.png").shape[:2] == SCREEN_SIZE[::-1]
+    assert (tmp_path / "other.png").read_text() == "another picture"
