@@ -88,6 +88,23 @@ def test_sections_are_folded_in_the_order_of_a_referee(database, candidates, sum
     assert not re.search(r"<details[^>]* open", page)
 
 
+def test_without_javascript_the_page_has_drawings_and_all_rows(database, candidates, summary, losses, parity):
+    best = best_candidates(candidates)
+    made = {name: Crystal(name, bi2se3(), {"status": "ok"}) for name in best["id"]}
+    phonons = pd.DataFrame(
+        {"id": ["c0", "d0"], "status": "ok", "lowest_frequency": [-0.89, 0.0], "dynamically_stable": [False, True]}
+    )
+    crystals = views(best, made, {}, [Crystal("k", bi2se3(), {"status": "ok"})], ("Bi", "Se"), phonons=phonons)
+    page = page_of(database, candidates, summary, losses, parity, crystals=crystals, phonons=phonons)
+    cards = page[page.index('<ol class="best">') : page.index("</ol>")]
+    assert cards.count("<svg") == 3 and cards.count("<circle") >= 15 and 'aria-label="Bi2Se3, relaxed crystal"' in cards
+    first, second, third = cards.split('<li class="card">')[1:]
+    assert "saddle point (−0.89 THz)" in first and "0.013 below the hull" in first
+    assert "dynamically stable (0.00 THz)" in second and "0.050 above the hull" in second  # no negative zero
+    assert "phonons not computed" in third and "nearest known" in third
+    assert page.count('<tr data-schemes="') == 7 and 'hidden data-schemes="' not in page
+
+
 def test_counts_at_other_thresholds_contain_those_of_the_run(candidates):
     rows = {row[0]: row[1:] for row in thresholds_table(candidates, THRESHOLDS).rows}
     assert rows["0.150 (meta-stable)"][-1] == "3" and rows["0.100 (stable)"][-1] == "2" and rows["0.000"][-1] == "1"

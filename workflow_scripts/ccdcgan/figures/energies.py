@@ -186,7 +186,7 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
     width = max(round((high - low) / 40, 2), 0.01)
     lowest = min(float(everything.min()), 0.0) if len(everything) else low
     bins = width * np.arange(np.floor(lowest / width), np.ceil(high / width) + 1)
-    figure = new_figure(6.0, 0.95 * len(sets) + 0.6)
+    figure = new_figure(7.2, 0.95 * len(sets) + 0.6)
     panels = figure.subplots(len(sets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (name, (values, colour)) in zip(panels, sets.items(), strict=True):
         if values.empty:
@@ -198,10 +198,10 @@ def energy_histograms(database: pd.DataFrame, candidates: pd.DataFrame, schemes:
         axes.axvline(0, color=DARK_GREY, lw=0.7)
         axes.axvline(values.mean(), color=BLACK, ls="--", lw=1.1)
         axes.text(
-            0.99, 0.95,
+            1.02, 0.95,  # beside the panel, where it covers no bar
             f"{name} (n = {len(values):,})\nmean {signed(values.mean())} eV/atom (dashed)\n"
             f"{(values < 0).sum():,} below zero ({(values < 0).mean():.1%})",
-            transform=axes.transAxes, ha="right", va="top", fontsize=8, linespacing=1.3,
+            transform=axes.transAxes, ha="left", va="top", fontsize=8, linespacing=1.3,
         )  # fmt: skip
         axes.set_ylim(top=1.1 * axes.get_ylim()[1])
     figure.supylabel(f"percentage of the set per {width:.2f} eV/atom", fontsize=9)

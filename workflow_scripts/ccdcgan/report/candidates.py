@@ -245,6 +245,7 @@ def views(
         label = f"{crystal.formula}, {text(row.get('space_group'))}, {number(row['e_above_hull'])} eV/atom"
         unstable = ", dynamically unstable" if str(dynamics.get(name, {}).get("dynamically_stable")) == "False" else ""
         facts = [
+            *_dynamics(dynamics.get(name)),
             ("hull distance", f"{distance_text(row)} eV/atom"),
             ("formation energy", f"{number(row['formation_energy'])} eV/atom"),
             ("space group", text(row.get("space_group"))),
@@ -254,7 +255,6 @@ def views(
             ("cell", _cell(structure.lattice.parameters)),
             ("scheme", str(row["scheme"])),
             *_verification(second.get(name)),
-            *_dynamics(dynamics.get(name)),
         ]
         entries.append(
             {

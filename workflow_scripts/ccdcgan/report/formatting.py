@@ -46,7 +46,8 @@ def number(value: float | None, digits: int = 3) -> str:
     """Return a number with a minus sign, a dash if it is missing."""
     if value is None or pd.isna(value):
         return "–"
-    return f"{float(value):.{digits}f}".replace("-", "−")
+    rounded = round(float(value), digits) + 0.0  # adding zero turns the negative zero into zero
+    return f"{rounded:.{digits}f}".replace("-", "−")
 
 
 def ratio(numerator: int, denominator: int) -> str:

@@ -22,12 +22,12 @@ from ccdcgan.evaluation.attrition import Stage, funnels
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.evaluation.discovery import REFERENCE
 from ccdcgan.figures.crystals import element_colours
-from ccdcgan.quantities import ENHANCEMENT
+from ccdcgan.quantities import DISTINCT_META_STABLE, ENHANCEMENT
 from ccdcgan.report.candidates import candidate_rows
 from ccdcgan.report.data import ReportData, ReportMedia, RunInfo
 from ccdcgan.report.formatting import number, relative, words
 from ccdcgan.report.overview.cards import best_cards
-from ccdcgan.report.overview.comparison import methods_table, symmetry_words, thresholds_table
+from ccdcgan.report.overview.comparison import methods_table, phonons_table, symmetry_words, thresholds_table
 from ccdcgan.report.overview.numbers import key_numbers, phonon_words
 from ccdcgan.report.pictures import picture
 from ccdcgan.report.plots import hull_plot
@@ -116,6 +116,7 @@ def render_report(info: RunInfo, data: ReportData, media: ReportMedia) -> str:
             next_steps=next_steps(engine, data),
             thresholds=info.thresholds,
             paper=paper,
+            ternary=len(info.elements) == 3,
             compared=ENHANCEMENT in set(data.summary["quantity"]),
             rows=rows,
             row_heads=heads,
@@ -153,6 +154,7 @@ def _tables(
     columns = [(column.name, column.unit, column.meaning) for column in COLUMNS.values()]
     return {
         "methods": methods_table(data.summary, schemes),
+        "phonons": phonons_table(data.phonons),
         "thresholds": thresholds_table(data.candidates, info.thresholds),
         "summary": summary_table(data.summary, schemes, paper),
         "scatter": scatter_table(data.scatter, schemes),
@@ -177,20 +179,32 @@ def _tables(
 
 def _answers(data: ReportData, info: RunInfo) -> dict[str, str]:
     """Return what the headings of the folded sections say beside their names; "" where there is nothing to say."""
-    enhanced = data.summary[data.summary["quantity"] == ENHANCEMENT].dropna(subset=["value"])
+    summary = data.summary[data.summary["scheme"].isin(data.shown_schemes(info.schemes))]
+    enhanced = summary[summary["quantity"] == ENHANCEMENT].dropna(subset=["value"])
     enhanced = enhanced[enhanced["scheme"] != REFERENCE].sort_values("value", ascending=False, kind="stable")
     factors = [f"{scheme_label(row.scheme)} {number(row.value, 1)}" for row in enhanced.head(2).itertuples()]
+    found = summary[summary["quantity"] == DISTINCT_META_STABLE].dropna(subset=["numerator"])
+    found = found.sort_values("value", ascending=False, kind="stable").head(2)
+    shares = [
+        f"{scheme_label(row.scheme)} {int(row.numerator)} of {int(row.denominator)}" for row in found.itertuples()
+    ]
+    methods = f"enhancement over random: {', '.join(factors)}" if factors else ""
+    methods = methods or (f"distinct meta-stable: {', '.join(shares)} relaxations" if shares else "")
+    stages = data.counts.groupby("stage")["count"].sum()
+    samples, made = int(stages.get("crystal graphs", 0)), int(stages.get("candidates", 0))
     limits = [f"{name.replace('_', '-')} below {value:.3f} eV/atom" for name, value in info.thresholds.items()]
     held_out = parity_metrics(data.parity).set_index("split") if len(data.parity) else pd.DataFrame()
     error = held_out.loc["held_out", "mae"] if "held_out" in held_out.index else float("nan")
     relaxed = int((data.database["status"] == "ok").sum())
     return {
-        "methods": f"enhancement over random: {', '.join(factors)}" if factors else "",
+        "methods": methods,
+        "losses": f"{samples - made:,} of {samples:,} samples" if samples else "",
         "phonons": phonon_words(data.phonons).removeprefix("phonons: ").removeprefix("phonons "),
         "symmetry": symmetry_words(data.candidates),
         "thresholds": ", ".join(limits),
         "training": "" if pd.isna(error) else f"error of the constraint on held-out crystals {number(error)} eV/atom",
         "database": f"{relaxed:,} crystals relaxed" if relaxed else "",
+        "provenance": ", ".join(f"{words(k)} {v}" for k, v in info.provenance.items() if k in ("run", "seed")),
     }
 
 

@@ -189,7 +189,7 @@ def _triangle(sets: Sequence[Marks], elements: Sequence[str], vertices: pd.DataF
         marker |= {"symbol": marks.symbol.removesuffix("-open"), "size": marks.size + 2}
         marker |= {"line": {"width": 0.6, "color": GREY}, "showscale": place == 0, "colorbar": bar}
         trace = replace(marks, rows=rows).trace()
-        figure.add_trace(Scatterternary(**where(rows["formula"]), marker=marker, **trace))
+        figure.add_trace(Scatterternary(**where(rows["formula"]), marker=marker, cliponaxis=False, **trace))
     if len(numbered):
         figure.add_trace(Scatterternary(**where(numbered["formula"]), **ranks(numbered)))
     axes = {f"{key}axis": {"title": {"text": element}, "min": 0} for key, element in corners.items()}

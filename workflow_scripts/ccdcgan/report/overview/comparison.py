@@ -1,4 +1,4 @@
-"""Tables that answer a referee: methods compared, symmetry, and the thresholds."""
+"""Tables that answer a referee: methods compared, phonons, symmetry, and the thresholds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,8 @@ import pandas as pd
 from ccdcgan import quantities
 from ccdcgan.columns import scheme_label
 from ccdcgan.evaluation.best import once_each
-from ccdcgan.report.formatting import NO_BREAK, number, percent, ratio
+from ccdcgan.reasons import reason_label
+from ccdcgan.report.formatting import NO_BREAK, describe_phonons, formula_html, number, percent, ratio
 from ccdcgan.report.tables import Table
 from ccdcgan.utils.tables import is_true
 
@@ -68,6 +69,25 @@ def thresholds_table(candidates: pd.DataFrame, thresholds: Mapping[str, float]) 
     heads = ("hull distance below (eV/atom)", "candidates", "distinct by StructureMatcher alone", "distinct")
     counts = counts if len(rows) else []
     return Table("Counts at other thresholds", heads, counts, frozenset({1, 2, 3}), "no candidate has E_f < 0.")
+
+
+def phonons_table(phonons: pd.DataFrame | None) -> Table:
+    """Return the dynamical stability of every candidate whose phonons were computed.
+
+    Args:
+        phonons: Table of phonons, None if not computed.
+    """
+    rows = [
+        (
+            formula_html(row["formula"]) if "formula" in row else str(row["id"]),
+            number(row["lowest_frequency"], 2) if row["status"] == "ok" else "–",
+            describe_phonons(row) if row["status"] == "ok" else f"not computed: {reason_label(row['reason'])}",
+            str(row["id"]),
+        )
+        for row in (pd.DataFrame() if phonons is None else phonons).to_dict("records")
+    ]
+    heads = ("formula", "lowest frequency (THz)", "dynamical stability", "id")
+    return Table("Phonons of the candidates nearest to the hull", heads, rows, frozenset({1}), "not computed.")
 
 
 def symmetry_words(candidates: pd.DataFrame) -> str:

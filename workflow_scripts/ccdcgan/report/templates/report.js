@@ -19,14 +19,14 @@ function themed(layout) {
   const chip = { bgcolor: colour("--ink"), arrowcolor: colour("--ink") };
   themed.annotations = (layout.annotations || []).map((note) => ({ ...note, ...chip, font: { ...note.font, color: colour("--paper") } }));
   if (innerWidth < 640) {
-    themed.margin = { ...layout.margin, l: 48, r: 8 };
+    themed.margin = { ...layout.margin, l: 48, r: 8, ...(layout.ternary ? { l: 30, r: 30, t: 120 } : {}) };
   }
   return themed;
 }
 
 function inked(trace) {
   if (innerWidth < 640 && trace.marker && trace.marker.colorbar) { // beside the plot it would use half of the width of a phone
-    const above = { orientation: "h", y: 1.02, yanchor: "bottom", len: 1, thickness: 10, x: 0.5 };
+    const above = { orientation: "h", y: trace.type === "scatterternary" ? 1.16 : 1.02, yanchor: "bottom", len: 1, thickness: 10, x: 0.5 };
     const colorbar = { ...trace.marker.colorbar, ...above, title: { ...trace.marker.colorbar.title, side: "top" } };
     return { ...trace, marker: { ...trace.marker, colorbar } };
   }
@@ -197,6 +197,7 @@ function step(by) {
 // the table of candidates
 
 function sort(table, column, button) {
+  foldAll(table);
   const head = button.closest("th");
   const descending = head.getAttribute("aria-sort") === "ascending";
   for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
@@ -213,10 +214,31 @@ function sort(table, column, button) {
   body.append(...[...body.rows].sort(compare));
 }
 
+// On a wide screen the details of a row are below it, over the whole width.
+function unfold(details) {
+  const row = details.closest("tr");
+  const below = row.nextElementSibling && row.nextElementSibling.classList.contains("below") ? row.nextElementSibling : null;
+  if (details.open && !below && innerWidth > 992) {
+    const cell = element("td", "", { colspan: row.cells.length });
+    cell.append(details.querySelector("dl"));
+    const made = element("tr", "", { class: "below" });
+    made.append(cell);
+    row.after(made);
+  } else if (!details.open && below) {
+    details.append(below.querySelector("dl"));
+    below.remove();
+  }
+}
+
+function foldAll(table) { // before the rows are sorted or hidden
+  for (const details of table.querySelectorAll("details[open]")) { details.open = false; unfold(details); }
+}
+
 const FEW = innerWidth < 640 ? 6 : 12; // rows that are shown at first
 let all = false;
 
 function filter(table, form) {
+  foldAll(table);
   const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
   const { scheme, stability, best } = form.elements;
   let found = 0;
@@ -250,6 +272,7 @@ if (table) {
   });
   form.addEventListener("input", () => filter(table, form));
   form.addEventListener("submit", (event) => event.preventDefault());
+  for (const details of table.querySelectorAll("details")) details.addEventListener("toggle", () => unfold(details));
   document.getElementById("all-rows").addEventListener("click", () => { all = true; filter(table, form); });
   filter(table, form);
 }
@@ -281,6 +304,8 @@ if (page.crystals.length) {
   document.getElementById("next-crystal").addEventListener("click", () => step(1));
   dialog.addEventListener("close", () => viewers.splice(0).forEach(release));
 }
+const still = document.querySelector(".still"); // the static figure of the hull, without JavaScript in place of the plot
+if (page.plots.hull) { document.getElementById("still").replaceWith(...still.childNodes); still.remove(); }
 function reveal() { // a link to a folded section opens it
   const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const folds = [];
