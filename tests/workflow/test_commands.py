@@ -201,7 +201,7 @@ def test_what_is_missing_is_known_before_the_first_job(tmp_path: Path, monkeypat
     (error,) = missing("relaxation: {mlip: {batched: true}}", tmp_path)
     assert "config key relaxation.mlip.batched is true, but" in error and "make gpu, or write relaxation:" in error
     assert missing("relaxation: {mlip: {batched: auto}}", tmp_path) == []
-    assert missing("relaxation: {engine: ase, ase: {calculator: emt}, mlip: {batched: true}}", tmp_path) == []
+    assert missing("system: Cu-Au\nrelaxation: {engine: classical, mlip: {batched: true}}", tmp_path) == []
 
     monkeypatch.setattr(surroundings, "find_spec", lambda name: None)
     assert "pip install mace-torch" in missing("relaxation: {mlip: {models: [MACE-MP-0]}}", tmp_path)[0]

@@ -137,7 +137,7 @@ REFUSED_IN_FILES = [
     ("generation: {seed: 3}", "write seed: 3 in a file, or --config seed=3"),
     ("gan.steps: 100", "write gan: {steps: 100} in a file"),
     ("relaxation: {models: [7net-0]}", "write relaxation: {mlip: {models: "),
-    ("relaxation:\n  mlip:\n  models: [7net-0]", "relaxation.mlip is empty; indent its keys (models, device, options"),
+    ("relaxation:\n  mlip:\n  models: [7net-0]", "relaxation.mlip is empty; indent its keys (models, device, batched"),
     ("relaxation:", "relaxation is empty; indent its keys (engine, jobs, "),
     ("relaxation: vasp", "write relaxation: {engine: vasp} in a file, or --config relaxation="),
     ("relaxation: [engine, vasp]", "it is a section, not a list"),
