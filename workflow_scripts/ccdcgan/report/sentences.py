@@ -229,10 +229,10 @@ def next_steps(engine: str, data: ReportData) -> list[Markup]:
     steps = []
     if data.best.empty:
         return [
-            Markup("See below where crystals were rejected, and train longer or generate more samples."),
+            Markup("See below where samples were rejected, and train longer or generate more samples."),
             Markup("Use more prototypes: {}.").format(command("--config prototypes='{sources: [aflow, oqmd]}'")),
         ]
-    steps.append(Markup("Inspect the crystals below. Are all distances and coordinations those of a real compound?"))
+    steps.append(Markup("Inspect the best crystals. Are all distances and coordinations those of a real compound?"))
     if data.verified is None and not is_dft(engine):
         text = "Compute the best candidates with DFT, {} (or vasp), then update the report, {}: it gains a column."
         verify = command("snakemake verified --config verify='{engine: gpaw, top: 5}'")
