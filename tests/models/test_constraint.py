@@ -110,7 +110,7 @@ def test_no_held_out_part_gives_nan_and_an_empty_field(tmp_path, data):
 
 def test_the_authors_output_is_kept_as_a_preset(tmp_path, data):
     assert np.isfinite(predict(train(tmp_path, data, steps=2, output="leaky_relu"), data[0])).all()
-    with pytest.raises(InputError, match="constraint.output"):
+    with pytest.raises(InputError, match="constraint.image.output"):
         train(tmp_path, data, output="sigmoid")
 
 

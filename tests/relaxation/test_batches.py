@@ -259,7 +259,7 @@ def test_slices_gather_in_order(items: list[int], n: int) -> None:
 def test_slices_of_different_lists_do_not_gather() -> None:
     with pytest.raises(InputError, match="rename the folder"):
         gather([[1, 2], [3], [4, 5]])
-    with pytest.raises(InputError, match="batch 3 is not one of 0 to 2.*evaluation.batches.*verify.batches"):
+    with pytest.raises(InputError, match="batch 3 is not one of 0 to 2.*evaluation.jobs.*verify.jobs"):
         slice_of([1], 3, 3)
 
 

@@ -33,10 +33,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "3d876827c4d1",
-    "vasp": "76dcf064dca9",
-    "gpaw": "e994cbff14ed",
-    "ase": "d022677092ab",
+    "mlip": "51990bfcb301",
+    "vasp": "ec2e8f183c13",
+    "gpaw": "873dd9ec3321",
+    "ase": "5639cd608c7d",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MEASURED = "measured"
-"""Value of ``relaxation.correction`` that selects these points."""
+"""Value of ``relaxation.energy_correction`` that selects these points."""
 
 
 def measured_points(elements: Sequence[str]) -> Path | None:

@@ -73,7 +73,7 @@ class EnergyReferences:
             table: Table of the elements, from :func:`ccdcgan.database.thermodynamics.lowest_references`.
             engine: Label of the engine.
             chosen_scheme: ``relaxation.energy_scheme``.
-            chosen_correction: ``relaxation.correction``.
+            chosen_correction: ``relaxation.energy_correction``.
 
         Raises:
             InputError: If the scheme or the correction does not fit the engine.

@@ -130,9 +130,9 @@ def correction_of(
     Args:
         engine: Label of the engine, e.g. "7net-0+7net-l3i5"; the last model counts.
         elements: Elements of the system.
-        chosen: ``relaxation.correction``. MEASURED: the points of this project, if there are any for the system and
-            the model. A path: a file of points, see :func:`read_points`. None: no correction; the uncertainty is that
-            of the points of this project.
+        chosen: ``relaxation.energy_correction``. MEASURED: the points of this project, if there are any for the system
+            and the model. A path: a file of points, see :func:`read_points`. None: no correction; the uncertainty is
+            that of the points of this project.
         scheme: Energy scheme of the formation energies to which the correction is added.
 
     Raises:
@@ -148,7 +148,7 @@ def correction_of(
     missing += [] if {DFT, RELAXED} & set(points.table) else [DFT]
     if missing and own:
         raise InputError(
-            f"relaxation.correction: {own} has no column {missing[0]}; "
+            f"relaxation.energy_correction: {own} has no column {missing[0]}; "
             f"it needs formula, {DFT} or {RELAXED}, and {model}."
         )
     if missing:
@@ -156,13 +156,17 @@ def correction_of(
     points = points.of(~np.isnan(points.errors(model)))
     foreign = sorted({e.symbol for f in points.table["formula"] for e in Composition(f)} - set(elements))
     if foreign and own:
-        raise InputError(f"relaxation.correction: {own} has crystals with {foreign[0]}, which is not in the system.")
+        raise InputError(
+            f"relaxation.energy_correction: {own} has crystals with {foreign[0]}, which is not in the system."
+        )
     if own:
         _check_scheme(points, scheme, elements, str(own))
     n_points = sum(points.compounds)
     if n_points < FEWEST:
         if own:
-            raise InputError(f"relaxation.correction: {own} has {n_points} points of {model}; give {FEWEST} or more.")
+            raise InputError(
+                f"relaxation.energy_correction: {own} has {n_points} points of {model}; give {FEWEST} or more."
+            )
         return UNCORRECTED
     fits = fit_forms(points, model, elements)
     form = best_form(fits) if chosen else NONE
@@ -188,8 +192,8 @@ def _check_scheme(points: Points, scheme: EnergyScheme, elements: Sequence[str],
         return
     stated = ", ".join(sorted(map(str, found)))
     raise InputError(
-        f"relaxation.correction: {path} has energies of the scheme {stated}, but the energies of this system are "
-        f"{used}; set relaxation.correction to null, or give points with these energies and the column "
+        f"relaxation.energy_correction: {path} has energies of the scheme {stated}, but the energies of this system "
+        f"are {used}; set relaxation.energy_correction to null, or give points with these energies and the column "
         f"{SCHEME} = {used}."
     )
 

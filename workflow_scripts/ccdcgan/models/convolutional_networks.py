@@ -89,7 +89,7 @@ def build_constraint(side: int, seed: int, output: str = "linear", mean: float =
     """
     _check_side(side)
     if output not in ("linear", "leaky_relu"):
-        raise InputError(f"constraint.output is '{output}'; allowed are linear and leaky_relu.")
+        raise InputError(f"constraint.image.output is '{output}'; allowed are linear and leaky_relu.")
     layers = keras.layers
     stack = _convolution_blocks(seed, "constraint")
     for number, units in enumerate((1024, 256, 256, 256, 64)):

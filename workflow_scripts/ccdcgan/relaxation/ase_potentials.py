@@ -28,7 +28,7 @@ class AseRelaxMaker(StagedRelaxMaker):
         """Check calculator and optimiser before anything runs; raises InputError."""
         if self.calculator not in CALCULATORS:
             raise InputError(
-                f"relaxation.ase.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
+                f"relaxation.classical.calculator is {self.calculator!r}; choose one of {', '.join(CALCULATORS)}."
             )
         optimizer_class(self.optimizer)
 
@@ -44,7 +44,7 @@ class AseRelaxMaker(StagedRelaxMaker):
         if self.calculator == "emt":
             for element in sorted(elements - set(parameters)):
                 raise InputError(
-                    f"relaxation.ase.calculator emt does not support {element}, only {', '.join(parameters)}; "
+                    f"relaxation.classical.calculator emt does not support {element}, only {', '.join(parameters)}; "
                     "it is for tests: choose the engine mlip, vasp or gpaw."
                 )
 

@@ -21,8 +21,8 @@ def slice_of(items: Sequence[Item], batch: int, n_batches: int) -> list[Item]:
     """
     if not 0 <= batch < n_batches:
         raise InputError(
-            f"batch {batch} is not one of 0 to {n_batches - 1}; the number of batches is set by relaxation.batches for "
-            "the database, by evaluation.batches for candidates and by verify.batches for a verification."
+            f"batch {batch} is not one of 0 to {n_batches - 1}; the number of batches is set by relaxation.jobs for "
+            "the database, by evaluation.jobs for candidates and by verify.jobs for a verification."
         )
     return list(items[batch::n_batches])
 

@@ -86,7 +86,7 @@ def train_image_constraint(data: ConstraintData, config: Mapping[str, Any], run:
         steps, variables, identity, HISTORY_COLUMNS, every=STEPS_PER_ROW, interval=STEPS_PER_CHECKPOINT
     ):
         loss = float(run_steps(tf.constant(block.first), tf.constant(block.end)))
-        block.check([loss], "constraint.learning_rate")
+        block.check([loss], "constraint.image.learning_rate")
         block.row = [loss, data.held_out_error(model)]
         block.note = f"root mean square error {loss**0.5:.3g}{data.unit}"
     plain.set_weights(model.get_weights())
