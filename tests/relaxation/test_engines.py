@@ -170,7 +170,7 @@ def test_only_the_last_stage_must_converge_and_its_energy_counts() -> None:
     [
         ({"engine": "castep"}, "relaxation.engine is 'castep'"),
         ({"optimizer": "adam"}, "relaxation.optimizer is 'adam'"),
-        ({"ase": {"calculator": "tersoff"}}, "relaxation.ase.calculator is 'tersoff'"),
+        ({"ase": {"calculator": "tersoff"}}, "relaxation.classical.calculator is 'tersoff'"),
         ({"engine": "mlip", "mlip": {"models": ["7net-omni"]}}, "'7net-omni'.*nothing is downloaded"),
         ({"engine": "mlip", "mlip": {"models": []}}, "relaxation.mlip.models"),
         ({"engine": "mlip", "mlip": {"models": ["MatterSim"]}}, "needs the package mattersim; install it"),
