@@ -189,7 +189,7 @@ def test_counts_of_the_default_run(pattern: str, expected: str):
     ("subject", "pattern"),
     [
         ("quick", r"about (\w+) processor minutes"),
-        ("the default run", r"(\w+ to \w+ hours?) on two cores|the (?:default )?run takes (\w+ to \w+ hours?)"),
+        ("the default run", r"(\w+ hours?) of processor time"),
         ("toy", r"toy[^.|]*\| (\w+ to \w+ minutes)|Minimal complete run for tests: (\w+ to \w+ minutes)"),
         ("disk", r"(\d to \d GB) of disk"),
         ("the tests", r"all tests: about (\d+) minutes|tests \((\d+) minutes on two cores"),
