@@ -40,6 +40,7 @@ def ternary(tables: dict[str, pd.DataFrame], run: Path, elements: list[str]) -> 
         axes.fill(*zip(*ends, strict=True), facecolor="none", edgecolor="black", lw=0.7)
     for name, table in tables.items():
         near = table[(table["status"] == "ok") & (table["e_above_hull"] < NEAR)]
+        near = near.sort_values("e_above_hull", ascending=False)  # the lowest crystal of a composition is drawn last
         places = np.array([corners(Composition(formula), elements) for formula in near["formula"]]).reshape(-1, 2)
         marker = {"database": "o", "known": "h"}[name]
         points = axes.scatter(*places.T, c=1000 * near["e_above_hull"], marker=marker, s=42, cmap="viridis_r", vmin=0,
