@@ -155,7 +155,7 @@ def at_once(crystals: list[Structure], device: str, limit: float, atoms: int | N
         if time.perf_counter() - start > limit:
             break
     seconds = time.perf_counter() - start
-    name = f"at once, {'as the memory holds' if atoms is None else f'{atoms:,} atoms'}"
+    name = f"at once, {'as many as the memory allows' if atoms is None else f'{atoms:,} atoms'}"
     share = in_model[0] / seconds
     return Measurement(name, seconds, energies, share, memory(device), len(energies) == len(crystals))
 

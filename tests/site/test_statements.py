@@ -34,7 +34,7 @@ def flat(path: Path) -> str:
 
 
 def value_of(key: str) -> Any:
-    """Return the default of a key, section.key; raises KeyError for a key that is none."""
+    """Return the default of a key, section.key; raises KeyError for an unknown key."""
     value: Any = DEFAULTS
     for part in key.split("."):
         if value == {}:  # keywords of a program, which the workflow passes on
