@@ -23,12 +23,13 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow_scripts"))
 
-from ccdcgan.crystals.elements import can_be_reference, elemental_crystals, known_crystal  # noqa: E402
+from ccdcgan.crystals.elements import elemental_crystals, known_crystal  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, shortest_distance, symmetrised  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.database.known_phases import known_crystals  # noqa: E402
 from ccdcgan.database.prototypes.aflow import read_aflow  # noqa: E402
 from ccdcgan.database.substitution import substitute  # noqa: E402
+from ccdcgan.database.thermodynamics import lowest_crystal  # noqa: E402
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
 from ccdcgan.utils.files import write_text  # noqa: E402
 from ccdcgan_workflow.configuration import KNOWN_ELEMENTS  # noqa: E402
@@ -92,8 +93,7 @@ def rows(relaxed: dict[str, list[Crystal]]) -> Iterator[dict]:
         if not ok:
             yield row | {"lowest": "none"}
             continue
-        accepted = [crystal for crystal in ok if can_be_reference(crystal.structure)]
-        lowest = min(accepted or ok, key=lambda crystal: crystal.info["energy_per_atom"])
+        lowest = lowest_crystal(ok)
         own = next((crystal for crystal in ok if crystal.id == f"known-{element}"), None)
         start = known_crystal(element)
         distance = own.info["energy_per_atom"] - lowest.info["energy_per_atom"] if own else float("nan")

@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii, vdw_radii
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.crystals.structures import Crystal, read_set
+from ccdcgan.crystals.structures import Crystal, read_set, shortest_distance
 
 KNOWN_CRYSTALS = Path(__file__).parent / "data" / "elements.extxyz"
 """Structure set with the known crystal of each element up to Pu that has one; info: ``space_group``, ``source``."""
@@ -126,15 +126,5 @@ def can_be_reference(structure: Structure) -> bool:
         reach = APART * 2 * float(vdw_radii[atomic_numbers[element]])
         centres = structure.get_neighbor_list(reach)[0]
         return bool((np.bincount(centres, minlength=len(structure)) == 1).all())
-    shortest = _shortest_bond(element)
-    return shortest is None or len(structure.get_neighbor_list(SQUEEZED * shortest)[0]) == 0
-
-
-@cache
-def _shortest_bond(element: str) -> float | None:
-    """Return the shortest distance in the known crystal of an element, angstrom; None without data."""
-    crystal = known_crystal(element)
-    if crystal is None:
-        return None
-    distances = crystal.structure.get_neighbor_list(farthest(element, element))[3]
-    return float(distances.min()) if len(distances) else None
+    known = known_crystal(element)
+    return known is None or shortest_distance(structure) >= SQUEEZED * shortest_distance(known.structure)

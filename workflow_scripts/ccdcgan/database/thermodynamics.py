@@ -18,10 +18,19 @@ ON_HULL = 1e-5
 _HULL_COLUMNS = ("id", "formula", "fraction", "formation_energy", "e_above_hull")
 
 
+def lowest_crystal(relaxed: Sequence[Crystal]) -> Crystal:
+    """Return the crystal of lowest energy among relaxed crystals of one element, at least one.
+
+    Only crystals that can be the zero of energies count, if there are any; see :func:`can_be_reference`.
+    """
+    accepted = [crystal for crystal in relaxed if can_be_reference(crystal.structure)]
+    return min(accepted or relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
+
+
 def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> pd.DataFrame:
     """Return the relaxed unary crystal of lowest energy for each element.
 
-    Only crystals that can be the zero of energies count, if there are any; see :func:`can_be_reference`.
+    See :func:`lowest_crystal`.
 
     Args:
         crystals: Unary crystals after relaxation.
@@ -44,8 +53,7 @@ def lowest_references(crystals: Sequence[Crystal], elements: Sequence[str]) -> p
                 f"no crystal of the element {element} could be relaxed ({reasons}), so formation energies cannot be "
                 "computed; check relaxation.guards and relaxation.max_steps, or add a source with that element."
             )
-        accepted = [crystal for crystal in relaxed if can_be_reference(crystal.structure)]
-        lowest = min(accepted or relaxed, key=lambda crystal: crystal.info["energy_per_atom"])
+        lowest = lowest_crystal(relaxed)
         rows.append(
             {
                 "element": element,
