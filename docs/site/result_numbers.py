@@ -25,7 +25,7 @@ from ccdcgan.report.data import ReportData
 from ccdcgan.report.formatting import NO_BREAK, formula_html, number, ratio
 from ccdcgan.report.provenance import cost_table, machine_table
 from ccdcgan.report.reliability import trust
-from ccdcgan.report.sentences import findings
+from ccdcgan.report.sentences import findings, nearest
 from ccdcgan.report.tables import (
     PAPER,
     Table,
@@ -100,7 +100,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     statements = trust(data, schemes, THRESHOLDS["meta_stable"])
     sentences = [*findings(system, data, schemes), *data.screen_notes(every)]
     listed = "\n".join(f"- {sentence}" for sentence in sentences)
-    front = "\n".join(f"- {sentence}" for sentence in findings(system, data, []))
+    front = str(nearest(data.best, data.phonons))
     shown = [
         database_table(data.database, THRESHOLDS),
         hull_table(data.hull, elements),

@@ -11,6 +11,7 @@ pytest.importorskip("sklearn")
 from pymatgen.core import Composition, Lattice, Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
+from ccdcgan.crystals.symmetry import is_p1
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
 from ccdcgan.database.energies import EnergyReferences, with_hull_distances  # noqa: E402
@@ -25,7 +26,7 @@ from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blen
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
 LIMITS = Limits(20, 2.0, 1.15, Geometry(15.0, 16, 0.8, 16, 0.8))
-PLAN = Plan(1, 4, ("mutation", "crossover"), 40, 2, 0.1, 7)
+PLAN = Plan(1, 4, ("mutation", "crossover"), 40, 2, 0.1, 1.0, 7)
 BINARY, TERNARY = ("Bi", "Se"), ("Mg", "Mn", "O")
 
 
@@ -207,15 +208,33 @@ def test_compositions_relaxed_in_earlier_rounds_count():
     assert chosen and all(crystal.formula != "BiSe2" for crystal in chosen)
 
 
-def test_every_proposer_gets_its_floor():
+def test_every_kind_of_proposer_gets_its_floor():
     learned = experience()
     judge = Judge(learned, BINARY, 1)
     mixed = pool(40, 1) + pool(10, 2, "flow")
     with_floor = choose(mixed, learned, judge, MATCHER, Budget(8, 3, 0.25), {"flow": 1e-6})
     assert Counter(crystal.info["proposed_by"] for crystal in with_floor)["flow"] == 2
+    two = pool(40, 1) + pool(10, 2, "flow") + pool(10, 3, "ccdcgan")
+    together = choose(
+        two, learned, Judge(learned, BINARY, 1), MATCHER, Budget(8, 3, 0.25), {"flow": 1e-6, "ccdcgan": 1e-6}
+    )
+    counts = Counter(crystal.info["proposed_by"] for crystal in together)
+    assert counts["flow"] + counts["ccdcgan"] == 2  # schemes with a generator are one kind
     judge = Judge(learned, BINARY, 1)
     without = choose(mixed, learned, judge, MATCHER, Budget(8, 3, 0.0), {"flow": 1e-6})
     assert Counter(crystal.info["proposed_by"] for crystal in without)["flow"] == 0
+
+
+def test_a_proposal_without_symmetry_counts_less():
+    learned = experience()
+    mixed = pool(60, 1)
+    p1 = [is_p1(crystal.structure, 0.1) for crystal in mixed]
+    assert 0 < sum(p1) < len(p1)
+    shares = []
+    for weight in (1.0, 0.0):
+        chosen = choose(mixed, learned, Judge(learned, BINARY, 1), MATCHER, Budget(6, 3, 0.0, weight), {})
+        shares.append(np.mean([is_p1(crystal.structure, 0.1) for crystal in chosen]))
+    assert shares[1] < shares[0]
 
 
 def test_the_same_seed_gives_the_same_round_and_another_one_another():

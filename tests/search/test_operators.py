@@ -28,6 +28,17 @@ BINARY = Parents.of(
 )
 
 
+def mutations(
+    structure: Structure, number: int, parents: Parents = BINARY, wanted=lambda names: True
+) -> list[Structure]:
+    """Return the mutations of a crystal that are possible, of a number of attempts."""
+    parent = crystal("parent", structure)
+    parents = Parents.of([*parents.crystals, parent], parents.elements, MATCHER)
+    rng = np.random.default_rng(1)
+    parent = next(one for one in parents.crystals if MATCHER.equal(one.structure, parent.structure))
+    return [child for _ in range(number) if (child := mutate(parent, parents, rng, wanted)) is not None]
+
+
 def species(structure: Structure) -> Counter:
     return Counter(site.specie.symbol for site in structure)
 
@@ -49,12 +60,16 @@ def test_crystals_below_the_hull_are_as_likely_as_those_on_it():
 
 
 @pytest.mark.parametrize("kind", list(mutation.KINDS))
-def test_each_kind_of_mutation_changes_what_it_says(monkeypatch, kind):
+@pytest.mark.parametrize("generators", [0, 1, 2])
+def test_each_kind_of_mutation_changes_what_it_says(monkeypatch, kind, generators):
     monkeypatch.setattr(mutation, "KINDS", {kind: 1.0})
+    monkeypatch.setattr(mutation, "GENERATORS", {generators: 1.0})
     monkeypatch.setattr(mutation, "DOUBLED", 0.0)
     parent = standard_cell(bi2se3())
-    rng = np.random.default_rng(1)
-    made = [child for _ in range(30) if (child := mutate(parent, BINARY, rng)) is not None]
+    made = mutations(parent, 30)
+    if kind == "swap" and generators == 2:
+        assert not made or all(species(child) == species(parent) for child in made)
+        return
     assert made
     for child in made:
         assert set(species(child)) == {"Bi", "Se"}
@@ -62,19 +77,60 @@ def test_each_kind_of_mutation_changes_what_it_says(monkeypatch, kind):
         if kind in ("swap", "rattle"):
             assert species(child) == species(parent)
             assert child.volume == pytest.approx(parent.volume)
-        elif kind == "transmute" and moved is not None:
-            assert moved in (0, 1, 2)  # 0: two atoms of different elements
-        elif kind == "transmute_orbit":
-            assert SpacegroupAnalyzer(child, 0.01).get_space_group_symbol() == "R-3m"
+        elif moved is not None:
+            assert moved in (0, 1, 2) if generators == 0 else moved <= 4  # 0: as many of either element
 
 
-def test_an_orbit_of_a_supercell_is_not_all_copies_of_an_atom(monkeypatch):
-    monkeypatch.setattr(mutation, "KINDS", {"transmute_orbit": 1.0})
+@pytest.mark.parametrize("generators", [1, 2, 3])
+@pytest.mark.parametrize("build", [bi2se3, rock_salt, zinc_blende])
+def test_a_mutation_keeps_the_symmetry_that_its_operations_generate(monkeypatch, generators, build):
+    monkeypatch.setattr(mutation, "GENERATORS", {generators: 1.0})
+    parent = standard_cell(build())
+    made = mutations(parent, 80)
+    assert len(made) >= 10
+    orders = [len(SpacegroupAnalyzer(child, 0.01).get_point_group_operations()) for child in made]
+    assert min(orders) > 1
+    changed = [child for child in made if not MATCHER.equal(child, parent)]
+    assert changed  # the symmetry is not that of a crystal that is left as it is
+
+
+def test_a_mutation_without_operations_keeps_no_symmetry(monkeypatch):
+    monkeypatch.setattr(mutation, "GENERATORS", {0: 1.0})
+    made = mutations(bi2se3(), 20)
+    assert made and all(len(SpacegroupAnalyzer(c, 0.01).get_point_group_operations()) == 1 for c in made)
+
+
+def test_operations_generate_a_group_of_permutations():
+    rng = np.random.default_rng(4)
+    cell = standard_cell(rock_salt())
+    cell.make_supercell([1, 1, 2])
+    for n_generators in (1, 2, 3):
+        group = mutation.Group.of(cell, n_generators, rng)
+        assert all(sorted(images) == list(range(len(cell))) for images in group.images.tolist())
+        order = len(group.rotations)
+        products = {
+            ((group.rotations[a] @ group.rotations[b]).tobytes(), group.images[a][group.images[b]].tobytes())
+            for a in range(order)
+            for b in range(order)
+        }
+        assert len(products) == order
+        assert sorted(np.concatenate(group.orbits())) == list(range(len(cell)))
+
+
+def test_an_orbit_of_a_supercell_need_not_be_all_copies_of_an_atom(monkeypatch):
+    monkeypatch.setattr(mutation, "KINDS", {"transmute": 1.0})
+    monkeypatch.setattr(mutation, "GENERATORS", {1: 1.0})
     monkeypatch.setattr(mutation, "DOUBLED", 1.0)
-    rng = np.random.default_rng(1)
-    children = [mutate(standard_cell(cesium_chloride()), BINARY, rng) for _ in range(10)]
-    formulas = {child.composition.reduced_formula for child in children if child is not None}
-    assert formulas and formulas <= {"Bi3Se", "BiSe3"}
+    formulas = {child.composition.reduced_formula for child in mutations(cesium_chloride(), 20)}
+    assert {"Bi3Se", "BiSe3"} <= formulas
+
+
+def test_an_element_of_two_letters_takes_the_place_of_one_of_one(monkeypatch):
+    monkeypatch.setattr(mutation, "KINDS", {"transmute": 1.0})
+    vanadium = crystal("a", Structure(Lattice.cubic(4.2), ["V", "O"], [[0, 0, 0], [0.5] * 3]))
+    parents = Parents.of([vanadium], ("Mn", "V", "O"), MATCHER)
+    made = mutations(vanadium.structure, 40, parents)
+    assert {name for child in made for name in species(child)} == {"Mn", "V", "O"}
 
 
 def test_a_heavier_atom_takes_its_own_volume():
@@ -89,20 +145,15 @@ def test_a_heavier_atom_takes_its_own_volume():
 def test_mutations_of_a_ternary_system_reach_all_its_elements():
     parent = crystal("a", Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3]))
     parents = Parents.of([parent], TERNARY, MATCHER)
-    rng = np.random.default_rng(3)
-    made = [child for _ in range(60) if (child := mutate(parent.structure, parents, rng)) is not None]
+    made = mutations(parent.structure, 60, parents)
     assert {name for child in made for name in species(child)} == set(TERNARY)
     assert all(len(species(child)) > 1 for child in made)
     assert any(len(species(child)) == 3 for child in made)
 
 
 def test_an_unwanted_composition_is_not_made():
-    rng = np.random.default_rng(2)
-    made = [
-        mutate(standard_cell(bi2se3()), BINARY, rng, lambda names: Counter(names) == {"Bi": 2, "Se": 3})
-        for _ in range(30)
-    ]
-    assert {child.composition.reduced_formula for child in made if child is not None} == {"Bi2Se3"}
+    made = mutations(bi2se3(), 30, wanted=lambda names: Counter(names) == {"Bi": 2, "Se": 3})
+    assert {child.composition.reduced_formula for child in made} == {"Bi2Se3"}
 
 
 def test_a_crossover_has_atoms_of_both_parents_and_a_volume_between():
@@ -120,10 +171,22 @@ def test_a_crossover_has_atoms_of_both_parents_and_a_volume_between():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda rng: mutate(standard_cell(bi2se3()), BINARY, rng),
+        lambda rng: mutate(BINARY.crystals[0], BINARY, rng),
         lambda rng: cross((standard_cell(bi2se3()),) * 2, BINARY, rng),
     ],
 )
 def test_the_same_seed_gives_the_same_crystal(make):
     first, second = (make(np.random.default_rng(5)) for _ in range(2))
     assert (first is None and second is None) or first == second
+
+
+def test_a_crystal_that_relaxed_away_from_its_symmetry_is_mutated_in_its_symmetric_form(monkeypatch):
+    rng = np.random.default_rng(6)
+    exact = standard_cell(rock_salt())
+    nearly = exact.copy()
+    nearly.translate_sites([0], rng.normal(0, 0.03, 3), frac_coords=False)
+    assert len(SpacegroupAnalyzer(nearly, 0.02).get_point_group_operations()) < 48
+    for generators, keeps in (2, True), (0, False):
+        monkeypatch.setattr(mutation, "GENERATORS", {generators: 1.0})
+        orders = [len(SpacegroupAnalyzer(c, 0.01).get_point_group_operations()) for c in mutations(nearly, 20)]
+        assert orders and (min(orders) > 1) == keeps

@@ -181,6 +181,7 @@ def campaign_plan(config: Settings, number: int, compositions: Collection[str] |
         "pool": section["pool"],
         "per_composition": most,
         "floor": section["floor"],
+        "p1_weight": section["p1_weight"],
         "seed": config["seed"],
         "compositions": compositions,
     }

@@ -34,6 +34,12 @@ def symmetric_starts(structure: Structure) -> Iterator[tuple[float, Structure]]:
             yield tolerance, symmetrised(structure, tolerance)
 
 
+def is_p1(structure: Structure, tolerance: float) -> bool:
+    """Return whether a crystal has no symmetry but translations within a tolerance, angstrom."""
+    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
+    return _symmetry(cell, tolerance)[0] == 1
+
+
 def _symmetry(cell: tuple, tolerance: float) -> tuple[int, int]:
     """Return the number of the space group and of the operations of a cell."""
     try:

@@ -13,7 +13,7 @@ from ccdcgan.crystals.elements import can_be_reference
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.energy_correction import UNCORRECTED, Correction, correction_of
 from ccdcgan.database.energy_scheme import RAW_SCHEME, EnergyScheme, scheme_of
-from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance
+from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, near_hull
 from ccdcgan.database.typical_errors import UNKNOWN_ERROR, TypicalError, typical_error
 from ccdcgan.utils.errors import InputError
 
@@ -176,7 +176,7 @@ def far_from_hull(
         crystal.id
         for crystal in placed
         if crystal.info["status"] == "ok"
-        and (crystal.info["formation_energy"] >= 0 or crystal.info["e_above_hull"] >= limit)
+        and not near_hull(crystal.info["formation_energy"], crystal.info["e_above_hull"], limit)
     }
 
 

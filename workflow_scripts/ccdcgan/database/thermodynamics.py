@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -152,3 +153,16 @@ def hull_vertices(database: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["formation_energy"] < 0].sort_values(["formation_energy", "id"])
     columns = ["id", "formula", "fraction", "formation_energy"]
     return rows.drop_duplicates("formula").sort_values("fraction")[columns].reset_index(drop=True)
+
+
+def near_hull(formation_energies: Any, hull_distances: Any, limit: float) -> Any:
+    """Return whether crystals have a negative formation energy and a hull distance below a limit.
+
+    With the limits of Long et al. (0.100 and 0.150 eV/atom) these are their stable and meta-stable crystals.
+
+    Args:
+        formation_energies: Formation energy of a crystal, or of several as an array or column, eV/atom.
+        hull_distances: Hull distances, eV/atom, of the same shape.
+        limit: Hull distance, eV/atom.
+    """
+    return (formation_energies < 0) & (hull_distances < limit)

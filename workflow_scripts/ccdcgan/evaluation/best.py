@@ -10,6 +10,7 @@ from ccdcgan.columns import in_order, scheme_labels
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.crystals.variants import VariantLimits
+from ccdcgan.database.thermodynamics import near_hull
 from ccdcgan.utils.tables import complete, is_true
 
 THRESHOLDS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
@@ -30,11 +31,10 @@ def classify(formation_energies: pd.Series, hull_distances: pd.Series, threshold
     Returns:
         The labels, (n,); "" for a crystal without an energy.
     """
-    labels = np.where(
-        (formation_energies < 0) & (hull_distances < thresholds["stable"]),
-        "stable",
-        np.where((formation_energies < 0) & (hull_distances < thresholds["meta_stable"]), "meta-stable", "unstable"),
+    stable, meta_stable = (
+        near_hull(formation_energies, hull_distances, thresholds[name]) for name in ("stable", "meta_stable")
     )
+    labels = np.where(stable, "stable", np.where(meta_stable, "meta-stable", "unstable"))
     return pd.Series(np.where(formation_energies.notna(), labels, ""), index=formation_energies.index)
 
 

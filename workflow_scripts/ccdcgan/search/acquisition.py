@@ -1,7 +1,8 @@
 """Choice of the crystals that a round of a campaign relaxes.
 
 The value of a proposal is the chance that its relaxation succeeds and ends in a crystal that was not known, times the
-mean of its chances to be meta-stable and to be stable, times the trust in its proposer. The chance of a new end is
+mean of its chances to be meta-stable and to be stable, times the trust in its proposer, times a weight if it has no
+symmetry, since such a crystal is rarely one that can be made. The chance of a new end is
 learned from the distance to known crystals and to those chosen before in the same round, so that a round does not spend
 two relaxations on one crystal. The lowest expected energies alone would lead back to the known phases.
 """
@@ -14,9 +15,12 @@ from math import ceil
 import numpy as np
 
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.symmetry import is_p1
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.energies import SPACE_GROUP_TOLERANCE
 from ccdcgan.search.experience import PROPOSED_BY, Experience, is_find
 from ccdcgan.search.judge import Judge
+from ccdcgan.search.proposals import kind_of
 
 PROBABILITY = "probability"
 """Key of a crystal's info: the probability, when it was chosen, of a distinct meta-stable crystal."""
@@ -31,12 +35,14 @@ class Budget:
     Attributes:
         number: Number of crystals of the round.
         per_composition: Largest number of one composition in the whole campaign; a round takes half of them at most.
-        floor: Smallest fraction of all relaxations for each proposer.
+        floor: Smallest fraction of all relaxations for each kind of proposer.
+        p1_weight: Factor on the value of a proposal without symmetry.
     """
 
     number: int
     per_composition: int
     floor: float
+    p1_weight: float = 1.0
 
 
 def trust(experience: Experience) -> dict[str, float]:
@@ -64,8 +70,9 @@ def choose(
 ) -> list[Crystal]:
     """Choose the crystals to relax.
 
-    A proposer with fewer relaxations than its ``floor`` has its best proposal chosen first. A proposal that equals a
-    known crystal, an earlier start or a chosen proposal before any relaxation is left out.
+    A kind of proposer with fewer relaxations than its ``floor`` has its best proposal chosen first; all schemes with a
+    generator are one kind, since their candidates resemble each other. A proposal that equals a known crystal, an
+    earlier start or a chosen proposal before any relaxation is left out.
 
     Args:
         pool: Proposals with ``proposed_by``.
@@ -84,11 +91,14 @@ def choose(
     described = judge.describe(pool)
     judged = judge.judge(described, pool)
     names = [str(crystal.info[PROPOSED_BY]) for crystal in pool]
+    kinds = [kind_of(name) for name in names]
     weights = judged.success * np.array([trusted.get(name, 1.0) for name in names])
     worth = weights * (judged.meta_stable + judged.stable) / 2
+    if budget.p1_weight < 1:
+        worth *= [budget.p1_weight if is_p1(crystal.structure, SPACE_GROUP_TOLERANCE) else 1.0 for crystal in pool]
     novelty = np.array([judge.novelty(c.formula, own) for c, own in zip(pool, described, strict=True)])
     taken = experience.relaxations_by_formula()
-    tried = Counter(str(attempt.start.info[PROPOSED_BY]) for attempt in experience.campaign)
+    tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
     seen = defaultdict(list)
     for crystal in (*experience.known, *(attempt.start for attempt in experience.attempts)):
         seen[crystal.formula].append(crystal.structure)
@@ -99,7 +109,7 @@ def choose(
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
-        behind = [n for n, name in enumerate(names) if open_[n] and tried[name] < least]
+        behind = [n for n, kind in enumerate(kinds) if open_[n] and tried[kind] < least]
         k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
         open_[k] = False
         formula = pool[k].formula
@@ -116,7 +126,7 @@ def choose(
         seen[formula].append(pool[k].structure)
         taken[formula] += 1
         now[formula] += 1
-        tried[names[k]] += 1
+        tried[kinds[k]] += 1
         judge.neighbours.add(formula, described[k])
         for n in (n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula):
             novelty[n] = judge.novelty(formula, described[n])

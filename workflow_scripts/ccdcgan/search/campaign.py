@@ -38,7 +38,8 @@ class Plan:
         proposals: Proposers, values of ``proposals.PROPOSERS``.
         pool: Number of proposals that are judged.
         per_composition: Largest number of relaxations of one composition in the whole campaign.
-        floor: Smallest share of each proposer of the pool and of the relaxations.
+        floor: Smallest share of each proposer of the pool, and of each kind of proposer of the relaxations.
+        p1_weight: Factor on the value of a proposal without symmetry.
         seed: Seed of the run.
         compositions: Reduced formulas to which the campaign is restricted; None: any.
     """
@@ -49,6 +50,7 @@ class Plan:
     pool: int
     per_composition: int
     floor: float
+    p1_weight: float
     seed: int
     compositions: Collection[str] | None = None
 
@@ -76,7 +78,7 @@ def propose_round(
     """
     pool, rejected = _draw(plan, experience, generated, limits, uniqueness)
     judge = Judge(experience, experience.elements, derive_seed(plan.seed, SCHEME, "judge"))
-    budget = Budget(plan.relaxations, plan.per_composition, plan.floor)
+    budget = Budget(plan.relaxations, plan.per_composition, plan.floor, plan.p1_weight)
     chosen = choose(pool, experience, judge, uniqueness, budget, trust(experience))
     if len(chosen) < plan.relaxations:
         log.warning(

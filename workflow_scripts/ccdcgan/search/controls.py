@@ -48,7 +48,7 @@ def _random(stock: Stock, rng: np.random.Generator) -> Iterator[Decoded]:
 def _mutation(stock: Stock, rng: np.random.Generator) -> Iterator[Decoded]:
     """Yield mutations, endlessly; those that are not possible are not counted as samples."""
     while True:
-        structure = mutate(stock.parents.choose(rng).structure, stock.parents, rng)
+        structure = mutate(stock.parents.choose(rng), stock.parents, rng)
         if structure is not None:
             yield Decoded(structure)
 

@@ -12,6 +12,7 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness, Verdict
 from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
+from ccdcgan.database.thermodynamics import near_hull
 
 TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
 """Hull distances (eV/atom) of Long et al. Fixed here rather than read from the configuration, so that changing the
@@ -110,7 +111,7 @@ class Experience:
 def is_find(attempt: Attempt) -> bool:
     """Return whether a relaxation ended in a crystal that was not known and is meta-stable."""
     info = attempt.end.info
-    return attempt.is_new and info["formation_energy"] < 0 and info["e_above_hull"] < TARGETS["meta_stable"]
+    return attempt.is_new and near_hull(info["formation_energy"], info["e_above_hull"], TARGETS["meta_stable"])
 
 
 def gather_experience(

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pymatgen.core import Structure
 from scipy.optimize import nnls
 
 from ccdcgan.crystals.structures import Crystal
+from ccdcgan.crystals.symmetry import symmetric_starts
 from ccdcgan.crystals.uniqueness import Uniqueness
 
 TEMPERATURE = 0.05
@@ -24,12 +26,15 @@ class Parents:
         weights: Their probabilities, shape (n,).
         elements: Elements of the system.
         volumes: Element -> volume of its atom in these crystals, angstrom^3, by least squares.
+        symmetric: Identifier -> the crystal symmetrised at the loosest tolerance (at most 0.5 angstrom) at which it has
+            a symmetry, since a relaxation leaves it nearly, but not exactly, symmetric; or else the crystal itself.
     """
 
     crystals: tuple[Crystal, ...]
     weights: np.ndarray
     elements: tuple[str, ...]
     volumes: dict[str, float]
+    symmetric: dict[str, Structure]
 
     @classmethod
     def of(cls, relaxed: Sequence[Crystal], elements: Sequence[str], uniqueness: Uniqueness) -> "Parents":
@@ -45,7 +50,8 @@ class Parents:
         crystals = tuple(crystal for crystal, repeat in zip(ordered, repeats, strict=True) if repeat is None)
         above = np.array([max(0.0, crystal.info["e_above_hull"]) for crystal in crystals])
         weights = np.exp(-(above - above.min(initial=np.inf)) / TEMPERATURE)
-        return cls(crystals, weights / weights.sum(), tuple(elements), _atomic_volumes(crystals, elements))
+        symmetric = {c.id: next((one for _, one in symmetric_starts(c.structure)), c.structure) for c in crystals}
+        return cls(crystals, weights / weights.sum(), tuple(elements), _atomic_volumes(crystals, elements), symmetric)
 
     def choose(self, rng: np.random.Generator) -> Crystal:
         """Return a parent at random."""

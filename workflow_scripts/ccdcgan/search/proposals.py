@@ -84,6 +84,11 @@ class Wanted:
         return name not in self.full and (self.only is None or name in self.only)
 
 
+def kind_of(proposer: str) -> str:
+    """Return the value of PROPOSERS to which a proposer belongs: ``generated`` for a scheme with a generator."""
+    return proposer if proposer in PROPOSERS else GENERATED
+
+
 def shares(finds: Mapping[str, tuple[int, int]], proposers: Sequence[str], floor: float) -> dict[str, float]:
     """Return each proposer's share of the pool.
 
@@ -150,7 +155,7 @@ def _mutations(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> It
     """Yield mutations, endlessly."""
     while True:
         parent = parents.choose(rng)
-        structure = mutate(parent.structure, parents, rng, wanted)
+        structure = mutate(parent, parents, rng, wanted)
         yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
 
 

@@ -1,5 +1,8 @@
 """Random symmetric crystals (PyXtal, Fredericks et al., Comput. Phys. Commun. 261, 107810 (2021))."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from pymatgen.core import Structure
 
@@ -25,6 +28,7 @@ def random_crystal(like: Structure, rng: np.random.Generator) -> Decoded:
     from pyxtal import pyxtal  # here, since the import takes seconds that only random crystals need
     from pyxtal.msg import Comp_CompatibilityError, VolumeError
 
+    tolerances = _tolerances()
     amounts = like.composition.get_el_amt_dict()
     tried = 0
     for group in rng.permutation(GROUPS):
@@ -38,6 +42,7 @@ def random_crystal(like: Structure, rng: np.random.Generator) -> Decoded:
                 conventional=False,
                 random_state=int(rng.integers(2**31)),
                 max_count=1,  # with one random state all attempts are the same
+                tm=tolerances,
             )
         except (Comp_CompatibilityError, VolumeError):
             continue  # the numbers of atoms are not compatible with the group's positions
@@ -50,3 +55,17 @@ def random_crystal(like: Structure, rng: np.random.Generator) -> Decoded:
             structure.scale_lattice(like.volume * len(structure) / len(like))
             return Decoded(structure)
     return Decoded(None, "no_symmetric_crystal")
+
+
+@cache
+def _tolerances() -> Any:
+    """Return PyXtal's table of the shortest distances between atoms.
+
+    PyXtal makes the same table of all pairs of elements for every atom that it places, which took more than half of
+    the time of a random crystal. From the first call on, it takes the table that is made here.
+    """
+    from pyxtal import operations
+    from pyxtal.tolerance import Tol_matrix
+
+    operations.Tol_matrix = cache(Tol_matrix)
+    return operations.Tol_matrix(prototype="atomic")
