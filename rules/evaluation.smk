@@ -57,6 +57,7 @@ rule summarise_candidates:
         known=rules.collect_database.output.known_table,
         known_found=rules.find_known_phases.output.table,
         placed=expand(f"{RESULTS}/candidates/{{scheme}}/placed.csv", scheme=SCHEMES),
+        crystals=expand(f"{RESULTS}/candidates/{{scheme}}/placed.extxyz", scheme=SCHEMES),
         predicted=expand(f"{RESULTS}/candidates/{{scheme}}/predicted.csv", scheme=SCHEMES),
         losses=expand(f"{RESULTS}/candidates/{{scheme}}/losses.csv", scheme=SCHEMES),
     output:
@@ -76,6 +77,8 @@ rule summarise_candidates:
     params:
         schemes=SCHEMES,
         thresholds=settings.hull_thresholds(config),
+        matcher=config["matcher"],
+        variants=settings.variant_limits(config),
         screen=config["generation"]["screen"],
         compositions=COMPOSITIONS,
         code=code_fingerprint("summarise_candidates"),

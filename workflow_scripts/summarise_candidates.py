@@ -9,7 +9,11 @@ log = logging.getLogger("ccdcgan.evaluation")
 with job(snakemake):
     import pandas as pd
 
+    from ccdcgan.crystals.structures import read_set
+    from ccdcgan.crystals.uniqueness import Uniqueness
+    from ccdcgan.crystals.variants import VariantLimits
     from ccdcgan.evaluation.attrition import database_counts
+    from ccdcgan.evaluation.best import same_as
     from ccdcgan.evaluation.discovery import discovery_rows
     from ccdcgan.evaluation.summary import evaluate_scheme, in_order_of_quantities
     from ccdcgan.utils.files import read_csv, write_csv
@@ -30,6 +34,10 @@ with job(snakemake):
         )
     ]
     candidates = pd.concat([table for table, _ in evaluated], ignore_index=True)
+    crystals = {crystal.id: crystal for path in inputs.crystals for crystal in read_set(path)}
+    same = same_as(candidates, crystals, Uniqueness(params.matcher), VariantLimits(**params.variants))
+    log.info("%d meta-stable crystals were found by a second scheme", (same != "").sum())
+    candidates = candidates.assign(same_as=same)
     speed = pd.DataFrame(discovery_rows(candidates))
     summary = in_order_of_quantities(pd.concat([*(rows for _, rows in evaluated), speed], ignore_index=True))
     for row in summary.itertuples():

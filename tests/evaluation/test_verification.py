@@ -11,8 +11,9 @@ from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.crystals.variants import VariantLimits
 from ccdcgan.database.energy_correction import correction_of
-from ccdcgan.evaluation.best import best_distinct
+from ccdcgan.evaluation.best import best_candidates, best_distinct, same_as
 from ccdcgan.evaluation.verification import compare_engines, competing_phases, correction_points, to_verify
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.utils.errors import InputError
@@ -62,6 +63,25 @@ def test_the_best_distinct_candidates_are_selected_once_for_all_schemes() -> Non
     assert len(copper_gold(3.9)) < len(cu3au())
     assert [c.id for c in best_distinct(candidates, crystals, 5, SAME, len(copper_gold(3.9)))] == ["b"]
     assert best_distinct({"dcgan": table[:0]}, crystals, 5, SAME, 10) == []
+
+
+def test_a_crystal_that_several_schemes_found_is_shown_once() -> None:
+    crystals = {
+        "a": crystal("a", copper_gold(3.9), -0.1, 0.02),
+        "b": crystal("b", copper_gold(3.905), -0.1, 0.01),
+        "c": crystal("c", cu3au(), -0.1, 0.05),
+        "d": crystal("d", cu3au(3.8), -0.1, 0.5),
+    }
+    rows = [("a", "dcgan", 0.02, "stable"), ("a", "dcgan+constraint", 0.02, "stable"), ("b", "ccdcgan", 0.01, "stable")]
+    rows += [("c", "flow", 0.05, "stable"), ("d", "dcgan", 0.5, "unstable")]
+    table = pd.DataFrame(rows, columns=["id", "scheme", "e_above_hull", "stability"])
+    table = table.assign(formula="x", status="ok", reason="", formation_energy=-0.1, distinct=True)
+    table["same_as"] = same_as(table, crystals, SAME, VariantLimits(0.0, 0.0))
+    assert table["same_as"].tolist() == ["b", "b", "", "", ""]
+    best = best_candidates(table)
+    assert best["id"].tolist() == ["b", "c"]
+    assert best["schemes"].tolist() == [("dcgan", "dcgan+constraint", "ccdcgan"), ("flow",)]
+    assert len(best_candidates(table.drop(columns="same_as"))) == 3
 
 
 def test_competing_phases_are_what_a_candidate_would_decompose_into() -> None:

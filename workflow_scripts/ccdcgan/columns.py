@@ -196,6 +196,14 @@ COLUMNS = _by_name(
             "distance and energy, although StructureMatcher takes it for another one; empty if there is none.",
             "text",
         ),
+        Column(
+            "same_as",
+            "same as",
+            "",
+            "Candidate of another scheme, nearer to the hull, that is the same crystal or of which this distinct "
+            "meta-stable one is a variant; empty if there is none.",
+            "text",
+        ),
         Column("quantity", "quantity", "", "Quantity that is counted or averaged.", "text"),
         Column("numerator", "numerator", "", "Number of crystals counted; empty for a mean.", "count"),
         Column(

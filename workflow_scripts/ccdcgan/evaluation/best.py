@@ -1,6 +1,6 @@
 """Selection of candidates: stability, distinct candidates, and one row per candidate, the best first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -91,13 +91,48 @@ def best_distinct(
         rows = rows[np.array(small, dtype=bool)]
     rows = rows.sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
     ordered = [crystals[row.id].updated(scheme=row.scheme) for row in rows.itertuples()]
-    kinds = uniqueness.first_of_kind([crystal.structure for crystal in ordered])
-    ordered = [crystal for crystal, repeat in zip(ordered, kinds, strict=True) if repeat is None]
+    repeats = _repeats(ordered, uniqueness, limits)
+    return [crystal for crystal, repeat in zip(ordered, repeats, strict=True) if repeat is None][:top]
+
+
+def _repeats(
+    ordered: Sequence[Crystal], uniqueness: Uniqueness, limits: VariantLimits | None = None
+) -> list[int | None]:
+    """Return for each crystal the number of the earlier one that it repeats or of which it is a variant, or None."""
+    structures = [crystal.structure for crystal in ordered]
+    repeats = [None if verdict is None else verdict[1] for verdict in uniqueness.first_of_kind(structures)]
     if limits is not None:
-        energies = [crystal.info["formation_energy"] for crystal in ordered]
-        variants = limits.first_of_kind([crystal.structure for crystal in ordered], energies)
-        ordered = [crystal for crystal, variant in zip(ordered, variants, strict=True) if variant is None]
-    return ordered[:top]
+        first = [k for k, repeat in enumerate(repeats) if repeat is None]
+        energies = [ordered[k].info["formation_energy"] for k in first]
+        for k, verdict in zip(first, limits.first_of_kind([structures[k] for k in first], energies), strict=True):
+            repeats[k] = None if verdict is None else first[verdict[1]]
+    while any(repeat is not None and repeats[repeat] is not None for repeat in repeats):
+        repeats = [k if k is None or repeats[k] is None else repeats[k] for k in repeats]
+    return repeats
+
+
+def same_as(
+    candidates: pd.DataFrame, crystals: Mapping[str, Crystal], uniqueness: Uniqueness, limits: VariantLimits
+) -> pd.Series:
+    """Return for each candidate the one of another scheme, nearer to the hull, that is the same crystal.
+
+    Candidates are distinct within a scheme; several schemes may find one crystal. Only those of :func:`best_of` are
+    compared.
+
+    Args:
+        candidates: Evaluated candidates of all schemes, (n,).
+        crystals: Relaxed candidates by id.
+        uniqueness: Compares crystals.
+        limits: Limits of variants, which count as the same.
+
+    Returns:
+        Identifiers, (n,), with the index of ``candidates``; "" if there is none.
+    """
+    rows = best_of(candidates).sort_values(["e_above_hull", "id"], kind="stable").drop_duplicates("id")
+    names = rows["id"].tolist()
+    repeats = _repeats([crystals[name] for name in names], uniqueness, limits)
+    same = {name: names[k] for name, k in zip(names, repeats, strict=True) if k is not None}
+    return candidates["id"].map(same).fillna("").astype(str)
 
 
 def best_of(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -139,15 +174,22 @@ def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each distinct candidate that is stable or meta-stable.
+    """Return one row for each distinct candidate that is stable or meta-stable, and once each of several schemes.
 
     Args:
-        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate.
+        candidates: Evaluated candidates of all schemes, one row for each scheme that has the candidate, with the column
+            ``same_as`` of :func:`same_as` if there is one.
 
     Returns:
-        Table as from :func:`once_each`, sorted by hull distance. ``scheme`` has the labels of all schemes of the
-        candidate.
+        Table as from :func:`once_each`, sorted by hull distance. ``scheme`` has the labels of all schemes that found
+        the crystal.
     """
     rows = once_each(candidates)
-    rows = rows[rows["best"]]
-    return rows.assign(scheme=[scheme_labels(schemes) for schemes in rows["schemes"]]).reset_index(drop=True)
+    rows = rows[rows["best"]].reset_index(drop=True)
+    same = rows["same_as"] if "same_as" in rows else pd.Series("", index=rows.index)
+    found: dict[str, list[str]] = {}
+    for name, schemes in zip(same.where(same != "", rows["id"]), rows["schemes"], strict=True):
+        found.setdefault(name, []).extend(schemes)
+    rows = rows[same == ""].reset_index(drop=True)
+    owners = [tuple(in_order(found[name])) for name in rows["id"]]
+    return rows.assign(schemes=pd.Series(owners, dtype=object), scheme=[scheme_labels(schemes) for schemes in owners])
