@@ -20,6 +20,7 @@ rule propose_round:
         f"{LOGS}/propose_round/{{round}}.log",
     benchmark:
         f"{BENCHMARKS}/propose_round/{{round}}.tsv"
+    priority: LONGEST_CHAIN
     conda:
         "../envs/structures.yaml"
     threads: 1

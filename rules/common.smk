@@ -80,6 +80,9 @@ TRAINED = trained(SCHEMES)
 PROPERTIES = [target["name"] for target in config["properties"]]
 OBJECTIVE = f"{RESULTS}/models/{'constraint' if energy_alone(config['properties']) else 'objective'}.keras"
 AUTOENCODERS = {name: f"{RESULTS}/representation/{name}_autoencoder.keras" for name in ("lattice", "sites")}
+# Priority of the jobs of the longest chain: trainings, samples, and the rounds of the campaign, which need the samples.
+# The relaxations of all other candidates fill the cores that these leave.
+LONGEST_CHAIN = 10
 NOT_CAMPAIGN = "|".join(re.escape(name) for name in can_be_chosen() if name != "campaign")
 PROPOSING = generating(SCHEMES) if "generated" in config["campaign"]["proposals"] else []
 ROUNDS = range(1, len(settings.campaign_rounds(config)) + 1)

@@ -21,6 +21,7 @@ rule generate_candidates:
         f"{BENCHMARKS}/generate_candidates/{{scheme}}/{{shard}}.tsv"
     wildcard_constraints:
         scheme="|".join(map(re.escape, generating(ALL_SCHEMES))),
+    priority: LONGEST_CHAIN
     conda:
         "../envs/learning.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule train_constraint:
         f"{LOGS}/train_constraint.log",
     benchmark:
         f"{BENCHMARKS}/train_constraint.tsv"
+    priority: LONGEST_CHAIN
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -157,6 +158,7 @@ rule train_generator:
         f"{BENCHMARKS}/train_generator/{{scheme}}.tsv"
     wildcard_constraints:
         scheme="|".join(re.escape(name) for name in trained(ALL_SCHEMES)),
+    priority: LONGEST_CHAIN
     conda:
         "../envs/learning.yaml"
     threads: 1
@@ -189,6 +191,7 @@ rule optimise_generator:
         f"{BENCHMARKS}/optimise_generator/{{scheme}}.tsv"
     wildcard_constraints:
         scheme="|".join(guided(ALL_SCHEMES)),
+    priority: LONGEST_CHAIN
     conda:
         "../envs/learning.yaml"
     threads: 1

@@ -111,6 +111,7 @@ use rule relax_database as relax_round with:
         f"{LOGS}/relax_round/{{round}}/{{batch}}.log",
     benchmark:
         f"{BENCHMARKS}/relax_round/{{round}}/{{batch}}.tsv"
+    priority: LONGEST_CHAIN
     params:
         settings=settings.relaxation_settings(config["relaxation"]),
         n_batches=config["campaign"]["jobs"],
