@@ -17,7 +17,7 @@ from ccdcgan.evaluation.best import best_candidates, best_distinct, same_as
 from ccdcgan.evaluation.verification import compare_engines, competing_phases, correction_points, to_verify
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.utils.errors import InputError
-from ccdcgan.utils.files import read_csv
+from ccdcgan.utils.files import read_csv, write_csv
 from tests.conftest import TOY, Workflow
 from tests.support.alloys import config, copper_gold
 
@@ -65,7 +65,7 @@ def test_the_best_distinct_candidates_are_selected_once_for_all_schemes() -> Non
     assert best_distinct({"dcgan": table[:0]}, crystals, 5, SAME, 10) == []
 
 
-def test_a_crystal_that_several_schemes_found_is_shown_once() -> None:
+def test_a_crystal_that_several_schemes_found_is_shown_once(tmp_path: Path) -> None:
     crystals = {
         "a": crystal("a", copper_gold(3.9), -0.1, 0.02),
         "b": crystal("b", copper_gold(3.905), -0.1, 0.01),
@@ -78,7 +78,8 @@ def test_a_crystal_that_several_schemes_found_is_shown_once() -> None:
     table = table.assign(formula="x", status="ok", reason="", formation_energy=-0.1, distinct=True)
     table["same_as"] = same_as(table, crystals, SAME, VariantLimits(0.0, 0.0))
     assert table["same_as"].tolist() == ["b", "b", "", "", ""]
-    best = best_candidates(table)
+    write_csv(tmp_path / "candidates.csv", table)
+    best = best_candidates(read_csv(tmp_path / "candidates.csv"))
     assert best["id"].tolist() == ["b", "c"]
     assert best["schemes"].tolist() == [("dcgan", "dcgan+constraint", "ccdcgan"), ("flow",)]
     assert len(best_candidates(table.drop(columns="same_as"))) == 3

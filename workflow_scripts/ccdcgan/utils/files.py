@@ -33,6 +33,7 @@ TEXT_COLUMNS = {
     "detail",
     "repeats",
     "variant",
+    "same_as",
     "symmetrisation",
     "known",
     "source",
