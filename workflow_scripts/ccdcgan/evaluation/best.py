@@ -155,20 +155,22 @@ def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Table with ``scheme`` (the one that generated the candidate), ``schemes`` (a tuple of all its schemes),
-        ``distinct``, and ``best`` (distinct, and stable or meta-stable). ``distinct`` and ``best`` are true if they
-        are true for any scheme. The best candidates come first, sorted by hull distance. Failed candidates come last.
+        ``distinct``, ``best`` (distinct, and stable or meta-stable), and ``first`` (best, and not the same as a better
+        one of another scheme). ``distinct`` and ``best`` are true if they are true for any scheme. The best candidates
+        come first, sorted by hull distance. Failed candidates come last.
     """
     names = ("id", "formula", "scheme", "distinct", "stability", "e_above_hull", "formation_energy", "status", "reason")
     rows = complete(candidates, *names).reset_index(drop=True)
     rows = rows.assign(best=rows.index.isin(best_of(rows).index), distinct=is_true(rows["distinct"]))
     if rows.empty:
-        return rows.assign(schemes=pd.Series(dtype=object))
+        return rows.assign(schemes=pd.Series(dtype=object), first=pd.Series(dtype=bool))
     groups = rows.groupby(["id", "formula"], sort=False)
     rows = rows.drop(columns="scheme").assign(best=groups["best"].transform("any"))
     rows["distinct"] = groups["distinct"].transform("any")
     owners = groups["scheme"].agg(lambda schemes: tuple(in_order(schemes))).rename("schemes")
     rows = rows.drop_duplicates(["id", "formula"]).join(owners, on=["id", "formula"])
-    rows = rows.assign(scheme=rows["schemes"].str[0])
+    repeated = rows["same_as"] != "" if "same_as" in rows else False
+    rows = rows.assign(scheme=rows["schemes"].str[0], first=rows["best"] & ~np.asarray(repeated))
     rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
     return rows.reset_index(drop=True)
 
@@ -190,6 +192,6 @@ def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
     found: dict[str, list[str]] = {}
     for name, schemes in zip(same.where(same != "", rows["id"]), rows["schemes"], strict=True):
         found.setdefault(name, []).extend(schemes)
-    rows = rows[same == ""].reset_index(drop=True)
+    rows = rows[rows["first"]].reset_index(drop=True)
     owners = [tuple(in_order(found[name])) for name in rows["id"]]
     return rows.assign(schemes=pd.Series(owners, dtype=object), scheme=[scheme_labels(schemes) for schemes in owners])

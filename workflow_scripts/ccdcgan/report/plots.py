@@ -100,7 +100,7 @@ def hull_plot(
         sets.append(Marks(name, scheme, others, colour, f"{symbol}-open", size, not len(chosen)))
         found.append(Marks(name, scheme, chosen, colour, symbol, size + 5))
     sets = [marks for marks in [*sets, *found] if len(marks.rows)]  # the best candidates are drawn on top
-    numbered = made[made["best"].astype(bool)].head(MOST_NUMBERED)
+    numbered = made[made["first"].astype(bool)].head(MOST_NUMBERED)
     if len(elements) == 3:
         return _triangle(sets, elements, vertices, numbered)
     return _plane(sets, elements, vertices, meta_stable, numbered)

@@ -95,6 +95,6 @@ def symmetry_words(candidates: pd.DataFrame) -> str:
     rows = once_each(candidates)
     if "space_group" not in rows or not (rows["status"] == "ok").any():
         return ""
-    relaxed, best = rows[rows["status"] == "ok"], rows[rows["best"]]
+    relaxed, best = rows[rows["status"] == "ok"], rows[rows["first"]]
     words = f"{percent((relaxed['space_group'] == 'P1').mean())} of the relaxed candidates are P1"
     return f"{words}, {percent((best['space_group'] == 'P1').mean())} of the best" if len(best) else words

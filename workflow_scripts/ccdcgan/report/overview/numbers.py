@@ -68,8 +68,7 @@ def _distinct(data: ReportData, thresholds: Mapping[str, float]) -> KeyNumber:
     best, rows = data.best, once_each(data.candidates)
     meaning = (
         f"Formation energy below zero and hull distance below {thresholds['meta_stable']:.3f} eV/atom; after "
-        "relaxation neither in the database nor a known phase nor a repeat or variant of another candidate of the same "
-        "method."
+        "relaxation neither in the database nor a known phase nor a repeat or variant of another candidate."
     )
     stable = int((best["stability"] == "stable").sum()) if len(best) else 0
     note = f"{stable:,} of them stable (below {thresholds['stable']:.3f} eV/atom)."
