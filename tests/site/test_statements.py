@@ -188,8 +188,8 @@ def test_counts_of_the_default_run(pattern: str, expected: str):
 @pytest.mark.parametrize(
     ("subject", "pattern"),
     [
-        ("quick", r"about (\w+) processor minutes"),
-        ("the default run", r"(\w+ hours?) of processor time"),
+        ("quick", r"([a-z]+) minutes of two cores"),
+        ("the default run", r"(\d+) minutes of two cores"),
         ("toy", r"toy[^.|]*\| (\w+ to \w+ minutes)|Minimal complete run for tests: (\w+ to \w+ minutes)"),
         ("disk", r"(\d to \d GB) of disk"),
         ("the tests", r"all tests: about (\d+) minutes|tests \((\d+) minutes on two cores"),
