@@ -53,8 +53,8 @@ def total_cost(costs: pd.DataFrame) -> tuple[str, str]:
     hours = float(total["cpu_hours"] if measured else total["hours"])
     value = f"{number(hours, 1)} h" if hours >= 1 else f"{number(60 * hours, 0)} min"
     longest = costs.iloc[:-1].sort_values("cpu_hours" if measured else "hours", kind="stable").iloc[-1]
-    note = f"{'of processor time' if measured else 'of wall time'} in {int(total['jobs']):,} jobs, the last attempt of each; "
-    note += f"most of it: {words(longest['rule'])}."
+    note = f"{'of processor time' if measured else 'of wall time'} in {int(total['jobs']):,} jobs, "
+    note += f"the last attempt of each; most of it: {words(longest['rule'])}."
     gpu = float(total["gpu_hours"])
     return value, note + (f" {number(gpu, 1)} GPU-hours." if gpu else "")
 
