@@ -143,8 +143,8 @@ def run_the_end(story: Story, slurm: SlurmCluster) -> None:
     checkpoint = {"train_generator_wildcards_dcgan": results / "models/checkpoints/dcgan.npz"}
     held = hold(workflow, driver, slurm, checkpoint, "train_generator")
     driver.send_signal(signal.SIGINT)
-    let_go(held)
     assert driver.wait(timeout=120) != 0
+    let_go(held)  # only now: on a busy machine the training would end before it is cancelled
     ((number, _),) = held.values()
     story.interrupted = ended(slurm, number)
     workflow.finish(workflow.start(GENERATED))
