@@ -106,9 +106,8 @@ def _repeats(
         energies = [ordered[k].info["formation_energy"] for k in first]
         for k, verdict in zip(first, limits.first_of_kind([structures[k] for k in first], energies), strict=True):
             repeats[k] = None if verdict is None else first[verdict[1]]
-    while any(repeat is not None and repeats[repeat] is not None for repeat in repeats):
-        repeats = [k if k is None or repeats[k] is None else repeats[k] for k in repeats]
-    return repeats
+    # a crystal may repeat a variant, and a variant is always one of a crystal that is none
+    return [k if k is None or repeats[k] is None else repeats[k] for k in repeats]
 
 
 def same_as(
@@ -163,14 +162,15 @@ def once_each(candidates: pd.DataFrame) -> pd.DataFrame:
     rows = complete(candidates, *names).reset_index(drop=True)
     rows = rows.assign(best=rows.index.isin(best_of(rows).index), distinct=is_true(rows["distinct"]))
     if rows.empty:
-        return rows.assign(schemes=pd.Series(dtype=object), first=pd.Series(dtype=bool))
+        return rows.assign(schemes=pd.Series(dtype=object), first=pd.Series(dtype=bool), same_as="")
     groups = rows.groupby(["id", "formula"], sort=False)
     rows = rows.drop(columns="scheme").assign(best=groups["best"].transform("any"))
     rows["distinct"] = groups["distinct"].transform("any")
     owners = groups["scheme"].agg(lambda schemes: tuple(in_order(schemes))).rename("schemes")
     rows = rows.drop_duplicates(["id", "formula"]).join(owners, on=["id", "formula"])
-    repeated = rows["same_as"] != "" if "same_as" in rows else False
-    rows = rows.assign(scheme=rows["schemes"].str[0], first=rows["best"] & ~np.asarray(repeated))
+    if "same_as" not in rows:  # of an earlier version
+        rows["same_as"] = ""
+    rows = rows.assign(scheme=rows["schemes"].str[0], first=rows["best"] & (rows["same_as"] == ""))
     rows = rows.sort_values(["best", "e_above_hull", "id"], ascending=[False, True, True], kind="stable")
     return rows.reset_index(drop=True)
 
@@ -188,9 +188,8 @@ def best_candidates(candidates: pd.DataFrame) -> pd.DataFrame:
     """
     rows = once_each(candidates)
     rows = rows[rows["best"]].reset_index(drop=True)
-    same = rows["same_as"] if "same_as" in rows else pd.Series("", index=rows.index)
     found: dict[str, list[str]] = {}
-    for name, schemes in zip(same.where(same != "", rows["id"]), rows["schemes"], strict=True):
+    for name, schemes in zip(rows["id"].where(rows["first"], rows["same_as"]), rows["schemes"], strict=True):
         found.setdefault(name, []).extend(schemes)
     rows = rows[rows["first"]].reset_index(drop=True)
     owners = [tuple(in_order(found[name])) for name in rows["id"]]

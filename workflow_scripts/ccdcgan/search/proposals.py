@@ -28,7 +28,7 @@ MUTATION, CROSSOVER, RANDOM, GENERATED = "mutation", "crossover", "random", "gen
 PROPOSERS = (MUTATION, CROSSOVER, RANDOM, GENERATED)
 """Values of ``campaign.proposals``; ``generated`` stands for every scheme with a generator."""
 MOST = {RANDOM: 50}
-"""Largest number of proposals of a proposer in a round: a random symmetric crystal takes as long as fifty mutations."""
+"""Largest number of proposals of a proposer in a round: a random symmetric crystal takes far longer than a mutation."""
 ATTEMPTS = 20
 """Number of attempts for each proposal that is wanted, after which a proposer gives up."""
 
