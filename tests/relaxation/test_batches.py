@@ -22,7 +22,7 @@ from ccdcgan.relaxation import engines
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.batches import Journal, relax_batch
 from ccdcgan.relaxation.engines import identity
-from ccdcgan.relaxation.guards import FORMER
+from ccdcgan.relaxation.guards import AT_END, FORMER
 from ccdcgan.relaxation.slices import gather, slice_of
 from ccdcgan.utils.errors import InputError
 from tests.support.alloys import alloys, config, copper, outcome
@@ -66,7 +66,8 @@ def test_a_crystal_on_which_two_models_disagree_is_refused_even_from_a_journal(t
     relax_batch(crystals, config(), Journal(journal), "000")
     lines = [json.loads(line) for line in (journal / "000.jsonl").read_text().splitlines()]
     first = lines[0]["stages"][0]
-    lines[0]["stages"] = [first | {"model": "other", "energy_per_atom": first["energy_per_atom"] + 0.6}, first]
+    higher = first["energy_per_atom"] + 0.6
+    lines[0]["stages"] = [first | {"model": "other", "energy_per_atom": higher, AT_END: higher}, first]
     lines[1]["stages"] = [lines[1]["stages"][0] | {"energy_per_atom": 9.9}, lines[1]["stages"][0]]  # of one model
     (journal / "000.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     refused, accepted = relax_batch(crystals, config(), Journal(journal), "000")
@@ -76,6 +77,24 @@ def test_a_crystal_on_which_two_models_disagree_is_refused_even_from_a_journal(t
     wider = config(guards={"max_disagreement": 0.7})
     assert relax_batch(crystals, wider, Journal(journal), "000")[0].info["status"] == "ok"
     assert len((journal / "000.jsonl").read_text().splitlines()) == len(lines)
+
+
+def test_results_of_earlier_versions_are_compared_with_the_first_model(tmp_path: Path, caplog) -> None:
+    """Their records lack its energy at the final geometry, which is added once."""
+    caplog.set_level(logging.INFO)
+    crystals, journal = alloys()[:1], tmp_path / "000.jsonl"
+    (relaxed,) = relax_batch(crystals, config(), Journal(tmp_path), "000")
+    record = json.loads(journal.read_text())
+    (stage,) = record["stages"]
+    lower = stage | {"model": "other", "energy_per_atom": stage["energy_per_atom"] - 0.2}
+    journal.write_text(json.dumps(record | {"stages": [lower, stage]}) + "\n")
+    (accepted,) = relax_batch(crystals, config(), Journal(tmp_path), "000")
+    assert accepted.info["status"] == "ok"  # not above the last model, which has the same energy
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert lines[-1]["stages"][0][AT_END] == pytest.approx(relaxed.info["energy_per_atom"], abs=1e-6)
+    assert "compared at the end of 1 earlier relaxations" in caplog.text
+    relax_batch(crystals, config(), Journal(tmp_path), "000")
+    assert len(journal.read_text().splitlines()) == len(lines) == 2
 
 
 def test_a_crystal_that_failed_before_is_passed_on(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ccdcgan.relaxation import mlip
 from ccdcgan.relaxation.ase_potentials import AseRelaxMaker
 from ccdcgan.relaxation.ase_relaxation import RelaxationSettings, Stage, displaced, make_optimizer, relax_in_stages
 from ccdcgan.relaxation.engines import identity, make_engine
-from ccdcgan.relaxation.guards import check_structure
+from ccdcgan.relaxation.guards import AT_END, check_structure
 from ccdcgan.relaxation.mlip import MlipRelaxMaker
 from ccdcgan.utils.errors import InputError
 from tests.support.alloys import BI2SE3, GUARDS, config, copper
@@ -233,6 +233,8 @@ def test_sevennet_relaxes_in_two_stages_offline(monkeypatch) -> None:
     assert last.n_steps == 0
     assert last.energy_per_atom == pytest.approx(relaxation.energy_per_atom, abs=1e-5)
     assert last.energy_per_atom != pytest.approx(relaxation.stages[0]["energy_per_atom"], abs=1e-3)
+    assert maker.first_energy(relaxation.structure) == pytest.approx(relaxation.stages[0][AT_END], abs=1e-5)
+    assert relaxation.stages[0]["energy_per_atom"] < relaxation.stages[0][AT_END]
     with pytest.raises(InputError, match="7net-0 was not trained on Po"):
         maker.check_elements({"Bi", "Po"})
 

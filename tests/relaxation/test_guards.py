@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.relaxation.guards import Guards, check_step, check_structure
+from ccdcgan.relaxation.guards import AT_END, Guards, check_models, check_step, check_structure
 from ccdcgan.utils.errors import InputError
 from tests.support.alloys import BI2SE3, GUARDS, copper, copper_gold
 
@@ -64,3 +64,24 @@ def test_each_refused_step_has_its_reason(reason: str, energy: float, force: flo
 def test_wrong_guards_are_named(guards: dict) -> None:
     with pytest.raises(InputError, match=f"relaxation.guards.{next(iter(guards))}"):
         Guards.from_config(guards)
+
+
+@pytest.mark.parametrize(
+    ("first", "at_end", "last", "reason"),
+    [
+        (-3.57, -3.56, -3.60, ""),
+        (-3.57, -3.20, -3.20, ""),  # the last model has left a spurious minimum of the first one
+        (-10.68, -10.68, -10.79, ""),  # tungsten: the models differ by a constant
+        (-3.57, -3.40, -3.75, "models_disagree"),  # TeS of 7net-l3i5
+        (-3.57, -3.40, -3.58, "models_disagree"),
+        (-3.57, -3.57, -4.20, "models_disagree"),
+        (-3.57, None, -3.75, ""),  # not computed
+    ],
+)
+def test_the_last_model_must_not_be_in_a_minimum_of_its_own(first: float, at_end, last: float, reason: str) -> None:
+    stages = [{"model": "7net-0", "energy_per_atom": first}, {"model": "7net-l3i5", "energy_per_atom": last}]
+    if at_end is not None:
+        stages[0][AT_END] = at_end
+    assert check_models(stages, Guards()) == reason
+    wide = Guards(max_rise=0.3, max_disagreement=0.7)
+    assert check_models(stages, wide) == ""

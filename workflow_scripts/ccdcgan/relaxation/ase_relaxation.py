@@ -21,7 +21,7 @@ from pymatgen.core import Structure
 from threadpoolctl import threadpool_limits
 
 from ccdcgan.crystals.structures import from_atoms, to_atoms
-from ccdcgan.relaxation.guards import Guards, check_cell, check_step, check_structure
+from ccdcgan.relaxation.guards import AT_END, Guards, check_cell, check_step, check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.hashing import fingerprint
 
@@ -40,7 +40,8 @@ class Relaxation(MSONable):
         status: "ok" or "failed".
         reason: Short name of the reason of a failure; "" otherwise.
         detail: The failure in a sentence.
-        stages: One dictionary per stage: model, n_steps, energy_per_atom, fmax and converged.
+        stages: One dictionary per stage: model, n_steps, energy_per_atom, fmax and converged. If models differ, that
+            of the first stage has also AT_END, the energy of its model at the final geometry, eV/atom.
         forces: Forces of the last step, shape (n_atoms, 3), eV/angstrom.
         stress: Stress of the last step, (xx, yy, zz, yz, xz, xy), eV/angstrom^3, positive under tension.
         provenance: Facts about the program that only the run knows (VASP's version, POTCAR titles, inputs).
@@ -206,7 +207,16 @@ def relax_in_stages(
             if reason:
                 break
     forces, stress = atoms.get_forces().tolist(), atoms.get_stress().tolist()
+    if not reason and len({stage.model for stage in stages}) > 1:
+        reports[0][AT_END] = energy_per_atom_of(atoms, stages[0].calculator)
     return concluded(from_atoms(atoms), reason, guards, stages=reports, forces=forces, stress=stress)
+
+
+def energy_per_atom_of(atoms: Atoms, calculator: Calculator) -> float:
+    """Return the energy of a crystal as it is, eV/atom."""
+    atoms.calc = calculator
+    with threadpool_limits(1):
+        return float(atoms.get_potential_energy()) / len(atoms)
 
 
 def refusal(structure: Structure, guards: Guards) -> Relaxation | None:
@@ -292,6 +302,10 @@ class StagedRelaxMaker(Maker):
     def stages(self, structure: Structure) -> list[Stage]:
         """Return the stages of the relaxation of ``structure``."""
         raise NotImplementedError
+
+    def first_energy(self, structure: Structure) -> float:
+        """Return the energy of a crystal as it is in the model of the first stage, eV/atom."""
+        return energy_per_atom_of(to_atoms(structure), self.stages(structure)[0].calculator)
 
     def start(self, structure: Structure) -> Structure:
         """Return the geometry that the relaxation of ``structure`` starts from."""

@@ -23,7 +23,7 @@ from ccdcgan.crystals.structures import Crystal
 from ccdcgan.relaxation.ase_relaxation import Relaxation, failed
 from ccdcgan.relaxation.batched.mode import AUTO, is_batched
 from ccdcgan.relaxation.engines import Engine, identity, make_engine
-from ccdcgan.relaxation.guards import GEOMETRIC, Guards, check_models, check_structure
+from ccdcgan.relaxation.guards import AT_END, GEOMETRIC, Guards, check_models, check_structure
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import exclusive
 from ccdcgan.utils.hashing import fingerprint
@@ -102,6 +102,10 @@ def relax_batch(crystals: Sequence[Crystal], config: Mapping[str, Any], journal:
                 new.setdefault(key, crystal)
         times = Counter(key for key in keys if key in new)
         _log_known(batch, keys, records, together)
+        with appending(folder / f"{batch}.jsonl") as append:
+            for record in _compared(engine, [records[key] for key in dict.fromkeys(keys) if key in records], batch):
+                records[record["key"]] = record
+                append(record)
         if new:
             engine.check_elements({element for crystal in new.values() for element in elements_of(crystal)})
 
@@ -168,6 +172,34 @@ def _known_key(
     return result_key(crystal, identity(config, elements, batched=together), codes[0])
 
 
+def _compared(engine: Engine, records: Iterable[dict[str, Any]], batch: str) -> Iterator[dict[str, Any]]:
+    """Complete the records of earlier versions, which did not compute the final geometry with the first model.
+
+    Args:
+        engine: Engine with the models of the records.
+        records: Records of the journals that are reused.
+        batch: Name of the batch.
+    """
+    missing = [
+        record
+        for record in records
+        if record["status"] == "ok"
+        and len({stage["model"] for stage in record.get("stages", [])}) > 1
+        and AT_END not in record["stages"][0]
+    ]
+    if missing:
+        log.info("%s: the models are compared at the end of %d earlier relaxations", batch, len(missing))
+    for record in missing:
+        first, *others = record["stages"]
+        energy = engine.first_energy(_final_geometry(record))
+        yield record | {"stages": [first | {AT_END: energy}, *others]}
+
+
+def _final_geometry(record: Mapping[str, Any]) -> Structure:
+    """Return the final geometry of a record."""
+    return Structure(Lattice(record["cell"]), record["species"], record["frac_coords"])
+
+
 def _log_known(batch: str, keys: Sequence[str], records: Mapping[str, Any], together: bool) -> None:
     """Log how many crystals need no relaxation, and how many of them were relaxed in the other way."""
     known = [records[key] for key in keys if key in records]
@@ -196,7 +228,7 @@ def _still_holds(record: Mapping[str, Any], crystal: Crystal, guards: Guards) ->
     The earlier limits are nowhere wider, so that a crystal that they accepted at every step passes the present ones if
     its first and last geometry do. A crystal that they refused must be refused now in the same geometry.
     """
-    last = Structure(Lattice(record["cell"]), record["species"], record["frac_coords"])
+    last = _final_geometry(record)
     if record["reason"] in GEOMETRIC:
         return check_structure(last, guards) != ""
     return check_structure(crystal.structure, guards) == "" and (
@@ -270,7 +302,7 @@ def _result(crystal: Crystal, record: Mapping[str, Any] | None, label: str, guar
     if results["status"] == "failed":
         # The energy is that of another geometry than the one returned.
         return relaxed.updated(energy_per_atom=float("nan"))
-    return replace(relaxed, structure=Structure(Lattice(record["cell"]), record["species"], record["frac_coords"]))
+    return replace(relaxed, structure=_final_geometry(record))
 
 
 def _read_journals(journal_dir: Path) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,12 @@ FORMER = {"min_distance": 1.2, "min_volume": 5.0, "max_volume": 150.0, "max_neig
 GEOMETRIC = ("too_close", "too_dense", "too_sparse", "isolated_atom")
 """Reasons of a refusal that depend on the limits in FORMER."""
 
+JUDGING = ("max_disagreement", "max_rise")
+"""Limits that judge finished relaxations."""
+
+AT_END = "energy_at_end"
+"""Key of the report of a first stage: energy of its model at the final geometry, eV/atom."""
+
 BY_PAIR: dict[str, Callable[[str, str], float]] = {"min_distance": closest, "max_neighbour": farthest}
 BY_ELEMENT: dict[str, Callable[[str], float]] = {"min_volume": densest, "max_volume": sparsest}
 
@@ -44,6 +50,8 @@ class Guards:
         max_force: Largest force on any atom, eV/angstrom.
         max_disagreement: Largest difference between the energies of the first and the last model, each at its own
             minimum, eV/atom.
+        max_rise: Largest energy of the final geometry in the first model, relative to the first model's own minimum
+            and to the last model, eV/atom.
     """
 
     min_distance: float | str = AUTO
@@ -55,6 +63,7 @@ class Guards:
     max_energy: float = 50.0
     max_force: float = 1000.0
     max_disagreement: float = 0.5
+    max_rise: float = 0.1
 
     @classmethod
     def from_config(cls, config: Mapping[str, float | str]) -> "Guards":
@@ -84,10 +93,10 @@ class Guards:
         """Return the limits for crystals of these elements, by the name of the guard.
 
         A limit is a number if it is the same for all elements, otherwise one per element or per pair of elements.
-        ``max_disagreement`` is left out: it judges finished relaxations and does not change them.
+        Those of JUDGING are left out: they judge finished relaxations and do not change them.
         """
         elements = sorted(set(elements))
-        limits = {key: limit for key, limit in vars(self).items() if key != "max_disagreement"}
+        limits = {key: limit for key, limit in vars(self).items() if key not in JUDGING}
         for key in FORMER:
             if limits[key] != AUTO or not elements:
                 continue
@@ -218,13 +227,18 @@ def check_models(stages: Sequence[Mapping[str, Any]], guards: Guards) -> str:
 
     Potentials have spurious minima far from what they were trained on, each potential others. In a crystal that two of
     them put at very different energies, at least one of them is in such a minimum, and a spurious minimum of the last
-    one would be a phase of the hull. The reason is ``models_disagree``.
+    one would be a phase of the hull. The energies can agree although the minima differ: then the final geometry is far
+    up in energy for the first model, both above its own minimum and above the energy of the last model. A crystal that
+    is high above the first model's minimum only is accepted: there the last model has left a spurious minimum of the
+    first one. The reason is ``models_disagree``.
 
     Args:
-        stages: Stages of the relaxation in order, with ``model`` and ``energy_per_atom`` (eV/atom).
+        stages: Stages of the relaxation in order, with ``model`` and ``energy_per_atom`` (eV/atom), the first one also
+            with AT_END if it was computed.
         guards: Limits.
     """
     if len({stage["model"] for stage in stages}) < 2:
         return ""
-    difference = abs(stages[-1]["energy_per_atom"] - stages[0]["energy_per_atom"])
-    return "models_disagree" if difference > guards.max_disagreement else ""
+    first, last = stages[0]["energy_per_atom"], stages[-1]["energy_per_atom"]
+    rise = stages[0].get(AT_END, first) - max(first, last)
+    return "models_disagree" if abs(last - first) > guards.max_disagreement or rise > guards.max_rise else ""
