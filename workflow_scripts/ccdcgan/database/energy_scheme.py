@@ -10,7 +10,7 @@ experiment (docs/validation/systems.md), and makes them continuous where a compo
 
 * An anion is corrected as far as the other elements can reduce it. In MO20 most oxygen is not an oxide.
 * A metal is corrected for its Hubbard U as far as it has neighbours among the anions: up to METALS_PER_ANION atoms for
-  each anion.
+  each anion that is not bound by a metal of IONIC.
 """
 
 import warnings
@@ -62,6 +62,13 @@ and I it reduces one of them and increases the other; for H, Se, Te and Sb it in
 METALS_PER_ANION = 1.5
 """Largest number of metal atoms corrected for the Hubbard U for each O or F atom. The energies of the metal-rich oxides
 of OQMD show how many of them 7net-l3i5 takes as GGA+U: 0.9 to 2.1 (docs/systems.md)."""
+
+IONIC: Mapping[str, int] = MappingProxyType(
+    dict.fromkeys(("Li", "Na", "K", "Rb", "Cs"), 1) | dict.fromkeys(("Be", "Mg", "Ca", "Sr", "Ba"), 2) | {"Al": 3}
+)
+"""Metal whose oxide leaves nothing for a metal with U -> its charge. In MgMnO magnesium binds the oxygen, and manganese
+stays metallic. Transition metals and rare earths are not among them: the energies of their known metal-rich oxides
+(Ti4Ni2O, Zr3NiO) are those of GGA+U (benchmarks/metal_rich.py)."""
 
 CHARGES: Mapping[str, float] = MappingProxyType(
     {"oxide": 2.0, "peroxide": 1.0, "superoxide": 0.5, "ozonide": 1 / 3, "F": 1.0, "Cl": 1.0, "Br": 1.0}
@@ -116,9 +123,8 @@ class EnergyScheme:
             if kind in CHARGES:
                 total += energy * _reduced_fraction(composition, kind, adjustments)
             elif kind in _metals():
-                anions = composition["O"] + composition["F"]
                 metals = sum(composition[metal] for metal in _metals())
-                total += energy * min(1.0, METALS_PER_ANION * anions / metals)
+                total += energy * min(1.0, METALS_PER_ANION * _anions_left(composition) / metals)
         return total / len(structure)
 
 
@@ -203,6 +209,14 @@ def _adjustments(structure: Structure) -> dict[str, float]:
         warnings.filterwarnings("ignore", message="Failed to guess oxidation states")
         adjustments = compatibility.get_adjustments(ComputedStructureEntry(structure, 0.0, parameters=parameters))
     return {adjustment.name.split("(")[-1].rstrip(")"): adjustment.value for adjustment in adjustments}
+
+
+def _anions_left(composition: Composition) -> float:
+    """Return how many O and F atoms of a compound the metals of IONIC leave."""
+    anions = composition["O"] + composition["F"]
+    charge = CHARGES["oxide"] * composition["O"] + CHARGES["F"] * composition["F"]
+    bound = sum(composition[metal] * own for metal, own in IONIC.items())
+    return anions * max(0.0, 1.0 - bound / charge)
 
 
 def _reduced_fraction(composition: Composition, kind: str, kinds: Mapping[str, float]) -> float:
