@@ -4,10 +4,10 @@
     python benchmarks/metal_rich.py --write    # the same, to docs/validation/systems.md
     python benchmarks/metal_rich.py --relax    # relax the crystals that the file lacks (all 120: 25 core minutes)
 
-``auto`` corrects up to 1.5 metal atoms for each O or F that Al and the metals of groups 1 and 2 leave. Compared with it
-are two other rules: all oxygen counts, and only that counts which all metals without U leave in their highest usual
-oxidation state. The compounds are known crystals of OQMD, so that their distances from the hull of the system's other
-compounds should be small.
+``auto`` corrects up to 1.5 metal atoms for each O or F, and up to 2 for each one that Al and the metals of groups 1
+and 2 leave. Compared with it are two other rules: all oxygen counts, whatever binds it, and only that counts which all
+metals without U leave in their highest usual oxidation state. The compounds are known crystals of OQMD, so that their
+distances from the hull of the system's other compounds should be small.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pymatgen.core import Composition, Element
 from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
 
 from ccdcgan.crystals.structures import Crystal, read_set, write_set
-from ccdcgan.database.energy_scheme import AUTO, IONIC, METALS_PER_ANION, EnergyScheme
+from ccdcgan.database.energy_scheme import AUTO, IONIC, METALS_PER_ANION, METALS_PER_ANION_LEFT, EnergyScheme
 from ccdcgan.database.known_phases import known_crystals
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, lowest_references
 
@@ -72,13 +72,14 @@ def energies_of(crystal: Crystal, zeros: dict[str, float]) -> dict[str, float]:
     metals = sum(composition[metal] for metal in WITH_U)
     if metals and composition["O"]:
         full = sum(composition[metal] * CORRECTIONS[metal] for metal in WITH_U) / composition.num_atoms
-        ionic = [Element(metal) for metal in IONIC]
-        shares = {
-            "auto": oxygen_left(composition, ionic),
-            "all oxygen": oxygen_left(composition, []),
-            "oxygen left by all": oxygen_left(composition, composition.elements),
+        ionic = oxygen_left(composition, [Element(metal) for metal in IONIC])
+        every = METALS_PER_ANION * composition["O"]
+        corrected = {
+            "auto": min(every, METALS_PER_ANION_LEFT * ionic),
+            "all oxygen": every,
+            "oxygen left by all": METALS_PER_ANION * oxygen_left(composition, composition.elements),
         }
-        shares = {rule: min(1.0, METALS_PER_ANION * oxygen / metals) for rule, oxygen in shares.items()}
+        shares = {rule: min(1.0, count / metals) for rule, count in corrected.items()}
         energies = {rule: auto + (share - shares["auto"]) * full for rule, share in shares.items()}
     return energies | {"OQMD": crystal.info["source_formation_energy"]}
 

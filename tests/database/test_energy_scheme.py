@@ -36,12 +36,14 @@ def loose(formula: str, spacing: float = 2.6) -> Structure:
         ("KI", 0.0),
         ("MgH2", 0.0),
         ("FeS", 0.0),
-        # Of metals with U only those that oxygen or fluorine is left for, 1.5 for each atom:
+        # Of metals with U at most 1.5 for each atom of oxygen or fluorine, and 2 for each that ionic metals leave:
         ("Mg2MnO", -0.687 / 4),
         ("MgMnO", -0.687 / 3),
         ("NaFeO2", (2 * -0.687 - 2.256) / 4),
         ("KMnF3", (3 * -0.462 - 1.668) / 5),
-        ("K3CoO2", (2 * -0.687 - 0.75 * 1.638) / 6),
+        ("K3CoO2", (2 * -0.687 - 1.638) / 6),
+        ("KCoO", (-0.687 - 1.638) / 3),
+        ("K3Co2O2", (2 * -0.687 - 1.638) / 7),
         ("Ti4Ni2O", (-0.687 - 1.5 * 2.541) / 7),  # titanium leaves it all
         ("V", 0.0),
     ],

@@ -10,7 +10,7 @@ experiment (docs/validation/systems.md), and makes them continuous where a compo
 
 * An anion is corrected as far as the other elements can reduce it. In MO20 most oxygen is not an oxide.
 * A metal is corrected for its Hubbard U as far as it has neighbours among the anions: up to METALS_PER_ANION atoms for
-  each anion that is not bound by a metal of IONIC.
+  each anion, and up to METALS_PER_ANION_LEFT atoms for each one that is not bound by a metal of IONIC.
 """
 
 import warnings
@@ -62,6 +62,10 @@ and I it reduces one of them and increases the other; for H, Se, Te and Sb it in
 METALS_PER_ANION = 1.5
 """Largest number of metal atoms corrected for the Hubbard U for each O or F atom. The energies of the metal-rich oxides
 of OQMD show how many of them 7net-l3i5 takes as GGA+U: 0.9 to 2.1 (docs/systems.md)."""
+
+METALS_PER_ANION_LEFT = 2.0
+"""Largest number of metal atoms corrected for each O or F atom that the metals of IONIC leave: they have the charge of
+Co in K3CoO2, whose like are the known compounds with the least oxygen (benchmarks/metal_rich.py)."""
 
 IONIC: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(("Li", "Na", "K", "Rb", "Cs"), 1) | dict.fromkeys(("Be", "Mg", "Ca", "Sr", "Ba"), 2) | {"Al": 3}
@@ -123,8 +127,7 @@ class EnergyScheme:
             if kind in CHARGES:
                 total += energy * _reduced_fraction(composition, kind, adjustments)
             elif kind in _metals():
-                metals = sum(composition[metal] for metal in _metals())
-                total += energy * min(1.0, METALS_PER_ANION * _anions_left(composition) / metals)
+                total += energy * _share_with_u(composition)
         return total / len(structure)
 
 
@@ -211,12 +214,14 @@ def _adjustments(structure: Structure) -> dict[str, float]:
     return {adjustment.name.split("(")[-1].rstrip(")"): adjustment.value for adjustment in adjustments}
 
 
-def _anions_left(composition: Composition) -> float:
-    """Return how many O and F atoms of a compound the metals of IONIC leave."""
+def _share_with_u(composition: Composition) -> float:
+    """Return the fraction of the atoms of the metals with U that is corrected for it, from 0 to 1."""
+    metals = sum(composition[metal] for metal in _metals())
     anions = composition["O"] + composition["F"]
     charge = CHARGES["oxide"] * composition["O"] + CHARGES["F"] * composition["F"]
     bound = sum(composition[metal] * own for metal, own in IONIC.items())
-    return anions * max(0.0, 1.0 - bound / charge)
+    left = anions * max(0.0, 1.0 - bound / charge)
+    return min(1.0, METALS_PER_ANION * anions / metals, METALS_PER_ANION_LEFT * left / metals)
 
 
 def _reduced_fraction(composition: Composition, kind: str, kinds: Mapping[str, float]) -> float:
