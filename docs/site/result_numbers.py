@@ -72,7 +72,7 @@ TABLES = {
 MOST_BEST = 10
 """Candidates in the table of the best."""
 COMPARED = {
-    "success rate": quantities.IMAGES,
+    "success rate": quantities.SUCCESS_RATE,
     "distinct meta-stable per relaxation": quantities.DISTINCT_META_STABLE,
     "distinct stable per relaxation": quantities.DISTINCT_STABLE,
     "P1 per relaxed": quantities.P1,

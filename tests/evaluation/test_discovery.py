@@ -70,9 +70,9 @@ def test_rows_of_the_summary_compare_with_random_crystals_if_there_are_any():
 
 
 def test_the_comparison_follows_the_success_rate_of_its_scheme():
-    asked = [quantities.IMAGES, quantities.STABLE]
+    asked = [quantities.SUCCESS_RATE, quantities.STABLE]
     rows = pd.DataFrame([{"scheme": scheme, "quantity": name} for scheme in ("b", "a") for name in asked])
     speed = pd.DataFrame([{"scheme": scheme, "quantity": quantities.ENHANCEMENT} for scheme in ("a", "b")])
     ordered = in_order_of_quantities(pd.concat([rows, speed], ignore_index=True))
     assert ordered["scheme"].tolist() == ["b"] * 3 + ["a"] * 3
-    assert ordered["quantity"].tolist() == [quantities.IMAGES, quantities.ENHANCEMENT, quantities.STABLE] * 2
+    assert ordered["quantity"].tolist() == [quantities.SUCCESS_RATE, quantities.ENHANCEMENT, quantities.STABLE] * 2

@@ -23,7 +23,7 @@ def table(*shares: tuple[str, float, float], images: int = 4000) -> pd.DataFrame
     rows = []
     for scheme, share, energy in shares:
         rows += [
-            (scheme, quantities.IMAGES, images // 2, images, 0.5, ""),
+            (scheme, quantities.SUCCESS_RATE, images // 2, images, 0.5, ""),
             (scheme, quantities.DISTINCT_META_STABLE, np.nan if np.isnan(share) else 48 * share, 48, share, ""),
             (scheme, quantities.MEAN_ENERGY, np.nan, 47, energy, "eV/atom"),
         ]
@@ -49,7 +49,7 @@ def test_summaries_of_earlier_versions_are_accepted():
     for run, names in (("new", quantities.EARLIER_QUANTITIES.values()), ("earlier", quantities.EARLIER_QUANTITIES)):
         rows = table(("flow", 0.5, -0.1)).iloc[:1]
         renamed = [rows.assign(quantity=name, value=1.0) for name in names]
-        summaries[run] = pd.concat([rows, *renamed], ignore_index=True)
+        summaries[run] = pd.concat(renamed, ignore_index=True)
     assert (scatter(summaries)["n_runs"] == 2).all()
 
 
@@ -110,7 +110,7 @@ def test_a_report_shows_the_scatter_of_named_runs(toy_run: Workflow, other: Path
     rows = read_csv(toy_run.folder / "results/toy/scatter.csv")
     assert set(rows) <= set(columns.COLUMNS)
     rows = rows.set_index(["scheme", "quantity"])
-    row, value = rows.loc["dcgan", quantities.IMAGES], summary.loc[0, "value"]
+    row, value = rows.loc["dcgan", quantities.SUCCESS_RATE], summary.loc[0, "value"]
     assert row["n_runs"] == 2 and row["highest"] == value and row["mean"] == pytest.approx(0.75 * value)
     assert "Mean and standard deviation of 2 runs" in page and f"{75 * value:.1f}" in page
     toy_run.run("--cores", "2", "report", *TOY)

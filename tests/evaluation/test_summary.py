@@ -124,19 +124,19 @@ def test_the_papers_table_by_hand():
     def ratio(scheme: str, quantity: str) -> tuple[int, int]:
         return tuple(rows.loc[(scheme, quantity)].astype(int))
 
-    assert ratio("dcgan", quantities.IMAGES) == (7, 100)
+    assert ratio("dcgan", quantities.SUCCESS_RATE) == (7, 100)
     assert ratio("dcgan", quantities.RELAXED) == (5, 6)
     assert ratio("dcgan", quantities.NEGATIVE) == (4, 5)
     assert ratio("dcgan", quantities.META_STABLE) == (4, 5)
     assert ratio("dcgan", quantities.STABLE) == (3, 5)
     assert ratio("dcgan", quantities.DISTINCT) == (3, 5)
     assert ratio("dcgan", quantities.DISTINCT_META_STABLE) == (2, 6)
-    assert ratio("dcgan", quantities.DISTINCT_META_STABLE_PER_IMAGE) == (2, 80)  # images behind the relaxed ones
-    assert ratio("dcgan+constraint", quantities.IMAGES) == (6, 100)  # a is predicted too high
+    assert ratio("dcgan", quantities.DISTINCT_META_STABLE_PER_GRAPH) == (2, 80)  # images behind the relaxed ones
+    assert ratio("dcgan+constraint", quantities.SUCCESS_RATE) == (6, 100)  # a is predicted too high
     assert ratio("dcgan+constraint", quantities.DISTINCT_META_STABLE) == (2, 5)  # b stands for its kind now
     assert set(candidates["scheme"]) == {"dcgan", "dcgan+constraint"}
     assert ratio("dcgan", quantities.SUN) == (1, 6)  # a; f is too far from the hull
-    assert ratio("dcgan", quantities.SUN_PER_IMAGE) == (1, 80)
+    assert ratio("dcgan", quantities.SUN_PER_GRAPH) == (1, 80)
     assert ratio("dcgan", quantities.UNKNOWN) == (1, 2)  # a, not f
     assert ratio("dcgan", quantities.P1) == (2, 5)
     assert ratio("dcgan", quantities.COMPOSITIONS) == (4, 5)
@@ -152,7 +152,7 @@ def test_no_candidates_give_zero_of_and_no_value():
     empty = placed_table().iloc[:0]
     losses = pd.DataFrame({"reason": ["too_close"], "count": [50], "within_selection": [50]})
     _, summary = evaluate_scheme("ccdcgan", empty, PREDICTED.iloc[:0], losses, 0.3, THRESHOLDS)
-    first = summary.set_index("quantity").loc[quantities.IMAGES]
+    first = summary.set_index("quantity").loc[quantities.SUCCESS_RATE]
     assert (first["numerator"], first["denominator"], first["value"]) == (0, 50, 0)
     assert np.isnan(summary.set_index("quantity").loc[quantities.RELAXED, "value"])
 

@@ -212,7 +212,7 @@ def test_the_accuracy_of_the_constraint_is_shown_if_it_was_measured(database, ca
 def test_a_screen_that_rejected_nothing_gets_one_sentence(database, candidates, summary, losses, parity):
     page = page_of(database, candidates, summary, losses, parity)
     assert "DCGAN + constraint" in page and "the screen rejected no candidate" not in page
-    made = summary["quantity"] == quantities.IMAGES
+    made = summary["quantity"] == quantities.SUCCESS_RATE
     number = summary.loc[made & (summary["scheme"] == "dcgan"), "numerator"].iloc[0]
     idle = summary.assign(numerator=summary["numerator"].mask(made & (summary["scheme"] != "ccdcgan"), number))
     page = page_of(database, candidates, idle, losses, parity)

@@ -32,7 +32,7 @@ def test_numbers_of_a_toy_run(toy_run: Workflow):
     folder = toy_run.folder / "results/toy"
     texts = numbers_of(folder, "Cu-Au")
     summary = read_csv(folder / "summary.csv").set_index(["scheme", "quantity"])
-    row = summary.loc["ccdcgan", "candidates per image (success rate)"]
+    row = summary.loc["ccdcgan", "candidates per crystal graph (success rate)"]
     assert f"| {row['numerator']:.0f} / {row['denominator']:.0f} (" in texts["long"]
     assert f"CCDCGAN: {row['numerator']:.0f} candidates from 160 crystal graphs" in texts["long"]
     assert "*Run started on " in texts["long"] and "Hardware:" in texts["long"] and "| total |" in texts["long"]

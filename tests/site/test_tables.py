@@ -41,7 +41,7 @@ def test_summary_and_losses_agree_with_the_candidates(toy_run: Workflow):
     assert set(summary.index.get_level_values("scheme")) == set(candidates["scheme"])
     for scheme, sent in candidates.groupby("scheme"):
         ratios = {quantity: tuple(summary.loc[(scheme, quantity), ["numerator", "denominator"]]) for quantity in (
-            quantities.IMAGES, quantities.RELAXED, quantities.NEGATIVE, quantities.META_STABLE, quantities.STABLE,
+            quantities.SUCCESS_RATE, quantities.RELAXED, quantities.NEGATIVE, quantities.META_STABLE, quantities.STABLE,
             quantities.DISTINCT, quantities.DISTINCT_META_STABLE, quantities.DISTINCT_STABLE,
         )}  # fmt: skip
         relaxed = sent[sent["status"] == "ok"]
@@ -54,7 +54,7 @@ def test_summary_and_losses_agree_with_the_candidates(toy_run: Workflow):
         assert ratios[quantities.DISTINCT] == (distinct.sum(), len(relaxed))
         assert ratios[quantities.DISTINCT_META_STABLE] == ((distinct & meta).sum(), len(sent))
         assert ratios[quantities.DISTINCT_STABLE] == ((distinct & stable).sum(), len(sent))
-        made, samples = ratios[quantities.IMAGES]
+        made, samples = ratios[quantities.SUCCESS_RATE]
         own = losses[losses["scheme"] == scheme]
         repeats = own.loc[own["reason"] == REPEAT, "count"].sum()  # of the database or a known phase, not relaxed
         assert own["count"].sum() == samples - made + repeats + len(sent) - len(relaxed)

@@ -138,4 +138,4 @@ def test_a_scheme_without_candidates_is_reported(workflow: Workflow, toy_run: Wo
     page = (workflow.folder / "results/toy/report/index.html").read_text()
     assert "has no candidates" in page
     summary = pd.read_csv(workflow.folder / "results/toy/summary.csv")
-    assert (summary.loc[summary["quantity"].str.startswith("candidates per image"), "numerator"] == 0).all()
+    assert (summary.loc[summary["quantity"].str.startswith("candidates per crystal graph"), "numerator"] == 0).all()

@@ -79,7 +79,7 @@ def test_a_system_runs_from_end_to_end(executable: Path, tmp_path: Path, system:
     graphs = np.load(results / "representation/crystal_graphs.npz", allow_pickle=False)
     assert graphs["elements"].tolist() == elements
     assert graphs["graphs"].shape[1:] == (graph_side(len(elements), 200),) * 2 + (1,)
-    made = read_csv(results / "summary.csv").set_index("quantity").loc[quantities.IMAGES]
+    made = read_csv(results / "summary.csv").set_index("quantity").loc[quantities.SUCCESS_RATE]
     assert made["denominator"] == 64 and made["numerator"] > 0
     assert (results / "report/index.html").is_file() and (results / "report/figures/formation_energies.png").is_file()
 

@@ -104,7 +104,7 @@ def test_every_ratio_has_numerator_and_denominator(toy_run: Workflow):
     has_value = ratios["denominator"] > 0
     expected = ratios["numerator"] / ratios["denominator"]
     assert np.allclose(ratios.loc[has_value, "value"], expected[has_value])
-    images = summary[summary["quantity"].str.startswith("candidates per image")]
+    images = summary[summary["quantity"].str.startswith("candidates per crystal graph")]
     assert (images.loc[images["scheme"] != "campaign", "denominator"] == 160).all()
 
 

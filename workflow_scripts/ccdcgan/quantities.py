@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-IMAGES = "candidates per image (success rate)"
+SUCCESS_RATE = "candidates per crystal graph (success rate)"
 ASKED = "of the requested compositions per candidate"
 RELAXED = "relaxed per candidate sent to relaxation"
 NEGATIVE = "formation energy < 0 per relaxed"
 META_STABLE = "meta-stable per relaxed"
 STABLE = "stable per relaxed"
 DISTINCT = "distinct per relaxed"
-DISTINCT_META_STABLE_PER_IMAGE = "distinct meta-stable per image"
-DISTINCT_STABLE_PER_IMAGE = "distinct stable per image"
+DISTINCT_META_STABLE_PER_GRAPH = "distinct meta-stable per crystal graph"
+DISTINCT_STABLE_PER_GRAPH = "distinct stable per crystal graph"
 DISTINCT_META_STABLE = "distinct meta-stable per relaxation"
 DISTINCT_STABLE = "distinct stable per relaxation"
 MEAN_ENERGY = "mean formation energy"
-SUN_PER_IMAGE = "S.U.N. per image"
+SUN_PER_GRAPH = "S.U.N. per crystal graph"
 SUN = "S.U.N. per relaxation"
 DISTINCT_META_STABLE_BY_MATCHER = "distinct meta-stable by StructureMatcher alone per relaxation"
 DISTINCT_STABLE_BY_MATCHER = "distinct stable by StructureMatcher alone per relaxation"
@@ -44,6 +44,10 @@ EARLIER_QUANTITIES: Mapping[str, str] = MappingProxyType(
     {
         "of the compositions asked for per candidate": ASKED,
         "mean absolute error of what similar crystals let expect": list(GUESSES)[1],
+        "candidates per image (success rate)": SUCCESS_RATE,
+        "distinct meta-stable per image": DISTINCT_META_STABLE_PER_GRAPH,
+        "distinct stable per image": DISTINCT_STABLE_PER_GRAPH,
+        "S.U.N. per image": SUN_PER_GRAPH,
     }
 )
 """Name of a quantity in the summaries of earlier versions -> present name."""

@@ -15,8 +15,8 @@ from ccdcgan.schemes import screening
 from ccdcgan.utils.tables import complete
 
 STAGES = {
-    "crystal graphs": (quantities.IMAGES, "denominator"),
-    "candidates": (quantities.IMAGES, "numerator"),
+    "crystal graphs": (quantities.SUCCESS_RATE, "denominator"),
+    "candidates": (quantities.SUCCESS_RATE, "numerator"),
     "of the requested compositions": (quantities.ASKED, "numerator"),
     "sent to relaxation": (quantities.RELAXED, "denominator"),
     "relaxed": (quantities.RELAXED, "numerator"),
@@ -181,7 +181,7 @@ def count_losses(candidates: pd.DataFrame, counts: Mapping[str, pd.DataFrame], s
     Returns:
         Table with scheme, reason and count.
     """
-    made = summary[summary["quantity"] == quantities.IMAGES].set_index("scheme")["numerator"]
+    made = summary[summary["quantity"] == quantities.SUCCESS_RATE].set_index("scheme")["numerator"]
     asked = summary[summary["quantity"] == quantities.ASKED].set_index("scheme")
     others = (asked["denominator"] - asked["numerator"]).to_dict()
     rows: list[dict[str, Any]] = []

@@ -45,11 +45,11 @@ def _check_same_amount(first: str, one: pd.DataFrame, run: str, other: pd.DataFr
 
     The number of proposals of a campaign depends on the seed.
     """
-    images, found = (
-        table[table["quantity"] == quantities.IMAGES].set_index("scheme")["denominator"].to_dict()
+    samples, found = (
+        table[table["quantity"] == quantities.SUCCESS_RATE].set_index("scheme")["denominator"].to_dict()
         for table in (one, other)
     )
-    for scheme, n in images.items():
+    for scheme, n in samples.items():
         if scheme not in found or (found[scheme] != n and not draws_in_rounds(scheme)):
             generated = f"{found[scheme]:.0f}" if scheme in found else "no"
             raise InputError(

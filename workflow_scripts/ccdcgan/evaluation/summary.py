@@ -15,9 +15,9 @@ from ccdcgan.schemes import screening
 
 def summarise(
     candidates: pd.DataFrame,
-    n_images: int,
+    n_graphs: int,
     n_candidates: int,
-    n_images_relaxed: int,
+    n_graphs_relaxed: int,
     sun: float,
     msun: float = THRESHOLDS["meta_stable"],
 ) -> list[dict[str, Any]]:
@@ -27,10 +27,10 @@ def summarise(
         candidates: Candidates selected for relaxation: status, formula, formation_energy and e_above_hull (eV/atom),
             distinct, stability, space_group, known, repaired, rmsd (angstrom), and the columns of
             ``quantities.GUESSES``.
-        n_images: Number of generated crystal graphs ("images" in Long et al.).
+        n_graphs: Number of generated crystal graphs ("images" in Long et al.).
         n_candidates: Number of candidates among them.
-        n_images_relaxed: Number of crystal graphs that the relaxed candidates represent: the denominator of all ratios
-            per image. It is smaller than ``n_images`` if only the first candidates were relaxed.
+        n_graphs_relaxed: Number of crystal graphs that the relaxed candidates represent: the denominator of all ratios
+            per image. It is smaller than ``n_graphs`` if only the first candidates were relaxed.
         sun: Hull distance (eV/atom) below which a distinct candidate is S.U.N. (stable, unique, novel). The formation
             energy may be positive.
         msun: The same for mSUN (meta-stable, unique, novel).
@@ -49,19 +49,19 @@ def summarise(
     n_sun, n_msun = ((distinct & (relaxed["e_above_hull"] < limit)).sum() for limit in (sun, msun))
 
     return [
-        _ratio(quantities.IMAGES, n_candidates, n_images),
+        _ratio(quantities.SUCCESS_RATE, n_candidates, n_graphs),
         _ratio(quantities.RELAXED, n_relaxed, n_sent),
         _ratio(quantities.NEGATIVE, negative.sum(), n_relaxed),
         _ratio(quantities.META_STABLE, meta.sum(), n_relaxed),
         _ratio(quantities.STABLE, stable.sum(), n_relaxed),
         _ratio(quantities.DISTINCT, distinct.sum(), n_relaxed),
-        _ratio(quantities.DISTINCT_META_STABLE_PER_IMAGE, (distinct & meta).sum(), n_images_relaxed),
-        _ratio(quantities.DISTINCT_STABLE_PER_IMAGE, (distinct & stable).sum(), n_images_relaxed),
+        _ratio(quantities.DISTINCT_META_STABLE_PER_GRAPH, (distinct & meta).sum(), n_graphs_relaxed),
+        _ratio(quantities.DISTINCT_STABLE_PER_GRAPH, (distinct & stable).sum(), n_graphs_relaxed),
         _ratio(quantities.DISTINCT_META_STABLE, (distinct & meta).sum(), n_sent),
         _ratio(quantities.DISTINCT_STABLE, (distinct & stable).sum(), n_sent),
         *_by_matcher(relaxed, meta, stable, n_sent),
         _average(quantities.MEAN_ENERGY, relaxed["formation_energy"].mean(), n_relaxed, "eV/atom"),
-        _ratio(quantities.SUN_PER_IMAGE, n_sun, n_images_relaxed),
+        _ratio(quantities.SUN_PER_GRAPH, n_sun, n_graphs_relaxed),
         _ratio(quantities.SUN, n_sun, n_sent),
         _ratio(quantities.MSUN, n_msun, n_sent),
         _ratio(quantities.UNKNOWN, (best & (relaxed["known"] == "")).sum(), best.sum()),
@@ -126,7 +126,7 @@ def in_order_of_quantities(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: Rows of all schemes, in any order of the schemes.
     """
-    first = {quantities.IMAGES: 0} | dict.fromkeys(
+    first = {quantities.SUCCESS_RATE: 0} | dict.fromkeys(
         (quantities.ENHANCEMENT, quantities.ACCELERATION, quantities.AREA), 1
     )
     schemes = {scheme: number for number, scheme in enumerate(dict.fromkeys(rows["scheme"]))}
@@ -161,7 +161,7 @@ def evaluate_scheme(
         The table of the candidates and the rows of the summary.
     """
     placed = placed.merge(predicted.drop(columns="formula"), on="id", how="left", validate="one_to_one")
-    n_images, n_images_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
+    n_graphs, n_graphs_relaxed = int(losses["count"].sum()), int(losses["within_selection"].sum())
     made = losses[losses["reason"].isin(["", REPEAT])]["count"].sum()
     selections = {scheme: (placed, predicted, int(made))}
     screen_scheme = screening(scheme)
@@ -178,7 +178,7 @@ def evaluate_scheme(
         )
         tables.append(table)
         limits = thresholds["stable"], thresholds["meta_stable"]
-        summary = summarise(table, n_images, n_made, n_images_relaxed, *limits)
+        summary = summarise(table, n_graphs, n_made, n_graphs_relaxed, *limits)
         if compositions is not None:
             asked = predictions["formula"].isin(compositions).mean() if len(predictions) else 0
             summary.insert(1, _ratio(quantities.ASKED, round(asked * n_made), n_made))

@@ -13,7 +13,7 @@ from ccdcgan.columns import scheme_label
 from ccdcgan.database.thermodynamics import hull_phases
 from ccdcgan.evaluation.attrition import stage_counts
 from ccdcgan.evaluation.best import THRESHOLDS, best_candidates
-from ccdcgan.quantities import IMAGES
+from ccdcgan.quantities import SUCCESS_RATE
 from ccdcgan.report.tables import Table
 from ccdcgan.schemes import PAPER, screened
 from ccdcgan.utils.tables import complete
@@ -102,7 +102,7 @@ class ReportData:
 
     def idle_screens(self, schemes: Sequence[str]) -> dict[str, str]:
         """Return the screening schemes that rejected no candidate -> the scheme that they equal."""
-        made = self.summary[self.summary["quantity"] == IMAGES].set_index("scheme")["numerator"]
+        made = self.summary[self.summary["quantity"] == SUCCESS_RATE].set_index("scheme")["numerator"]
         pairs = {scheme: screened(scheme) for scheme in schemes if screened(scheme)}
         return {
             scheme: start

@@ -17,11 +17,6 @@ def words(name: str) -> str:
     return str(name).replace("_", " ")
 
 
-def quantity_words(quantity: str) -> str:
-    """Return a quantity of the summary in words. Tables call "crystal graph" what Long et al. call an image."""
-    return words(quantity).replace("per image", "per crystal graph")
-
-
 def formula_html(formula: str) -> Markup:
     """Return a formula with subscripts."""
     parts = re.split(r"(\d+(?:\.\d+)?)", str(formula))  # numbers have odd indices

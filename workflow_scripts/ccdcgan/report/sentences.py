@@ -276,7 +276,7 @@ def short_summary(
     if unreadable:
         lines.append(f"{unreadable} prototype files could not be read; prototypes.csv lists them with the reason.")
     wanted = {
-        quantities.IMAGES: "candidates of {denominator} samples",
+        quantities.SUCCESS_RATE: "candidates of {denominator} samples",
         quantities.RELAXED: "relaxed of {denominator} sent",
         quantities.DISTINCT_META_STABLE: "distinct and meta-stable",
     }

@@ -13,18 +13,18 @@ from ccdcgan.columns import scheme_label, title
 from ccdcgan.database.thermodynamics import compounds, hull_vertices
 from ccdcgan.evaluation.constraint_accuracy import parity_metrics
 from ccdcgan.reasons import reason_label
-from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, quantity_words, ratio, text
+from ccdcgan.report.formatting import NO_BREAK, formula_html, group_html, number, percent, ratio, text, words
 from ccdcgan.schemes import PAPER as PAPER_SCHEMES
 from ccdcgan.utils.tables import is_true
 
 _RATIOS = (
-    (quantities.IMAGES, (2397, 13000), (1998, 13000), (3106, 13000)),
+    (quantities.SUCCESS_RATE, (2397, 13000), (1998, 13000), (3106, 13000)),
     (quantities.NEGATIVE, (2183, 2397), (1887, 1998), (2918, 3106)),
     (quantities.META_STABLE, (1110, 2397), (1028, 1998), (1417, 3106)),
     (quantities.STABLE, (21, 2397), (8, 1998), (21, 3106)),
     (quantities.DISTINCT, (313, 2397), (151, 1998), (373, 3106)),
-    (quantities.DISTINCT_META_STABLE_PER_IMAGE, (47, 13000), (35, 13000), (90, 13000)),
-    (quantities.DISTINCT_STABLE_PER_IMAGE, (6, 13000), (2, 13000), (5, 13000)),
+    (quantities.DISTINCT_META_STABLE_PER_GRAPH, (47, 13000), (35, 13000), (90, 13000)),
+    (quantities.DISTINCT_STABLE_PER_GRAPH, (6, 13000), (2, 13000), (5, 13000)),
     (quantities.DISTINCT_META_STABLE, (47, 2397), (35, 1998), (90, 3106)),
     (quantities.DISTINCT_STABLE, (6, 2397), (2, 1998), (5, 3106)),
 )
@@ -83,7 +83,7 @@ def summary_table(summary: pd.DataFrame, schemes: Sequence[str], paper: bool) ->
                 cells[-1] = _with_paper(cells[-1], ratio(*PAPER[quantity, scheme]))
             elif paper and quantity == quantities.MEAN_ENERGY and scheme in PAPER_MEANS:
                 cells[-1] = _with_paper(cells[-1], f"{number(PAPER_MEANS[scheme], 4)} eV/atom")
-        rows.append([quantity_words(quantity), *cells])
+        rows.append([words(quantity), *cells])
     heads = ("quantity", *map(scheme_label, schemes))
     numeric = frozenset(range(1, len(heads)))
     return Table("Results of each scheme", heads, rows, numeric, "no scheme was evaluated.")
@@ -95,10 +95,7 @@ def scatter_table(scatter: pd.DataFrame | None, schemes: Sequence[str]) -> Table
     n_runs = int(rows["n_runs"].max()) if len(rows) else 0
     entries = {(row.quantity, row.scheme): row for row in rows.itertuples()}
     names = dict.fromkeys(rows["quantity"]) if len(rows) else ()
-    cells = [
-        [quantity_words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)]
-        for name in names
-    ]
+    cells = [[words(name), *(_scattered(entries.get((name, scheme)), n_runs) for scheme in schemes)] for name in names]
     caption = f"Mean and standard deviation of {n_runs} runs with different seeds (lowest to highest)"
     heads = ("quantity", *map(scheme_label, schemes))
     return Table(caption, heads, cells, frozenset(range(1, len(heads))), "no runs with other seeds were given.")
