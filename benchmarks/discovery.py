@@ -9,16 +9,16 @@ run. Candidates of the controls and of schemes that the run has trained are rank
 crystals of the database (``evaluation.choose: similar``), the best of every composition first, without repeats. The
 campaign works as in the workflow, with the scheme's samples if there are any. ``campaign-mutation`` is the campaign
 with mutations only. Compositions given by ``--holdout`` are hidden from parents, training, hull and comparison of the
-search, and the table tells how many known crystals of these compositions were found again.
+search, and a table of its own tells after how many relaxations the known ground state of each was found again.
 
 Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The table is
-printed and written to ``--output``; ``--write`` puts it into the documentation.
+printed and written to ``--output``; ``--write`` puts it into the documentation, where the rows of other systems and
+methods stay as they are.
 """
 
 import argparse
 import logging
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -28,44 +28,28 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-from discovery_methods import CAMPAIGNS, CONTROLS, ROOT, System, Task, by_campaign, by_ranking  # noqa: E402
+from discovery_methods import CAMPAIGNS, CONTROLS, System, Task, by_campaign, by_ranking  # noqa: E402
+from discovery_tables import (  # noqa: E402
+    PAGE,
+    as_markdown,
+    rediscovered,
+    rediscovery_as_markdown,
+    with_factors,
+    write_to_page,
+)
 
 from ccdcgan.crystals.structures import write_set  # noqa: E402
 from ccdcgan.database.energies import with_formation_energies  # noqa: E402
 from ccdcgan.evaluation.best import classify, distinct_among  # noqa: E402
-from ccdcgan.evaluation.discovery import (  # noqa: E402
-    REFERENCE,
-    acceleration_factor,
-    area_under_curve,
-    discovery_curve,
-    enhancement_factor,
-)
+from ccdcgan.evaluation.discovery import area_under_curve, discovery_curve  # noqa: E402
 from ccdcgan.evaluation.novelty import with_variants  # noqa: E402
-from ccdcgan.evaluation.placement import count_rediscovered, place_candidates  # noqa: E402
+from ccdcgan.evaluation.placement import place_candidates  # noqa: E402
 from ccdcgan.search.experience import PROPOSED_BY  # noqa: E402
-from ccdcgan.utils.files import write_csv, write_text  # noqa: E402
-
-PAGE = ROOT / "docs" / "validation" / "discovery.md"
-COLUMNS = (
-    "system",
-    "method",
-    "seed",
-    "relaxations",
-    "relaxed",
-    "negative",
-    "meta_stable",
-    "distinct_meta_stable",
-    "distinct_stable",
-    "msun",
-    "compositions",
-    "p1",
-    "area",
-    "rediscovered",
-)
+from ccdcgan.utils.files import write_csv  # noqa: E402
 
 
-def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the row of the table of one method and seed, and its discovery curve."""
+def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray, list[dict[str, Any]]]:
+    """Return the row of one method and seed, its discovery curve, and a row for each composition held out."""
     starts, relaxed = (by_campaign if task.method in CAMPAIGNS else by_ranking)(system, task)
     relaxed = task.symmetrise(system, relaxed)
     known = [*(c for c in system.database if c.info["status"] == "ok"), *system.phases]
@@ -87,7 +71,6 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray]:
     ok = table["status"] == "ok"
     good, stable = table["stability"].isin(["stable", "meta-stable"]), table["stability"] == "stable"
     curve = discovery_curve(table)
-    found = count_rediscovered(table, task.holdout)
     row = {
         "system": "-".join(system.elements),
         "method": task.method,
@@ -102,60 +85,9 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray]:
         "msun": (table["distinct"] & (table["e_above_hull"] < system.thresholds()["meta_stable"])).sum(),
         "p1": (good & table["distinct"] & (table["space_group"] == "P1")).sum(),
         "area": area_under_curve(curve),
-        "rediscovered": sum(n for _, n in found.values()) if task.holdout else np.nan,
     }
-    return row, curve
-
-
-def with_factors(rows: list[dict[str, Any]], curves: list[np.ndarray]) -> pd.DataFrame:
-    """Return the table with the factors relative to random crystals of the same system and seed."""
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    random = {
-        (r["system"], r["seed"]): curve for r, curve in zip(rows, curves, strict=True) if r["method"] == REFERENCE
-    }
-    for name, factor in (("enhancement", enhancement_factor), ("acceleration", acceleration_factor)):
-        table[name] = [
-            factor(curve, random[key]) if (key := (r["system"], r["seed"])) in random else np.nan
-            for r, curve in zip(rows, curves, strict=True)
-        ]
-    return table
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """Return the means and standard deviations over the seeds as a table of the documentation."""
-    heads = (
-        "system | method | seeds | E_f < 0 | meta-stable | distinct meta-stable | distinct stable | mSUN | "
-        "compositions | P1 among distinct meta-stable | enhancement | acceleration | area"
-    )
-    lines = [f"| {heads} |", "|---" * (heads.count("|") + 1) + "|"]
-    for (system, method), rows in table.groupby(["system", "method"], sort=False):
-        sent, ok = rows["relaxations"], rows["relaxed"]
-        cells = [system, f"`{method}`", str(len(rows))]
-        cells += [spread(100 * rows[name] / ok, "%") for name in ("negative", "meta_stable")]
-        cells += [spread(100 * rows[name] / sent, "%") for name in ("distinct_meta_stable", "distinct_stable", "msun")]
-        cells += [spread(rows["compositions"]), spread(100 * rows["p1"] / rows["distinct_meta_stable"], "%")]
-        cells += [spread(rows[name], digits=1) for name in ("enhancement", "acceleration")]
-        cells += [spread(rows["area"], digits=2)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def spread(values: pd.Series, unit: str = "", digits: int = 0) -> str:
-    """Return the mean and, with several values, the standard deviation of a single one."""
-    values = values.dropna()
-    if values.empty:
-        return "–"
-    deviation = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{deviation}{' ' + unit if unit else ''}"
-
-
-def write_to_page(text: str) -> None:
-    """Replace the table between the two marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    marked = re.compile(r"(<!-- begin discovery -->\n).*?(<!-- end discovery -->)", re.DOTALL)
-    if not marked.search(page):
-        sys.exit(f"{PAGE} lacks the marks <!-- begin discovery --> and <!-- end discovery -->.")
-    write_text(PAGE, marked.sub(lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page))
+    same = {name: row[name] for name in ("system", "method", "seed")}
+    return row, curve, [same | found for found in rediscovered(table, known, task.holdout)]
 
 
 def arguments() -> argparse.Namespace:
@@ -168,7 +100,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--holdout", nargs="+", default=[], help="compositions hidden from the search")
     parser.add_argument("--output", type=Path, default=Path("results/discovery"))
     parser.add_argument("--processes", type=int, default=1, help="number of processes that relax")
-    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--write", action="store_true", help=f"write the table to {PAGE.name} of the documentation")
     return parser.parse_args()
 
 
@@ -177,7 +109,7 @@ def main() -> None:
     chosen = arguments()
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows, curves = [], []
+    rows, curves, again = [], [], []
     for folder in chosen.runs:
         system = System.read(folder)
         for seed in chosen.seeds:
@@ -185,15 +117,21 @@ def main() -> None:
                 if method not in (*CAMPAIGNS, *CONTROLS, *system.generated):
                     sys.exit(f"{folder} has no candidates of {method}; generate them, or name other methods.")
                 task = Task(method, seed, chosen.relaxations, tuple(chosen.holdout), chosen.output, chosen.processes)
-                row, curve = measure(system, task)
+                row, curve, found = measure(system, task)
                 rows.append(row)
                 curves.append(curve)
+                again.extend(found)
                 table = with_factors(rows, curves)
                 print(table[-1:].to_string(index=False), flush=True)
                 write_csv(chosen.output / "discovery.csv", table)
     print(as_markdown(table))
+    name, text = "discovery", as_markdown(table)
+    if again:
+        write_csv(chosen.output / "rediscovery.csv", pd.DataFrame(again))
+        name, text = "rediscovery", rediscovery_as_markdown(pd.DataFrame(again))
+        print(text)
     if chosen.write:
-        write_to_page(as_markdown(table))
+        write_to_page(name, text)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
     statements = trust(data, schemes, THRESHOLDS["meta_stable"])
     sentences = [*findings(system, data, schemes), *data.screen_notes(every)]
     listed = "\n".join(f"- {sentence}" for sentence in sentences)
-    front = str(nearest(data.best, data.phonons))
+    front = f"In {_this_run(run, data.scatter)}: {nearest(data.best, data.phonons)}"
     shown = [
         database_table(data.database, THRESHOLDS),
         hull_table(data.hull, elements),
@@ -123,6 +123,12 @@ def numbers_of(run: str | Path, system: str = "Bi-Se") -> dict[str, str]:
         "card": "\n\n".join([made, *map(markdown, trained)]),
     }
     return {name: text.replace(NO_BREAK, " ") for name, text in texts.items()}
+
+
+def _this_run(run: Path, scatter: pd.DataFrame | None) -> str:
+    """Return which run a sentence beside the table of schemes is about, since the table may be over several."""
+    seed = (read_record(run) or {}).get("configuration", {}).get("seed")
+    return "this run" if scatter is None or scatter.empty or seed is None else f"the run of seed {seed} alone"
 
 
 def made_when(run: Path) -> str:
