@@ -20,6 +20,9 @@ from ccdcgan.utils.machine import processor_features, processor_vendor
 
 log = logging.getLogger(__name__)
 
+INSTRUCTIONS = {"mixed_bfloat16": {"avx512_bf16", "amx_bf16"}, "mixed_float16": {"avx512_fp16", "amx_fp16"}}
+"""Precision -> the instruction sets of x86 processors, as in Linux, without which it is emulated."""
+
 
 def precision_policy(name: str) -> str:
     """Return the Keras dtype policy for the configuration's ``precision``.
@@ -34,9 +37,16 @@ def precision_policy(name: str) -> str:
     allowed = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
     if name not in allowed:
         raise InputError(f"config key precision is {name!r}; allowed are {', '.join(allowed)}.")
-    if name != "auto":
-        return name
     gpus = tf.config.list_physical_devices("GPU")
+    if name != "auto":
+        if not gpus and is_emulated(name, processor_features()):
+            log.warning(
+                "precision: %s is emulated on this processor, which lacks %s: trainings are about a hundred times "
+                "slower than with precision: auto.",
+                name,
+                " and ".join(sorted(INSTRUCTIONS[name])),
+            )
+        return name
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return "mixed_bfloat16" if capability >= (8, 0) else "float32"
@@ -51,6 +61,16 @@ def bfloat16_is_faster(vendor: str, features: set[str]) -> bool:
         features: Its instruction sets, as in Linux.
     """
     return "amx_bf16" in features or (vendor == "AuthenticAMD" and "avx512_bf16" in features)
+
+
+def is_emulated(precision: str, features: set[str]) -> bool:
+    """Return whether an x86 processor has no instructions for a precision.
+
+    Args:
+        precision: Value of the configuration's ``precision`` other than auto.
+        features: Instruction sets of the processor, as in Linux; without ``sse2`` it is not one of x86.
+    """
+    return "sse2" in features and precision in INSTRUCTIONS and not INSTRUCTIONS[precision] & features
 
 
 def set_determinism(seed: int) -> None:
