@@ -4,6 +4,7 @@ One process with about 20 s of CPU time runs all trainings. The two devices are 
 """
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -74,6 +75,7 @@ keras.layers.Conv3D(2, 3)(numpy.ones((1, 8, 8, 8, 1), "float32"))
 """
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow has oneDNN's convolutions on x86-64 only")
 def test_convolutions_use_onednn_on_every_processor():
     """TensorFlow's default depends on the processor, and its own 3D convolutions are a hundred times slower."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}

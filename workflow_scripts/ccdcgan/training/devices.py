@@ -41,8 +41,8 @@ def precision_policy(name: str) -> str:
     if name != "auto":
         if not gpus and is_emulated(name, processor_features()):
             log.warning(
-                "precision: %s is emulated on this processor, which lacks %s: trainings are about a hundred times "
-                "slower than with precision: auto.",
+                "precision: %s is emulated on this processor, which lacks %s: trainings are many times slower "
+                "than with precision: auto.",
                 name,
                 " and ".join(sorted(INSTRUCTIONS[name])),
             )
