@@ -31,35 +31,35 @@ COLUMNS = (
     "area",
 )
 SAME_ENERGY = 0.005
-"""Largest energy of a crystal found again above that of the ground state of its composition, eV/atom."""
+"""Largest energy of a crystal found again above that of the lowest known one of its composition, eV/atom."""
 
 
 def rediscovered(table: pd.DataFrame, known: Sequence[Crystal], formulas: Sequence[str]) -> list[dict[str, Any]]:
-    """Find the known ground states of compositions among the relaxed crystals of a search.
+    """Find the lowest known crystals of compositions among the relaxed crystals of a search.
 
-    A crystal is the ground state if it equals a known crystal of its composition, by StructureMatcher or as a variant,
-    and has the energy of the lowest one.
+    It is found if a relaxation ends in a known crystal of the composition, by StructureMatcher or as a variant, with
+    the energy of the lowest one.
 
     Args:
         table: Table of the relaxed crystals, in the order of their relaxations.
-        known: Crystals of the database and known phases, with formation energies (eV/atom).
+        known: Crystals of the database and known phases, with hull distances (eV/atom).
         formulas: Reduced formulas of the compositions.
 
     Returns:
-        For each composition its formula, the formation energy of its lowest known crystal (eV/atom), the number of
-        relaxations that ended in it, and the number of the first relaxation that ended in the ground state, from 1, or
-        NaN. A composition without a known crystal ends the program.
+        For each composition its formula, the hull distance of its lowest known crystal (eV/atom), the number of
+        relaxations that ended in the composition, and the number of the first one that ended in that crystal, from 1,
+        or NaN. A composition without a known crystal ends the program.
     """
     rows = []
     for formula in formulas:
-        energies = [c.info["formation_energy"] for c in known if c.formula == formula and c.info["status"] == "ok"]
-        if not energies:
+        distances = [c.info["e_above_hull"] for c in known if c.formula == formula and c.info["status"] == "ok"]
+        if not distances:
             sys.exit(f"--holdout {formula}: the run has no known crystal of this composition.")
         own = table["formula"].eq(formula) & table["status"].eq("ok")
         same = own & (~table["novel"].astype(bool) | table["variant"].ne(""))
-        ground = same & (table["formation_energy"] <= min(energies) + SAME_ENERGY)
-        first = float(np.argmax(ground) + 1) if ground.any() else np.nan
-        rows.append({"formula": formula, "lowest": min(energies), "relaxed": own.sum(), "found_at": first})
+        lowest = same & (table["e_above_hull"] <= min(distances) + SAME_ENERGY)
+        first = float(np.argmax(lowest) + 1) if lowest.any() else np.nan
+        rows.append({"formula": formula, "e_above_hull": min(distances), "relaxed": own.sum(), "found_at": first})
     return rows
 
 
@@ -106,13 +106,14 @@ def spread(values: pd.Series, unit: str = "", digits: int = 0) -> str:
 
 
 def rediscovery_as_markdown(table: pd.DataFrame) -> str:
-    """Return for each composition held out and each method after how many relaxations its ground state was found."""
+    """Return for each composition held out and each method after how many relaxations its lowest crystal was found."""
     methods = list(dict.fromkeys(table["method"]))
-    lines = [f"| system | ground state | {' | '.join(f'`{method}`' for method in methods)} |"]
-    lines.append("|---" * (2 + len(methods)) + "|")
+    heads = ["system", "held out", "hull distance, eV/atom", *(f"`{method}`" for method in methods)]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (system, formula), rows in table.groupby(["system", "formula"], sort=False):
         cells = [", ".join(_found(row) for _, row in rows[rows["method"] == method].iterrows()) for method in methods]
-        lines.append(f"| {' | '.join([system, formula, *cells])} |")
+        distance = f"{rows['e_above_hull'].min():.3f}"
+        lines.append(f"| {' | '.join([system, formula, distance, *cells])} |")
     return "\n".join(lines)
 
 
