@@ -19,6 +19,7 @@ from sys import path
 ROOT = Path(__file__).resolve().parent.parent
 path.insert(0, str(ROOT / "workflow_scripts"))
 
+import ccdcgan  # noqa: E402, F401, I001  # before TensorFlow, whose environment it sets
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+import ccdcgan  # noqa: F401  # before any test imports TensorFlow, whose environment it sets
+
 pytest_plugins = ["tests.support.own_process"]
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -178,8 +178,11 @@ def test_what_depends_on_the_operating_system_is_in_one_module(path: Path):
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
 def test_an_init_file_holds_a_docstring_only(path: Path):
-    (statement,) = ast.parse(path.read_text(encoding="utf-8")).body
+    """That of the library also sets the environment that TensorFlow reads when it is imported."""
+    statement, *others = ast.parse(path.read_text(encoding="utf-8")).body
     assert isinstance(statement, ast.Expr) and isinstance(statement.value.value, str)
+    environment = ["import os", "os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')"]
+    assert [ast.unparse(other) for other in others] == (environment if path.parent == LIBRARY else [])
 
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=name_of)

@@ -1,4 +1,4 @@
-"""Planning a run of the size of Long et al. takes seconds and few jobs; the plan does not depend on the engine."""
+"""A run of the size of Long et al. takes few jobs and little memory to plan; the plan does not depend on the engine."""
 
 import re
 
@@ -6,10 +6,9 @@ from benchmarks.planning import PLANS, plan
 from tests.conftest import TOY, Workflow
 
 
-def test_a_run_of_the_papers_size_is_planned_in_seconds(tmp_path):
-    jobs, _, processor, memory = plan(PLANS["in batches"], tmp_path)
+def test_a_run_of_the_papers_size_has_few_jobs(tmp_path):
+    jobs, _, _, memory = plan(PLANS["in batches"], tmp_path)
     assert 500 < jobs < 1500
-    assert processor < 10  # s
     assert memory < 1000  # MB
 
 

@@ -309,7 +309,8 @@ def test_code_that_changes_during_a_run_is_not_used(checkout: Path, tmp_path: Pa
     with subprocess.Popen(
         command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
-        wait_for((tmp_path / "work/results/toy/logs/build_prototypes.json").exists)
+        log = tmp_path / "work/results/toy/logs/build_prototypes.log"
+        wait_for(lambda: log.exists() and log.stat().st_size)  # the job has compared its code and works
         with open(checkout / "workflow_scripts/ccdcgan/database/substitution.py", "a") as module:
             module.write("\nCHANGED = True\n")
         said = process.communicate(timeout=120)[0]
