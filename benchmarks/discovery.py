@@ -124,8 +124,8 @@ def main() -> None:
                 table = with_factors(rows, curves)
                 print(table[-1:].to_string(index=False), flush=True)
                 write_csv(chosen.output / "discovery.csv", table)
-    print(as_markdown(table))
     name, text = "discovery", as_markdown(table)
+    print(text)
     if again:
         write_csv(chosen.output / "rediscovery.csv", pd.DataFrame(again))
         name, text = "rediscovery", rediscovery_as_markdown(pd.DataFrame(again))

@@ -50,13 +50,13 @@ def rediscovered(table: pd.DataFrame, known: Sequence[Crystal], formulas: Sequen
         relaxations that ended in the composition, and the number of the first one that ended in that crystal, from 1,
         or NaN. A composition without a known crystal ends the program.
     """
-    rows = []
+    rows, ids = [], {crystal.id for crystal in known}
     for formula in formulas:
         distances = [c.info["e_above_hull"] for c in known if c.formula == formula and c.info["status"] == "ok"]
         if not distances:
             sys.exit(f"--holdout {formula}: the run has no known crystal of this composition.")
         own = table["formula"].eq(formula) & table["status"].eq("ok")
-        same = own & (~table["novel"].astype(bool) | table["variant"].ne(""))
+        same = own & (~table["novel"].astype(bool) | table["variant"].isin(ids))  # not the variant of a candidate
         lowest = same & (table["e_above_hull"] <= min(distances) + SAME_ENERGY)
         first = float(np.argmax(lowest) + 1) if lowest.any() else np.nan
         rows.append({"formula": formula, "e_above_hull": min(distances), "relaxed": own.sum(), "found_at": first})
