@@ -1,8 +1,9 @@
 """Discovery under one budget: controls, schemes and the campaign, in several systems and with several seeds.
 
     snakemake database --config system=Al-Ni              # once for each system; no network is trained
-    python benchmarks/discovery.py results/Bi-Se results/Al-Ni [--seeds 1 2 3] [--methods random mutation campaign]
-                                   [--relaxations 48] [--holdout Bi2Se3] [--output results/discovery] [--processes 2]
+    python benchmarks/discovery.py results/Al-Ni benchmarks/data/discovery/V-O.tar.xz [--seeds 1 2 3]
+                                   [--methods random mutation campaign] [--relaxations 48] [--holdout VO2]
+                                   [--output results/discovery] [--processes 2]
 
 Every method may relax the same number of crystals, with the engine, the energies, the hull and the uniqueness of the
 run. Candidates of the controls and of schemes that the run has trained are ranked by the energies expected from similar
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
+from discovery_databases import unpack  # noqa: E402
 from discovery_methods import CAMPAIGNS, CONTROLS, System, Task, by_campaign, by_ranking  # noqa: E402
 from discovery_tables import (  # noqa: E402
     PAGE,
@@ -93,7 +95,7 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray, lis
 def arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs with a database")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs with a database, or packed ones")
     parser.add_argument("--methods", nargs="+", default=["random", "mutation", "campaign"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--relaxations", type=int, default=48)
@@ -111,7 +113,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rows, curves, again = [], [], []
     for folder in chosen.runs:
-        system = System.read(folder)
+        system = System.read(unpack(folder, chosen.output))
         for seed in chosen.seeds:
             for method in chosen.methods:
                 if method not in (*CAMPAIGNS, *CONTROLS, *system.generated):
