@@ -89,7 +89,8 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray, lis
         "area": area_under_curve(curve),
     }
     same = {name: row[name] for name in ("system", "method", "seed")}
-    return row, curve, [same | found for found in rediscovered(table, known, task.holdout)]
+    again = rediscovered(table, known, task.holdout, system.config["generation"]["max_atoms"])
+    return row, curve, [same | found for found in again]
 
 
 def arguments() -> argparse.Namespace:

@@ -34,16 +34,19 @@ SAME_ENERGY = 0.005
 """Largest energy of a crystal found again above that of the lowest known one of its composition, eV/atom."""
 
 
-def rediscovered(table: pd.DataFrame, known: Sequence[Crystal], formulas: Sequence[str]) -> list[dict[str, Any]]:
+def rediscovered(
+    table: pd.DataFrame, known: Sequence[Crystal], formulas: Sequence[str], max_atoms: int
+) -> list[dict[str, Any]]:
     """Find the lowest known crystals of compositions among the relaxed crystals of a search.
 
     It is found if a relaxation ends in a known crystal of the composition, by StructureMatcher or as a variant, with
-    the energy of the lowest one.
+    the energy of the lowest one. Known crystals with larger cells than a search proposes do not count.
 
     Args:
         table: Table of the relaxed crystals, in the order of their relaxations.
         known: Crystals of the database and known phases, with hull distances (eV/atom).
         formulas: Reduced formulas of the compositions.
+        max_atoms: Maximum number of atoms in the cell of a candidate.
 
     Returns:
         For each composition its formula, the hull distance of its lowest known crystal (eV/atom), the number of
@@ -52,9 +55,15 @@ def rediscovered(table: pd.DataFrame, known: Sequence[Crystal], formulas: Sequen
     """
     rows, ids = [], {crystal.id for crystal in known}
     for formula in formulas:
-        distances = [c.info["e_above_hull"] for c in known if c.formula == formula and c.info["status"] == "ok"]
+        distances = [
+            crystal.info["e_above_hull"]
+            for crystal in known
+            if crystal.formula == formula
+            and crystal.info["status"] == "ok"
+            and len(crystal.structure.get_primitive_structure()) <= max_atoms
+        ]
         if not distances:
-            sys.exit(f"--holdout {formula}: the run has no known crystal of this composition.")
+            sys.exit(f"--holdout {formula}: the run has no known crystal of it with at most {max_atoms} atoms.")
         own = table["formula"].eq(formula) & table["status"].eq("ok")
         same = own & (~table["novel"].astype(bool) | table["variant"].isin(ids))  # not the variant of a candidate
         lowest = same & (table["e_above_hull"] <= min(distances) + SAME_ENERGY)
