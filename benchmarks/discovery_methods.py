@@ -19,7 +19,7 @@ from snakemake.utils import update_config  # noqa: E402
 
 from ccdcgan.candidates.ranking import fit_relaxed_energies, rank_by_composition  # noqa: E402
 from ccdcgan.candidates.selection import select  # noqa: E402
-from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table  # noqa: E402
+from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table, start_distances  # noqa: E402
 from ccdcgan.crystals.structures import Crystal, read_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
@@ -107,8 +107,13 @@ class System:
         """Limits of a candidate, from the crystals that are not held out."""
         generation = self.config["generation"]
         near = [c for c in self.database if c.info["status"] == "ok" and c.info["e_above_hull"] < 0.2]
+        relaxation = self.config["relaxation"]
+        guard = relaxation["guards"]["min_distance"]
         bonds = bond_table(
-            [c.structure for c in near if c.formula not in holdout], self.elements, generation["min_distance"]
+            [c.structure for c in near if c.formula not in holdout],
+            self.elements,
+            generation["min_distance"],
+            start_distances(self.elements, guard, relaxation["displacement"]),
         )
         rules = {name: generation[name] for name in ("max_atoms", "min_distance", "expansion")}
         if rules["min_distance"] == AUTO:

@@ -171,6 +171,8 @@ rule measure_distances:
         holdout=HOLDOUT,
         min_distance=config["generation"]["min_distance"],
         near_hull=0.2,  # eV/atom; bonds of crystals far above the hull can be too short
+        guard=config["relaxation"]["guards"]["min_distance"],
+        displacement=config["relaxation"]["displacement"],
         code=code_fingerprint("measure_distances"),
     message:
         "Measuring the shortest bonds of the database"

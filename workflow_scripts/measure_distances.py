@@ -9,7 +9,7 @@ log = logging.getLogger("ccdcgan.distances")
 with job(snakemake):
     import numpy as np
 
-    from ccdcgan.crystals.distances import bond_table, rejected_bonds
+    from ccdcgan.crystals.distances import bond_table, rejected_bonds, start_distances
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.utils.files import write_csv
 
@@ -19,7 +19,8 @@ with job(snakemake):
     structures = [
         crystal.structure for crystal in crystals if crystal.info.get("e_above_hull", np.inf) <= params.near_hull
     ]
-    table = bond_table(structures, params.elements, params.min_distance)
+    refused = start_distances(params.elements, params.guard, params.displacement)
+    table = bond_table(structures, params.elements, params.min_distance, refused)
     for row in table.itertuples():
         log.info("%s: shortest bond %.2f angstrom, minimum distance %.2f angstrom", row.pair, row.shortest, row.limit)
     for row in rejected_bonds(table).itertuples():

@@ -18,9 +18,12 @@ from ccdcgan.crystals.distances import (
     distance_rules,
     rejected_bonds,
     satisfies,
+    start_distances,
 )
 from ccdcgan.crystals.structures import shortest_distance
 from ccdcgan.database.known_phases import known_crystals
+from ccdcgan.relaxation.ase_relaxation import displaced
+from ccdcgan.relaxation.guards import Guards, check_structure
 from ccdcgan.report.data import ReportData
 from ccdcgan.report.sentences import findings
 from ccdcgan.representation.voxel_decoding import assemble_crystal
@@ -42,6 +45,33 @@ def test_limits_come_from_the_shortest_bond_of_each_pair():
     assert table.loc["O-V", "limit"] == pytest.approx(0.75 * 1.65, abs=1e-3)
     assert np.isnan(table.loc["O-O", "shortest"])  # 2.33 angstrom is no bond of oxygen
     assert table.loc["O-O", "limit"] == pytest.approx(0.75 * 1.32, abs=1e-3)
+
+
+def test_no_limit_is_below_what_a_relaxation_accepts_as_a_start():
+    refused = start_distances(["V", "O"], AUTO, 0.05)
+    assert refused["O-O"] == pytest.approx(0.924 + 0.1225, abs=1e-3)  # the guard, and three times sqrt(2/3) 0.05
+    assert start_distances(["V", "O"], 1.5, 0.0) == dict.fromkeys(refused, 1.5)
+    molecule = Structure(Lattice.cubic(8), ["O", "O"], [[0, 0, 0], [1.23 / 8, 0, 0]])
+    limits = {
+        name: bond_table([OXIDE, molecule], ["V", "O"], AUTO, lowest).set_index("pair")["limit"]
+        for name, lowest in (("bonds", None), ("starts", refused))
+    }
+    assert limits["bonds"]["O-O"] == pytest.approx(0.75 * 1.23, abs=1e-3) and limits["starts"]["O-O"] == pytest.approx(
+        1.046, abs=1e-3
+    )
+    assert limits["starts"]["O-V"] == pytest.approx(1.322) and limits["starts"]["V-V"] == limits["bonds"]["V-V"]
+    nitrogen = Structure(Lattice.cubic(8), ["N", "N"], [[0, 0, 0], [1.1 / 8, 0, 0]])
+    limit = bond_table([nitrogen], ["N"], AUTO, start_distances(["N"], AUTO, 0.05))["limit"]
+    assert limit.item() == pytest.approx(0.95 * 1.1, abs=1e-3)  # the bond itself stays allowed
+
+
+def test_starts_at_the_limit_are_accepted_by_the_relaxation():
+    refused = start_distances(["V", "O"], AUTO, 0.05)
+    for number in range(200):
+        for pair, distance in refused.items():
+            cell = Lattice.from_parameters(6 + number / 100, 6, 6, 90, 90, 90)
+            start = Structure(cell, pair.split("-"), [[0, 0, 0], [distance / cell.a, 0, 0]])
+            assert check_structure(displaced(start, 0.05), Guards(max_volume=200, max_neighbour=9)) != "too_close"
 
 
 def test_a_number_that_rejects_bonds_of_the_database_is_noticed(tmp_path):
@@ -148,16 +178,17 @@ def test_a_number_is_checked_against_the_shortest_distance():
             assert satisfies(structure, number) == (distance >= number)
 
 
-@pytest.mark.parametrize("system", ["V-O", "Mg-O", "Mn-O", "Ti-N", "Cs-Cl", "Sn-S", "Bi-Se"])
-def test_the_known_crystals_of_any_system_are_accepted_and_2_angstrom_rejects_oxides(system, tmp_path):
+@pytest.mark.parametrize("system", ["V-O", "Mg-O", "Mn-O", "Ti-N", "N-O", "H-O", "Cs-Cl", "Sn-S", "Bi-Se"])
+def test_the_known_crystals_of_any_system_are_accepted_and_2_angstrom_rejects_short_bonds(system, tmp_path):
     elements = system.split("-")
     crystals = [crystal.structure for crystal in known_crystals(elements, 12)]
     crystals = [crystal for crystal in crystals if len(crystal.composition) == 2]
-    bond_table(crystals, elements, AUTO).to_csv(tmp_path / "distances.csv", index=False)
+    table = bond_table(crystals, elements, AUTO, start_distances(elements, AUTO, 0.05))
+    table.to_csv(tmp_path / "distances.csv", index=False)
     rule = distance_rules({"min_distance": AUTO}, tmp_path / "distances.csv")["min_distance"]
     assert crystals and all(satisfies(crystal, rule) for crystal in crystals)
     rejected = set(rejected_bonds(bond_table(crystals, elements, 2.0))["pair"])
-    assert (f"{min(elements)}-{max(elements)}" in rejected) == (system in ("V-O", "Mn-O", "Mg-O"))
+    assert (f"{min(elements)}-{max(elements)}" in rejected) == (system in ("V-O", "Mn-O", "Mg-O", "N-O", "H-O"))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pymatgen.core import Structure
 
-from ccdcgan.crystals.elements import pairs, radius
+from ccdcgan.crystals.elements import closest, pairs, radius
 from ccdcgan.crystals.structures import shortest_distance
 from ccdcgan.utils.errors import InputError
 from ccdcgan.utils.files import read_csv
@@ -20,6 +20,9 @@ AUTO = "auto"
 SHARE_OF_BOND = 0.75
 """Minimum distance of two atoms relative to the shortest bond of their elements. In Bi-Se it gives 1.7 (Se-Se), 2.0
 (Bi-Se) and 2.3 angstrom (Bi-Bi). docs/validation/systems.md compares values."""
+
+SHARE_AT_MOST = 0.95
+"""Largest minimum distance relative to the shortest bond, whatever a relaxation refuses."""
 
 LONGEST_BOND = 1.3
 """Largest distance of two atoms that counts as a bond, relative to the sum of their covalent radii."""
@@ -75,14 +78,41 @@ def satisfies(structure: Structure, rule: DistanceRule, shortest: float | None =
     return (shortest_distance(structure) if shortest is None else shortest) >= rule
 
 
-def bond_table(structures: Iterable[Structure], elements: Sequence[str], min_distance: float | str) -> pd.DataFrame:
+def start_distances(elements: Iterable[str], guard: float | str, displacement: float) -> dict[str, float]:
+    """Return the distance of each pair of elements up to which a relaxation can refuse its start.
+
+    Atoms are displaced before they are checked. Along their bond, two atoms move together or apart by sqrt(2/3) of the
+    root mean square displacement of an atom; three times that is added to the guard.
+
+    Args:
+        elements: Elements of the system.
+        guard: ``relaxation.guards.min_distance``: a number in angstrom, or AUTO.
+        displacement: Root mean square displacement, angstrom.
+
+    Returns:
+        Pair of elements, in alphabetical order and joined by "-" -> distance, angstrom.
+    """
+    margin = 3 * np.sqrt(2 / 3) * displacement
+    return {"-".join(pair): (closest(*pair) if guard == AUTO else float(guard)) + margin for pair in pairs(elements)}
+
+
+def bond_table(
+    structures: Iterable[Structure],
+    elements: Sequence[str],
+    min_distance: float | str,
+    refused: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Return the shortest bond of each pair of elements in a database, and the minimum distance of candidates.
+
+    One compressed or molecular bond shortens the distance for all candidates: O2 in a crystal of V-O gives 0.92
+    angstrom for O-O, which a relaxation refuses. The distances of AUTO are therefore not below ``refused``.
 
     Args:
         structures: Relaxed crystals of the database.
         elements: Elements of the system.
         min_distance: ``generation.min_distance``: a number in angstrom, or AUTO: SHARE_OF_BOND times the shortest bond,
             or times the sum of the covalent radii for a pair without a bond.
+        refused: Pair -> distance up to which a relaxation can refuse its start, angstrom.
 
     Returns:
         Table with DISTANCE_COLUMNS, one row per pair; shortest and limit in angstrom, shortest is NaN without a bond.
@@ -100,7 +130,8 @@ def bond_table(structures: Iterable[Structure], elements: Sequence[str], min_dis
     rows = []
     for pair, bond in shortest.items():
         length = bond if np.isfinite(bond) else reach[pair] / LONGEST_BOND
-        limit = round(SHARE_OF_BOND * length, 3) if min_distance == AUTO else min_distance
+        lowest = min((refused or {}).get(pair, 0.0), SHARE_AT_MOST * length)
+        limit = round(max(SHARE_OF_BOND * length, lowest), 3) if min_distance == AUTO else min_distance
         rows.append({"pair": pair, "shortest": bond if np.isfinite(bond) else np.nan, "limit": limit})
     return pd.DataFrame(rows, columns=list(DISTANCE_COLUMNS))
 
