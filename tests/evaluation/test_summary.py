@@ -214,6 +214,8 @@ def test_the_most_promising_candidates_are_chosen_of_all_images():
     assert order == [2, 3, 1, 0]  # stable are BiSe below -0.42 + 0.1, Bi2Se3 below -0.5 + 0.1; then BiSe's others
     shallow = convex_hull([Composition("Bi2Se3")], [-0.05], ["Bi", "Se"])
     assert rank_by_composition(formulas, energies, shallow) == [3, 2, 1, 0]  # E_f has to be below 0 too
+    equal = np.array([-0.3, -0.3 - 1e-12, -0.3 + 1e-12])  # one crystal drawn three times
+    assert rank_by_composition(["Bi2Se3"] * 3, equal, hull) == [0, 1, 2]
     selected, counts = select(shards, samples, 3, uniqueness=Uniqueness(MATCHER), order=order)
     assert [crystal.id for crystal in selected] == ["low", "other", "high"]
     assert counts["within_selection"].sum() == 5  # every image was looked at

@@ -62,7 +62,9 @@ def rank_by_composition(formulas: Sequence[str], energies: np.ndarray, hull: Pha
     """
     heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(formulas)}
     limits = np.minimum(0, np.array([heights[name] for name in formulas], dtype=float) + TARGET)
-    ranked = pd.DataFrame({"formula": list(formulas), "above": energies - limits})
+    # Equal crystals are drawn more than once. The rounding errors of their predictions depend on the processor and on the
+    # number of threads, which must not decide between them.
+    ranked = pd.DataFrame({"formula": list(formulas), "above": np.round(energies - limits, 6)})
     ranked = ranked.sort_values("above", kind="stable")
     ranked["turn"] = ranked.groupby("formula").cumcount()
     return ranked.sort_values(["turn", "above"], kind="stable").index.tolist()
