@@ -8,9 +8,10 @@
 Every method may relax the same number of crystals, with the engine, the energies, the hull and the uniqueness of the
 run. Candidates of the controls and of schemes that the run has trained are ranked by the energies expected from similar
 crystals of the database (``evaluation.choose: similar``), the best of every composition first, without repeats. The
-campaign works as in the workflow, with the scheme's samples if there are any. ``campaign-mutation`` is the campaign
-with mutations only. Compositions given by ``--holdout`` are hidden from parents, training, hull and comparison of the
-search, and a table of its own tells after how many relaxations the lowest known crystal of each was found again.
+campaign works as in the workflow, with its default settings and with the scheme's samples if there are any.
+``campaign-mutation`` is the campaign with mutations only. Compositions given by ``--holdout`` are hidden from parents,
+training, hull and comparison of the search, and a table of its own tells after how many relaxations the lowest known
+crystal of each was found again.
 
 Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The table is
 printed and written to ``--output``; ``--write`` puts it into the documentation, where the rows of other systems and

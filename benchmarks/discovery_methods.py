@@ -23,7 +23,7 @@ from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table, start_di
 from ccdcgan.crystals.structures import Crystal, read_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
-from ccdcgan.database.energies import EnergyReferences, far_from_hull, hull_of  # noqa: E402
+from ccdcgan.database.energies import EnergyReferences, far_from_hull, hull_of, with_hull_distances  # noqa: E402
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
 from ccdcgan.relaxation.slices import gather, slice_of  # noqa: E402
 from ccdcgan.relaxation.symmetrisation.batches import symmetrise_batch  # noqa: E402
@@ -71,12 +71,12 @@ class System:
 
     @classmethod
     def read(cls, folder: Path) -> "System":
-        """Read the database of a run; keys that its configuration lacks have their default."""
+        """Read the database of a run; the campaign, and keys that its configuration lacks, have their default."""
         record = read_record(folder)
         if record is None:
             sys.exit(f"{folder} has no run.yaml; make its database first: snakemake database --config system=...")
         config = yaml.safe_load((ROOT / "schemas/defaults.yaml").read_text(encoding="utf-8"))
-        update_config(config, record["configuration"])
+        update_config(config, {key: value for key, value in record["configuration"].items() if key != "campaign"})
         elements = elements_of(record["system"])
         references = EnergyReferences.of_run(
             read_csv(folder / "database/references.csv"),
@@ -210,6 +210,8 @@ def drawn(system: System, task: Task) -> list[Crystal]:
         limits = system.limits(task.holdout)
         return [c for c in substituted if limits.admit(c.structure).structure is not None]
     shown = [c for c in system.database if c.info["status"] == "ok" and c.formula not in task.holdout]
+    phases = [phase for phase in system.phases if phase.formula not in task.holdout]
+    shown = with_hull_distances(shown, hull_of([*shown, *phases], system.elements))
     parents = Parents.of(shown, system.elements, system.uniqueness)
     templates = [crystal.structure for crystal in substituted]
     proposers = make_proposers([task.method], parents, templates, {}, Wanted())

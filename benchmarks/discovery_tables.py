@@ -50,8 +50,9 @@ def rediscovered(
 
     Returns:
         For each composition its formula, the hull distance of its lowest known crystal (eV/atom), the number of
-        relaxations that ended in the composition, and the number of the first one that ended in that crystal, from 1,
-        or NaN. A composition without a known crystal ends the program.
+        relaxations that ended in the composition, the lowest of their energies relative to that crystal (eV/atom), and
+        the number of the first one that ended in it, from 1, or NaN. A composition without a known crystal ends the
+        program.
     """
     rows, ids = [], {crystal.id for crystal in known}
     for formula in formulas:
@@ -68,7 +69,9 @@ def rediscovered(
         same = own & (~table["novel"].astype(bool) | table["variant"].isin(ids))  # not the variant of a candidate
         lowest = same & (table["e_above_hull"] <= min(distances) + SAME_ENERGY)
         first = float(np.argmax(lowest) + 1) if lowest.any() else np.nan
-        rows.append({"formula": formula, "e_above_hull": min(distances), "relaxed": own.sum(), "found_at": first})
+        nearest = table.loc[own, "e_above_hull"].min() - min(distances)
+        row = {"formula": formula, "e_above_hull": min(distances), "relaxed": own.sum()}
+        rows.append(row | {"nearest": nearest, "found_at": first})
     return rows
 
 
@@ -129,7 +132,7 @@ def rediscovery_as_markdown(table: pd.DataFrame) -> str:
 def _found(row: pd.Series) -> str:
     if row["found_at"] == row["found_at"]:
         return f"{row['found_at']:.0f}"
-    return f"no ({row['relaxed']} of this composition)"
+    return f"no ({row['relaxed']}, lowest {row['nearest']:+.3f})" if row["relaxed"] else "no (0)"
 
 
 def write_to_page(name: str, text: str) -> None:

@@ -21,7 +21,7 @@ from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
 from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
 from ccdcgan.search.experience import Alike, gather_experience, is_find  # noqa: E402
 from ccdcgan.search.judge import Judge  # noqa: E402
-from ccdcgan.search.proposals import Limits, Wanted, draw_pool, make_proposers, pool_sizes, shares  # noqa: E402
+from ccdcgan.search.proposals import Limits, Wanted, draw_pool, kind_of, make_proposers, pool_sizes, shares  # noqa: E402
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende  # noqa: E402
 
 MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
@@ -111,6 +111,29 @@ def test_held_out_compositions_are_unknown_to_the_campaign():
     assert all("bi2se3" not in crystal.info["parent"] for crystal in parents)
 
 
+def test_what_a_campaign_found_lowers_its_hull():
+    starts = [start("low", fluorite(5.6, "Se", "Bi")), start("high", cesium_chloride())]
+    learned = experience(rounds=[(starts, [end(starts[0], -0.35), end(starts[1], -0.2)])])
+    heights = [learned.hull.get_hull_energy_per_atom(Composition(name)) for name in ("Bi2Se", "Bi3Se", "Bi2Se3")]
+    assert heights == pytest.approx([-0.35, -0.35 * 0.75, -0.38])
+    before_it = -0.38 / 0.6 / 3  # between Bi and Bi2Se3
+    assert learned.campaign[0].end.info["e_above_hull"] == pytest.approx(-0.35 - before_it)  # as in the tables
+    assert learned.formulas_below_hull() == {"Bi2Se"}  # BiSe at -0.2 is above -0.38 / 0.6 / 2
+    crystal = Crystal("x", standard_cell(fluorite(5.7, "Se", "Bi")))
+    plain, judge = (Judge(one, BINARY, 1) for one in (experience(), learned))
+    energies = [one.judge(one.describe([crystal]), [crystal]).energy[0] for one in (plain, judge)]
+    assert energies[1] < energies[0] - 0.05
+
+
+def test_distances_of_the_database_are_without_what_is_held_out():
+    shown, hidden = experience(), experience(holdout=["Bi2Se3"])
+    distances = [
+        {attempt.end.id: attempt.end.info["e_above_hull"] for attempt in one.database} for one in (shown, hidden)
+    ]
+    assert distances[0]["rock salt"] == pytest.approx(-0.16 + 0.38 / 0.6 / 2 * 1.0, abs=1e-6)
+    assert distances[1]["rock salt"] == pytest.approx(0)
+
+
 def test_known_phases_are_known_but_no_parents():
     phase = database({"phase": (fluorite(5.6, "Bi", "Se"), -0.3)}, BINARY)
     learned = experience(phases=phase)
@@ -130,6 +153,32 @@ def test_the_judge_knows_the_crystals_it_was_taught_and_its_ignorance_of_others(
     assert np.all(judged.stable <= judged.meta_stable + 1e-9)
     far = [Crystal("far", standard_cell(rock_salt(9.5)))]
     assert judge.judge(judge.describe(far), far).deviation[0] > judged.deviation.max()
+
+
+def test_the_expected_depth_below_the_hull_is_that_of_a_normal_distribution():
+    learned = experience()
+    judge = Judge(learned, BINARY, 1)
+    known = [attempt.end for attempt in learned.database]
+    judged = judge.judge(judge.describe(known), known)
+    rng = np.random.default_rng(1)
+    heights = [learned.hull.get_hull_energy_per_atom(crystal.structure.composition) for crystal in known]
+    for k, height in enumerate(heights):
+        draws = np.maximum(0, min(0, height) - rng.normal(judged.energy[k], judged.deviation[k], 200_000))
+        assert judged.depth[k] == pytest.approx(draws.mean(), abs=2e-3)
+    assert judged.depth.max() > 0
+
+
+def test_exchanges_are_proposed_once_whatever_the_energy_of_their_parent():
+    drawn, _ = draw_pool(
+        make_proposers(["exchange"], parents(), [], {}, Wanted()),
+        {"exchange": 400},
+        LIMITS,
+        {"exchange": np.random.default_rng(1)},
+    )
+    named = [crystal.info["parent"] for crystal in drawn]
+    assert len(named) == len(set(named)) and {"bi2se3", "antifluorite"} <= set(named) <= set(SHAPES)
+    assert kind_of("exchange") == kind_of("mutation") == "mutation"  # without a floor of its own
+    assert pool_sizes({"mutation": 0.5, "exchange": 0.5}, 4000) == {"mutation": 3600, "exchange": 400}
 
 
 def test_failed_relaxations_lower_the_chance_of_similar_crystals():
@@ -206,6 +255,23 @@ def test_compositions_relaxed_in_earlier_rounds_count():
     learned = experience(rounds=[(done, [end(crystal, 0.4) for crystal in done])])
     chosen, _ = propose_round(PLAN, learned, {}, LIMITS, MATCHER)
     assert chosen and all(crystal.formula != "BiSe2" for crystal in chosen)
+
+
+@pytest.mark.parametrize(("energy", "more"), [(-0.6, True), (-0.15, False)])
+def test_a_composition_whose_hull_was_lowered_stays_open_for_lower_crystals(energy, more):
+    done = [start(f"x{n}", fluorite(5.6 + 0.3 * n, "Bi", "Se")) for n in range(2)]
+    learned = experience(rounds=[(done, [end(crystal, energy + 0.01 * n) for n, crystal in enumerate(done)])])
+    judge, budget = Judge(learned, BINARY, 1), Budget(1, 2, 0.0)
+    sites = [[0, 0, 0], [1 / 3, 2 / 3, 0.25], [2 / 3, 1 / 3, 0.75]]
+    layers = [Structure(Lattice.hexagonal(4.0, c), ["Bi", "Se", "Se"], sites) for c in (5.5, 9.0)]
+    again = [Crystal(f"y{n}", standard_cell(layer), {"proposed_by": "a"}) for n, layer in enumerate(layers)]
+    judged = judge.judge(judge.describe(again), again)
+    judge.judge = lambda described, crystals: replace(judged, below_hull=np.array([0.9, 0.2]))
+    chosen = choose(again, learned, judge, MATCHER, budget, {})
+    assert [crystal.id for crystal in chosen] == (["y0"] if more else [])  # y1 is not expected below the hull
+    full = [start(f"z{n}", fluorite(5.6 + 0.1 * n, "Bi", "Se")) for n in range(4)]
+    learned = experience(rounds=[(full, [end(crystal, energy) for crystal in full])])
+    assert choose(again, learned, judge, MATCHER, budget, {}) == []  # twice as many at most
 
 
 def test_every_kind_of_proposer_gets_its_floor():

@@ -62,7 +62,7 @@ def rank_by_composition(formulas: Sequence[str], energies: np.ndarray, hull: Pha
     """
     heights = {name: hull.get_hull_energy_per_atom(Composition(name)) for name in set(formulas)}
     limits = np.minimum(0, np.array([heights[name] for name in formulas], dtype=float) + TARGET)
-    # Equal crystals are drawn more than once. The rounding errors of their predictions depend on the processor and on the
+    # Equal crystals are drawn more than once. The rounding errors of their predictions depend on the processor and the
     # number of threads, which must not decide between them.
     ranked = pd.DataFrame({"formula": list(formulas), "above": np.round(energies - limits, 6)})
     ranked = ranked.sort_values("above", kind="stable")

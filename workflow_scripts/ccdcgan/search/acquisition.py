@@ -1,10 +1,12 @@
 """Choice of the crystals that a round of a campaign relaxes.
 
 The value of a proposal is the chance that its relaxation succeeds and ends in a crystal that was not known, times the
-mean of its chances to be meta-stable and to be stable, times the trust in its proposer, times a weight if it has no
-symmetry, since such a crystal is rarely one that can be made. The chance of a new end is
-learned from the distance to known crystals and to those chosen before in the same round, so that a round does not spend
-two relaxations on one crystal. The lowest expected energies alone would lead back to the known phases.
+mean of its chances to be meta-stable and to be stable and of a measure of its expected depth below the hull, times the
+trust in its proposer, times a weight if it has no symmetry, since such a crystal is rarely one that can be made. The
+chance of a new end is learned from the distance to known crystals and to those chosen before in the same round, so that
+a round does not spend two relaxations on one crystal. The lowest expected energies alone would lead back to the known
+phases. Where the hull is known, hardly any proposal is expected below it; where it is not, many are certain to be
+stable, and the depth decides.
 """
 
 from collections import Counter, defaultdict
@@ -24,6 +26,8 @@ from ccdcgan.search.proposals import kind_of
 
 PROBABILITY = "probability"
 """Key of a crystal's info: the probability, when it was chosen, of a distinct meta-stable crystal."""
+DEPTH = 0.05
+"""Expected depth below the hull (eV/atom) that counts one half."""
 TRUST_WEIGHT = 2.0
 """Number of expected finds after which the finds of a proposer count as much as the expectation."""
 
@@ -35,6 +39,7 @@ class Budget:
     Attributes:
         number: Number of crystals of the round.
         per_composition: Largest number of one composition in the whole campaign; a round takes half of them at most.
+            Where the campaign has lowered the hull, as many again that are expected to lower it further.
         floor: Smallest fraction of all relaxations for each kind of proposer.
         p1_weight: Factor on the value of a proposal without symmetry.
     """
@@ -93,17 +98,22 @@ def choose(
     names = [str(crystal.info[PROPOSED_BY]) for crystal in pool]
     kinds = [kind_of(name) for name in names]
     weights = judged.success * np.array([trusted.get(name, 1.0) for name in names])
-    worth = weights * (judged.meta_stable + judged.stable) / 2
+    worth = weights * (judged.meta_stable + judged.stable + judged.depth / (judged.depth + DEPTH)) / 3
     if budget.p1_weight < 1:
         worth *= [budget.p1_weight if is_p1(crystal.structure, SPACE_GROUP_TOLERANCE) else 1.0 for crystal in pool]
     novelty = np.array([judge.novelty(c.formula, own) for c, own in zip(pool, described, strict=True)])
     taken = experience.relaxations_by_formula()
+    lowered = experience.formulas_below_hull()
+    most = [
+        budget.per_composition * (2 if crystal.formula in lowered and lower > 0.5 else 1)
+        for crystal, lower in zip(pool, judged.below_hull, strict=True)
+    ]
     tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
     seen = defaultdict(list)
     for crystal in (*experience.known, *(attempt.start for attempt in experience.attempts)):
         seen[crystal.formula].append(crystal.structure)
     least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
-    open_ = np.array([taken[crystal.formula] < budget.per_composition for crystal in pool])
+    open_ = np.array([taken[crystal.formula] < limit for crystal, limit in zip(pool, most, strict=True)])
     now: Counter[str] = Counter()
     most_now = ceil(budget.per_composition / 2)  # what is learned of a composition decides on the rest
     chosen: list[Crystal] = []
@@ -130,5 +140,5 @@ def choose(
         judge.neighbours.add(formula, described[k])
         for n in (n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula):
             novelty[n] = judge.novelty(formula, described[n])
-            open_[n] = taken[formula] < budget.per_composition and now[formula] < most_now
+            open_[n] = taken[formula] < most[n] and now[formula] < most_now
     return chosen

@@ -11,6 +11,7 @@ import pandas as pd
 from ccdcgan.candidates.selection import COUNT_COLUMNS
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.energies import with_hull_distances
 from ccdcgan.search.acquisition import PROBABILITY, Budget, choose, trust
 from ccdcgan.search.experience import PROPOSED_BY, Experience
 from ccdcgan.search.judge import Judge
@@ -116,9 +117,11 @@ def _draw(
     """Draw the proposals of a round, and count the rejected ones by reason."""
     relaxed = [attempt.end for attempt in experience.attempts if attempt.relaxed]
     compounds = [crystal for crystal in relaxed if len(crystal.structure.composition) > 1]
+    compounds = with_hull_distances(compounds, experience.hull)
     parents = Parents.of(compounds, experience.elements, uniqueness)
     taken = experience.relaxations_by_formula()
-    full = frozenset(formula for formula, count in taken.items() if count >= plan.per_composition)
+    lowered = experience.formulas_below_hull()
+    full = frozenset(f for f, count in taken.items() if count >= plan.per_composition * (2 if f in lowered else 1))
     wanted = Wanted(full, None if plan.compositions is None else frozenset(plan.compositions))
     templates = [attempt.start.structure for attempt in experience.database]
     proposers = make_proposers(plan.proposals, parents, templates, generated, wanted)

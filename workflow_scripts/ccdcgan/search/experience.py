@@ -17,6 +17,8 @@ from ccdcgan.database.thermodynamics import near_hull
 TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
 """Hull distances (eV/atom) of Long et al. Fixed here rather than read from the configuration, so that changing the
 reporting thresholds does not change which crystals are relaxed."""
+SAME_ENERGY = 0.001
+"""Distance below the hull (eV/atom) from which a crystal lowers it."""
 PROPOSED_BY = "proposed_by"
 """Key of a crystal's info: who proposed it."""
 
@@ -53,7 +55,8 @@ class Attempt:
 
     Attributes:
         start: The crystal before relaxation.
-        end: The same crystal after it: status ok or failed, formation_energy and e_above_hull, eV/atom.
+        end: The same crystal after it: status ok or failed, formation_energy and e_above_hull, eV/atom. The latter is
+            relative to the hull without the crystals of the campaign, as in the tables, and can be negative.
         is_new: Whether the end equals no crystal that was known before it; False for failed ones.
     """
 
@@ -75,7 +78,7 @@ class Experience:
         database: Relaxations of the database. ``is_new`` of one is whether no other of them has the same end.
         campaign: Relaxations of the campaign, in order.
         phases: Known phases, which are part of the hull and are not found again.
-        hull: Convex hull of the database and the known phases.
+        hull: Convex hull of the database, the known phases and the crystals of the campaign.
         elements: Elements of the system.
     """
 
@@ -98,6 +101,10 @@ class Experience:
     def relaxations_by_formula(self) -> Counter[str]:
         """Return the number of the campaign's relaxations of each reduced formula."""
         return Counter(attempt.start.formula for attempt in self.campaign)
+
+    def formulas_below_hull(self) -> set[str]:
+        """Return the reduced formulas at which the campaign found a crystal below the hull without its crystals."""
+        return {a.start.formula for a in self.campaign if a.relaxed and a.end.info["e_above_hull"] < -SAME_ENERGY}
 
     def finds_by_proposer(self) -> dict[str, tuple[int, int]]:
         """Return for each proposer the number of its distinct meta-stable crystals and that of its relaxations."""
@@ -137,15 +144,17 @@ def gather_experience(
     elements = list(references.elements)
     database = [crystal for crystal in database if crystal.formula not in holdout]
     phases = [phase for phase in phases if phase.info["status"] == "ok" and phase.formula not in holdout]
-    hull = hull_of([*database, *phases], elements)
+    hull_before = hull_of([*database, *phases], elements)
+    database = with_hull_distances(database, hull_before)  # without what is held out
     starts = {crystal.id: crystal for crystal in substituted}
     pairs = [(starts.get(crystal.id, crystal), crystal) for crystal in database]
     of_database = _with_repeats_among_themselves(pairs, alike)
     in_rounds = [pair for starts, relaxed in rounds for pair in zip(starts, relaxed, strict=True)]
     ends = with_formation_energies([end for _, end in in_rounds], references)
-    ends = with_hull_distances(ends, hull)
+    ends = with_hull_distances(ends, hull_before)
     known = [*(end for _, end in pairs if end.info["status"] == "ok"), *phases]
     relaxed = [end for end in ends if end.info["status"] == "ok"]
+    hull = hull_of([*database, *phases, *relaxed], elements)
     verdicts = alike(relaxed, known)
     new = {end.id for end, verdict in zip(relaxed, verdicts, strict=True) if verdict is None}
     campaign = tuple(Attempt(start, end, end.id in new) for (start, _), end in zip(in_rounds, ends, strict=True))

@@ -51,6 +51,8 @@ class Judgement:
         deviation: Its standard deviation, eV/atom.
         meta_stable: Probability that the relaxed crystal is meta-stable, if the relaxation succeeds.
         stable: Probability that it is stable.
+        below_hull: Probability that it lies below the hull of everything relaxed so far.
+        depth: Expected depth below that hull, eV/atom: the mean of max(0, hull - energy).
         success: Probability that the relaxation succeeds.
     """
 
@@ -58,6 +60,8 @@ class Judgement:
     deviation: np.ndarray
     meta_stable: np.ndarray
     stable: np.ndarray
+    below_hull: np.ndarray
+    depth: np.ndarray
     success: np.ndarray
 
 
@@ -177,8 +181,11 @@ class Judge:
         height = self._heights(crystals)
         energy = height + self._centre + self._scale * predicted
         deviation = self._scale * np.maximum(deviation, 1e-9)
-        below = {name: ndtr((np.minimum(0, height + limit) - energy) / deviation) for name, limit in TARGETS.items()}
-        return Judgement(energy, deviation, below["meta_stable"], below["stable"], self._success(described))
+        limits = (TARGETS["meta_stable"], TARGETS["stable"], 0.0)
+        below = [ndtr((np.minimum(0, height + limit) - energy) / deviation) for limit in limits]
+        gap = np.minimum(0, height) - energy
+        depth = gap * below[-1] + deviation * np.exp(-((gap / deviation) ** 2) / 2) / np.sqrt(2 * np.pi)
+        return Judgement(energy, deviation, *below, depth, self._success(described))
 
     def _heights(self, crystals: Sequence[Crystal]) -> np.ndarray:
         """Return the formation energy of the hull at the compositions of crystals, shape (n,), eV/atom."""

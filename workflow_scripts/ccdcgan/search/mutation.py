@@ -1,4 +1,4 @@
-"""Mutations of crystals: some atoms change element or place, and the cell is strained.
+"""Mutations of crystals: some atoms change element or place, and the cell is strained; or all elements are exchanged.
 
 The operators of ase-ga (Vilhelmsen and Hammer, J. Chem. Phys. 141, 044711 (2014)) work at a fixed composition and keep
 their population in a database file. Here the composition changes, and the population is a set of crystals, so this
@@ -10,7 +10,7 @@ subgroup of the space group of the parent: equivalent atoms change together, and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import spglib
@@ -162,6 +162,32 @@ def mutate(
         return standard_cell(Structure(Lattice(matrix), after, positions))
     except InputError:
         return None
+
+
+def exchanges(crystal: Structure, elements: Sequence[str]) -> list[dict[str, str]]:
+    """Return all replacements of a crystal's elements by as many of the system, except the one by themselves."""
+    own = sorted({site.specie.symbol for site in crystal})
+    return [dict(zip(own, others, strict=True)) for others in permutations(elements, len(own)) if list(others) != own]
+
+
+def exchange(parent: Crystal, replaced: dict[str, str], parents: Parents, wanted: Wanted) -> Structure | None:
+    """Return the crystal with other elements at its sites, in its standard cell; None: it is not wanted.
+
+    It has the symmetry of the parent, whose energy says little of its own.
+
+    Args:
+        parent: The crystal, one of the parents.
+        replaced: Element -> the element that takes its place.
+        parents: All parents, for the volumes of their atoms and their symmetric forms.
+        wanted: Called with the elements of the atoms before the crystal is made.
+    """
+    crystal = parents.symmetric[parent.id].copy()
+    before = [site.specie.symbol for site in crystal]
+    after = [replaced[symbol] for symbol in before]
+    if not wanted(after):
+        return None
+    crystal.scale_lattice(crystal.volume * parents.volume_factor(before, after))
+    return standard_cell(Structure(crystal.lattice, after, crystal.frac_coords))
 
 
 def _changed(

@@ -17,18 +17,19 @@ from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.representation.voxels import Geometry, refusal
 from ccdcgan.search.crossover import cross
 from ccdcgan.search.experience import PROPOSED_BY
-from ccdcgan.search.mutation import mutate
+from ccdcgan.search.mutation import exchange, exchanges, mutate
 from ccdcgan.search.parents import Parents
 from ccdcgan.search.random_crystals import random_crystal
 from ccdcgan.utils.progress import Progress
 
 log = logging.getLogger(__name__)
 
-MUTATION, CROSSOVER, RANDOM, GENERATED = "mutation", "crossover", "random", "generated"
-PROPOSERS = (MUTATION, CROSSOVER, RANDOM, GENERATED)
+MUTATION, EXCHANGE, CROSSOVER, RANDOM, GENERATED = "mutation", "exchange", "crossover", "random", "generated"
+PROPOSERS = (MUTATION, EXCHANGE, CROSSOVER, RANDOM, GENERATED)
 """Values of ``campaign.proposals``; ``generated`` stands for every scheme with a generator."""
-MOST = {RANDOM: 50}
-"""Largest number of proposals of a proposer in a round: a random symmetric crystal takes far longer than a mutation."""
+MOST = {EXCHANGE: 400, RANDOM: 50}
+"""Largest number of proposals of a proposer in a round: exchanges of elements are few, and a random symmetric crystal
+takes far longer than a mutation."""
 ATTEMPTS = 20
 """Number of attempts for each proposal that is wanted, after which a proposer gives up."""
 
@@ -85,7 +86,9 @@ class Wanted:
 
 
 def kind_of(proposer: str) -> str:
-    """Return the value of PROPOSERS to which a proposer belongs: ``generated`` for a scheme with a generator."""
+    """Return the kind of a proposer, ``generated`` for a scheme with a generator; exchanges are a kind of mutation."""
+    if proposer == EXCHANGE:
+        return MUTATION
     return proposer if proposer in PROPOSERS else GENERATED
 
 
@@ -130,7 +133,7 @@ def make_proposers(
 
     Args:
         names: Values of PROPOSERS.
-        parents: Crystals for mutation and crossover.
+        parents: Crystals for mutation, exchange and crossover.
         templates: Crystals whose compositions and volumes random crystals have.
         generated: Scheme -> its candidates.
         wanted: Compositions that are wanted.
@@ -138,6 +141,8 @@ def make_proposers(
     proposers: dict[str, Proposer] = {}
     if MUTATION in names and parents.crystals:
         proposers[MUTATION] = lambda rng: _mutations(parents, wanted, rng)
+    if EXCHANGE in names and parents.crystals:
+        proposers[EXCHANGE] = lambda rng: _exchanges(parents, wanted, rng)
     if CROSSOVER in names and parents.crystals:
         proposers[CROSSOVER] = lambda rng: _crossovers(parents, wanted, rng)
     like = [structure for structure in templates if wanted.formula(structure.composition.reduced_formula)]
@@ -156,6 +161,15 @@ def _mutations(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> It
     while True:
         parent = parents.choose(rng)
         structure = mutate(parent, parents, rng, wanted)
+        yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
+
+
+def _exchanges(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:
+    """Yield every parent with every exchange of its elements once, whatever its energy."""
+    every = [(one, replaced) for one in parents.crystals for replaced in exchanges(one.structure, parents.elements)]
+    for k in rng.permutation(len(every)):
+        parent, replaced = every[k]
+        structure = exchange(parent, replaced, parents, wanted)
         yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
 
 
