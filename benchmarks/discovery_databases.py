@@ -41,7 +41,6 @@ def pack(folder: Path) -> Path:
             f"{folder} lacks {', '.join(missing)}; make its database first: snakemake database --config system=..."
         )
     path = DATA / f"{folder.resolve().name}{PACKED}"
-    DATA.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary, tarfile.open(temporary, "w:xz") as archive:
         for name in FILES:
             content = (folder / name).read_bytes()

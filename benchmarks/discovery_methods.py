@@ -103,6 +103,11 @@ class System:
         """Limits of variants."""
         return VariantLimits(**settings.variant_limits(self.config))
 
+    def shown(self, holdout: Sequence[str]) -> tuple[list[Crystal], list[Crystal]]:
+        """Return the relaxed crystals of the database and the known phases, without those of compositions held out."""
+        relaxed = [c for c in self.database if c.info["status"] == "ok" and c.formula not in holdout]
+        return relaxed, [phase for phase in self.phases if phase.formula not in holdout]
+
     def limits(self, holdout: Sequence[str]) -> Limits:
         """Limits of a candidate, from the crystals that are not held out."""
         generation = self.config["generation"]
@@ -209,10 +214,9 @@ def drawn(system: System, task: Task) -> list[Crystal]:
     if task.method == "database":
         limits = system.limits(task.holdout)
         return [c for c in substituted if limits.admit(c.structure).structure is not None]
-    shown = [c for c in system.database if c.info["status"] == "ok" and c.formula not in task.holdout]
-    phases = [phase for phase in system.phases if phase.formula not in task.holdout]
-    shown = with_hull_distances(shown, hull_of([*shown, *phases], system.elements))
-    parents = Parents.of(shown, system.elements, system.uniqueness)
+    relaxed, phases = system.shown(task.holdout)
+    relaxed = with_hull_distances(relaxed, hull_of([*relaxed, *phases], system.elements))
+    parents = Parents.of(relaxed, system.elements, system.uniqueness)
     templates = [crystal.structure for crystal in substituted]
     proposers = make_proposers([task.method], parents, templates, {}, Wanted())
     rng = np.random.default_rng(derive_seed(task.seed, "discovery", task.method))
@@ -224,12 +228,13 @@ def drawn(system: System, task: Task) -> list[Crystal]:
 def by_ranking(system: System, task: Task) -> tuple[list[Crystal], list[Crystal]]:
     """Return the selected candidates of a control or of a scheme, and the same after relaxation."""
     candidates = drawn(system, task)
-    relaxed = [c for c in system.database if c.info["status"] == "ok" and c.formula not in task.holdout]
-    shown = [phase for phase in system.phases if phase.formula not in task.holdout]
+    relaxed, phases = system.shown(task.holdout)
     regression = fit_relaxed_energies(system.substituted, relaxed, system.elements, task.seed)
     expected, _ = regression.predict([crystal.structure for crystal in candidates])
-    order = rank_by_composition([c.formula for c in candidates], expected, hull_of([*relaxed, *shown], system.elements))
-    known = [*relaxed, *(phase for phase in shown if phase.info["status"] == "ok")]
+    order = rank_by_composition(
+        [c.formula for c in candidates], expected, hull_of([*relaxed, *phases], system.elements)
+    )
+    known = [*relaxed, *(phase for phase in phases if phase.info["status"] == "ok")]
     table = pd.DataFrame({"status": "ok", "reason": ""}, index=range(len(candidates)))
     unique = None if task.method == "database" else system.uniqueness
     selected, _ = select([candidates], [table], task.relaxations, uniqueness=unique, database=known, order=order)

@@ -11,7 +11,7 @@ from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cel
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.search import mutation
 from ccdcgan.search.crossover import cross
-from ccdcgan.search.mutation import exchange, exchanges, mutate
+from ccdcgan.search.mutation import exchange, mutate, other_assignments
 from ccdcgan.search.parents import TEMPERATURE, Parents
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
 
@@ -153,23 +153,23 @@ def test_mutations_of_a_ternary_system_reach_all_its_elements():
 
 def test_an_exchange_has_the_sites_and_the_symmetry_of_its_parent_and_the_volumes_of_its_atoms():
     parent = next(one for one in BINARY.crystals if one.id == "a")
-    (replaced,) = exchanges(parent.structure, BINARY.elements)
-    assert replaced == {"Bi": "Se", "Se": "Bi"}
-    child = exchange(parent, replaced, BINARY, lambda names: True)
+    (assignment,) = other_assignments(parent.structure, BINARY.elements)
+    assert assignment == {"Bi": "Se", "Se": "Bi"}
+    child = exchange(parent, assignment, BINARY, lambda species: True)
     assert child.composition.reduced_formula == "Bi3Se2"
     groups = [SpacegroupAnalyzer(one, 0.1).get_space_group_symbol() for one in (child, parent.structure)]
     assert groups == ["R-3m", "R-3m"]
     volumes = [BINARY.volumes[name] for name in ("Bi", "Se")]
     factor = (3 * volumes[0] + 2 * volumes[1]) / (2 * volumes[0] + 3 * volumes[1])
     assert child.volume == pytest.approx(parent.structure.volume * factor, rel=1e-6)
-    assert exchange(parent, replaced, BINARY, lambda names: False) is None
+    assert exchange(parent, assignment, BINARY, lambda species: False) is None
 
 
 def test_the_exchanges_of_a_ternary_system_are_all_other_assignments():
-    binary = exchanges(rock_salt(), ("Bi", "Se", "Te"))
+    binary = other_assignments(rock_salt(), ("Bi", "Se", "Te"))
     assert len(binary) == 5 and {"Bi": "Se", "Se": "Te"} in binary and {"Bi": "Bi", "Se": "Se"} not in binary
     sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]]
-    ternary = exchanges(Structure(Lattice.cubic(5), ["Mg", "Mn", "O"], sites), TERNARY)
+    ternary = other_assignments(Structure(Lattice.cubic(5), ["Mg", "Mn", "O"], sites), TERNARY)
     assert len(ternary) == 5 and all(set(one.values()) == set(TERNARY) for one in ternary)
 
 

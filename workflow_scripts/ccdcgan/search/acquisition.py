@@ -103,9 +103,9 @@ def choose(
         worth *= [budget.p1_weight if is_p1(crystal.structure, SPACE_GROUP_TOLERANCE) else 1.0 for crystal in pool]
     novelty = np.array([judge.novelty(c.formula, own) for c, own in zip(pool, described, strict=True)])
     taken = experience.relaxations_by_formula()
-    lowered = experience.formulas_below_hull()
+    allowed = experience.most_by_formula(budget.per_composition)
     most = [
-        budget.per_composition * (2 if crystal.formula in lowered and lower > 0.5 else 1)
+        allowed[crystal.formula] if lower > 0.5 else budget.per_composition
         for crystal, lower in zip(pool, judged.below_hull, strict=True)
     ]
     tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)

@@ -120,8 +120,8 @@ def _draw(
     compounds = with_hull_distances(compounds, experience.hull)
     parents = Parents.of(compounds, experience.elements, uniqueness)
     taken = experience.relaxations_by_formula()
-    lowered = experience.formulas_below_hull()
-    full = frozenset(f for f, count in taken.items() if count >= plan.per_composition * (2 if f in lowered else 1))
+    most = experience.most_by_formula(plan.per_composition)
+    full = frozenset(formula for formula, count in taken.items() if count >= most[formula])
     wanted = Wanted(full, None if plan.compositions is None else frozenset(plan.compositions))
     templates = [attempt.start.structure for attempt in experience.database]
     proposers = make_proposers(plan.proposals, parents, templates, generated, wanted)

@@ -1,6 +1,6 @@
 """What a campaign knows: the relaxations of the database and its own, and which of their ends are the same crystal."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -105,6 +105,14 @@ class Experience:
     def formulas_below_hull(self) -> set[str]:
         """Return the reduced formulas at which the campaign found a crystal below the hull without its crystals."""
         return {a.start.formula for a in self.campaign if a.relaxed and a.end.info["e_above_hull"] < -SAME_ENERGY}
+
+    def most_by_formula(self, per_composition: int) -> defaultdict[str, int]:
+        """Return the largest number of relaxations of each reduced formula: twice as many where the hull was lowered.
+
+        Args:
+            per_composition: Largest number of the other compositions.
+        """
+        return defaultdict(lambda: per_composition, dict.fromkeys(self.formulas_below_hull(), 2 * per_composition))
 
     def finds_by_proposer(self) -> dict[str, tuple[int, int]]:
         """Return for each proposer the number of its distinct meta-stable crystals and that of its relaxations."""

@@ -182,8 +182,9 @@ class Judge:
         energy = height + self._centre + self._scale * predicted
         deviation = self._scale * np.maximum(deviation, 1e-9)
         limits = (TARGETS["meta_stable"], TARGETS["stable"], 0.0)
-        below = [ndtr((np.minimum(0, height + limit) - energy) / deviation) for limit in limits]
-        gap = np.minimum(0, height) - energy
+        gaps = [np.minimum(0, height + limit) - energy for limit in limits]
+        below = [ndtr(gap / deviation) for gap in gaps]
+        gap = gaps[-1]  # to the hull itself
         depth = gap * below[-1] + deviation * np.exp(-((gap / deviation) ** 2) / 2) / np.sqrt(2 * np.pi)
         return Judgement(energy, deviation, *below, depth, self._success(described))
 

@@ -164,26 +164,26 @@ def mutate(
         return None
 
 
-def exchanges(crystal: Structure, elements: Sequence[str]) -> list[dict[str, str]]:
-    """Return all replacements of a crystal's elements by as many of the system, except the one by themselves."""
+def other_assignments(crystal: Structure, elements: Sequence[str]) -> list[dict[str, str]]:
+    """Return all assignments of elements of the system to those of a crystal, except that of each to itself."""
     own = sorted({site.specie.symbol for site in crystal})
     return [dict(zip(own, others, strict=True)) for others in permutations(elements, len(own)) if list(others) != own]
 
 
-def exchange(parent: Crystal, replaced: dict[str, str], parents: Parents, wanted: Wanted) -> Structure | None:
+def exchange(parent: Crystal, assignment: dict[str, str], parents: Parents, wanted: Wanted) -> Structure | None:
     """Return the crystal with other elements at its sites, in its standard cell; None: it is not wanted.
 
     It has the symmetry of the parent, whose energy says little of its own.
 
     Args:
         parent: The crystal, one of the parents.
-        replaced: Element -> the element that takes its place.
+        assignment: Element -> the element at its sites.
         parents: All parents, for the volumes of their atoms and their symmetric forms.
         wanted: Called with the elements of the atoms before the crystal is made.
     """
     crystal = parents.symmetric[parent.id].copy()
     before = [site.specie.symbol for site in crystal]
-    after = [replaced[symbol] for symbol in before]
+    after = [assignment[symbol] for symbol in before]
     if not wanted(after):
         return None
     crystal.scale_lattice(crystal.volume * parents.volume_factor(before, after))

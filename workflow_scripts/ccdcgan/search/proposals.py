@@ -17,7 +17,7 @@ from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.representation.voxels import Geometry, refusal
 from ccdcgan.search.crossover import cross
 from ccdcgan.search.experience import PROPOSED_BY
-from ccdcgan.search.mutation import exchange, exchanges, mutate
+from ccdcgan.search.mutation import exchange, mutate, other_assignments
 from ccdcgan.search.parents import Parents
 from ccdcgan.search.random_crystals import random_crystal
 from ccdcgan.utils.progress import Progress
@@ -165,11 +165,11 @@ def _mutations(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> It
 
 
 def _exchanges(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:
-    """Yield every parent with every exchange of its elements once, whatever its energy."""
-    every = [(one, replaced) for one in parents.crystals for replaced in exchanges(one.structure, parents.elements)]
+    """Yield every parent with every other assignment of the elements to its sites, each once, whatever its energy."""
+    every = [(one, other) for one in parents.crystals for other in other_assignments(one.structure, parents.elements)]
     for k in rng.permutation(len(every)):
-        parent, replaced = every[k]
-        structure = exchange(parent, replaced, parents, wanted)
+        parent, assignment = every[k]
+        structure = exchange(parent, assignment, parents, wanted)
         yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
 
 
