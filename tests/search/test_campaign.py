@@ -20,7 +20,7 @@ from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
 from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
 from ccdcgan.search.experience import Alike, gather_experience, is_find  # noqa: E402
-from ccdcgan.search.judge import Judge  # noqa: E402
+from ccdcgan.search.judge import Judge, compress, expand  # noqa: E402
 from ccdcgan.search.proposals import Limits, Wanted, draw_pool, kind_of, make_proposers, pool_sizes, shares  # noqa: E402
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende  # noqa: E402
 
@@ -155,6 +155,17 @@ def test_the_judge_knows_the_crystals_it_was_taught_and_its_ignorance_of_others(
     assert judge.judge(judge.describe(far), far).deviation[0] > judged.deviation.max()
 
 
+def test_distances_are_compressed_above_the_limit_of_meta_stable_crystals_only():
+    distances = np.array([0.0, 0.08, 0.149, 0.151, 0.4, 2.5])
+    compressed = compress(distances)
+    assert np.array_equal(compressed[:3], distances[:3])
+    assert np.all(np.diff(compressed) > 0) and compressed[-1] < 0.6
+    again, slope = expand(compressed)
+    assert again == pytest.approx(distances)
+    step = 1e-6
+    assert slope == pytest.approx((expand(compressed + step)[0] - again) / step, rel=1e-4)
+
+
 def test_the_expected_depth_below_the_hull_is_that_of_a_normal_distribution():
     learned = experience()
     judge = Judge(learned, BINARY, 1)
@@ -248,6 +259,23 @@ def test_a_round_takes_few_of_a_composition_and_none_twice():
     )
     assert repeats == [None] * 10
     assert {"expected_formation_energy", "expected_uncertainty", "probability"} <= set(chosen[0].info)
+
+
+def test_strained_copies_of_known_and_of_chosen_crystals_are_not_relaxed():
+    learned = experience()
+    sheared = np.eye(3) + np.array([[0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    known, other = (
+        bi2se3(),
+        Structure.from_spacegroup("P4/nmm", Lattice.tetragonal(4.0, 6.5), ["Bi", "Se"], [[0, 0.5, 0.22], [0, 0, 0.5]]),
+    )
+    copies = [
+        Structure(Lattice(shape.lattice.matrix @ sheared), shape.species, shape.frac_coords) for shape in (known, other)
+    ]
+    for shape, copy in zip((known, other), copies, strict=True):
+        assert not MATCHER.equal(standard_cell(shape), standard_cell(copy))  # StructureMatcher alone lets them pass
+    proposals = [start(f"x{n}", shape) for n, shape in enumerate((copies[0], other, copies[1]))]
+    chosen = choose(proposals, learned, Judge(learned, BINARY, 1), MATCHER, Budget(3, 6, 0.0), {})
+    assert len(chosen) == 1 and chosen[0].id in ("x1", "x2")
 
 
 def test_compositions_relaxed_in_earlier_rounds_count():

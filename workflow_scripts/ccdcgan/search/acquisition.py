@@ -4,8 +4,9 @@ The value of a proposal is the chance that its relaxation succeeds and ends in a
 mean of its chances to be meta-stable and to be stable and of a measure of its expected depth below the hull, times the
 trust in its proposer, times a weight if it has no symmetry, since such a crystal is rarely one that can be made. The
 chance of a new end is learned from the distance to known crystals and to those chosen before in the same round, so that
-a round does not spend two relaxations on one crystal. The lowest expected energies alone would lead back to the known
-phases. Where the hull is known, hardly any proposal is expected below it; where it is not, many are certain to be
+a round does not spend two relaxations on one crystal. Strained copies of a known crystal, whose descriptors may be far
+from those of the crystal into which they relax, are left out. The lowest expected energies alone would lead back to the
+known phases. Where the hull is known, hardly any proposal is expected below it; where it is not, many are certain to be
 stable, and the depth decides.
 """
 
@@ -13,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from types import MappingProxyType
 
 import numpy as np
 
@@ -26,6 +28,9 @@ from ccdcgan.search.proposals import kind_of
 
 PROBABILITY = "probability"
 """Key of a crystal's info: the probability, when it was chosen, of a distinct meta-stable crystal."""
+STRAINED = MappingProxyType({"ltol": 0.35, "stol": 0.2, "angle_tol": 12.0})
+"""Tolerances of StructureMatcher within which a proposal is a strained copy of a crystal, into which it relaxes: wider
+for the cell than those of Long et al., and narrower for the atoms. See docs/validation/discovery.md."""
 DEPTH = 0.05
 """Expected depth below the hull (eV/atom) that counts one half."""
 TRUST_WEIGHT = 2.0
@@ -77,7 +82,8 @@ def choose(
 
     A kind of proposer with fewer relaxations than its ``floor`` has its best proposal chosen first; all schemes with a
     generator are one kind, since their candidates resemble each other. A proposal that equals a known crystal, an
-    earlier start or a chosen proposal before any relaxation is left out.
+    earlier start or a chosen proposal before any relaxation, or that is a strained copy of a known crystal or of a
+    chosen proposal, is left out.
 
     Args:
         pool: Proposals with ``proposed_by``.
@@ -109,9 +115,12 @@ def choose(
         for crystal, lower in zip(pool, judged.below_hull, strict=True)
     ]
     tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
-    seen = defaultdict(list)
-    for crystal in (*experience.known, *(attempt.start for attempt in experience.attempts)):
-        seen[crystal.formula].append(crystal.structure)
+    strained = Uniqueness(dict(STRAINED))
+    ends, starts = defaultdict(list), defaultdict(list)
+    for crystal in experience.known:
+        ends[crystal.formula].append(crystal.structure)
+    for attempt in experience.attempts:
+        starts[attempt.start.formula].append(attempt.start.structure)
     least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
     open_ = np.array([taken[crystal.formula] < limit for crystal, limit in zip(pool, most, strict=True)])
     now: Counter[str] = Counter()
@@ -122,8 +131,10 @@ def choose(
         behind = [n for n, kind in enumerate(kinds) if open_[n] and tried[kind] < least]
         k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
         open_[k] = False
-        formula = pool[k].formula
-        if any(uniqueness.equal(pool[k].structure, other) for other in seen[formula]):
+        formula, structure = pool[k].formula, pool[k].structure
+        if any(uniqueness.equal(structure, other) for other in (*ends[formula], *starts[formula])):
+            continue
+        if any(strained.equal(structure, other) for other in ends[formula]):
             continue
         chosen.append(
             pool[k].updated(
@@ -133,7 +144,7 @@ def choose(
                 acquisition=float(value[k]),
             )
         )
-        seen[formula].append(pool[k].structure)
+        ends[formula].append(structure)
         taken[formula] += 1
         now[formula] += 1
         tried[kinds[k]] += 1

@@ -4,7 +4,9 @@ The distance to the hull after relaxation is predicted by a Gaussian process on 
 its uncertainty (:mod:`ccdcgan.crystals.gaussian_process`). It is trained on every crystal before relaxation, with the
 distance of its end, and by every end. The formation energy follows from the hull. Predicting it directly is less exact:
 far from all known crystals the prediction is the mean, which as a formation energy is too low near the elements and too
-high between them (Bi-Se, compositions left out: mean absolute error 0.059 in place of 0.048 eV/atom).
+high between them (Bi-Se, compositions left out: mean absolute error 0.059 in place of 0.048 eV/atom). Distances above
+the limit of meta-stable crystals are compressed: it matters that a crystal is far from the hull, not how far, and
+without this the farthest ones, 2 eV/atom above the hull in an oxide, decide how smooth the process is.
 
 Two probabilities are learned from the same relaxations: that one succeeds, and that it ends in a crystal that was not
 known. The latter depends on the distance, in the space of the descriptors, to the nearest known crystal of the same
@@ -42,13 +44,26 @@ FALLBACK_DISTANCE, FALLBACK_SLOPE = 0.3, 2.0
 """Distance (units of sqrt(d)) at which the chance is one half, and slope over its logarithm, where it is not fitted."""
 
 
+def compress(distances: np.ndarray) -> np.ndarray:
+    """Compress distances to the hull (eV/atom), any shape: linear up to the meta-stable limit, logarithmic above."""
+    limit = TARGETS["meta_stable"]
+    return np.where(distances < limit, distances, limit + limit * np.log1p(np.maximum(distances - limit, 0) / limit))
+
+
+def expand(compressed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances to the hull (eV/atom) of compressed ones, and the slope of this inverse, of equal shape."""
+    limit = TARGETS["meta_stable"]
+    slope = np.exp(np.maximum(compressed - limit, 0) / limit)
+    return np.where(compressed < limit, compressed, limit * slope), slope
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What is expected of proposals, arrays of shape (n,).
 
     Attributes:
-        energy: Formation energy after relaxation, eV/atom.
-        deviation: Its standard deviation, eV/atom.
+        energy: Formation energy after relaxation, eV/atom; the median, where its distribution is not symmetric.
+        deviation: Its standard deviation, eV/atom, to first order.
         meta_stable: Probability that the relaxed crystal is meta-stable, if the relaxation succeeds.
         stable: Probability that it is stable.
         below_hull: Probability that it lies below the hull of everything relaxed so far.
@@ -128,10 +143,10 @@ class Judge:
         return self.describe_features(features(structures, self._elements)) if structures else np.empty((0, 0))
 
     def _fit_energies(self, attempts: Sequence[Attempt], ends: np.ndarray, seed: int) -> None:
-        """Fit the Gaussian process of the distances to the hull after relaxation."""
+        """Fit the Gaussian process of the compressed distances to the hull after relaxation."""
         chosen = np.flatnonzero(self._relaxed)
         energies = np.array([attempts[i].end.info["formation_energy"] for i in chosen], dtype=float)
-        values = energies - self._heights([attempts[i].end for i in chosen])
+        values = compress(energies - self._heights([attempts[i].end for i in chosen]))
         self._centre, self._scale = float(values.mean()), max(float(values.std()), 1e-6)
         both, targets = np.concatenate([self._starts[chosen], ends[chosen]]), np.tile(values, 2)
         self._process = fit_gaussian_process(both, (targets - self._centre) / self._scale, REGRESSION_KERNEL, seed)
@@ -179,14 +194,15 @@ class Judge:
             part = slice(start, start + PREDICTED_TOGETHER)
             predicted[part], deviation[part] = self._process.predict(described[part], return_std=True)
         height = self._heights(crystals)
-        energy = height + self._centre + self._scale * predicted
+        compressed = self._centre + self._scale * predicted
         deviation = self._scale * np.maximum(deviation, 1e-9)
         limits = (TARGETS["meta_stable"], TARGETS["stable"], 0.0)
-        gaps = [np.minimum(0, height + limit) - energy for limit in limits]
+        gaps = [np.minimum(limit, -height) - compressed for limit in limits]  # the limits themselves stay as they are
         below = [ndtr(gap / deviation) for gap in gaps]
         gap = gaps[-1]  # to the hull itself
         depth = gap * below[-1] + deviation * np.exp(-((gap / deviation) ** 2) / 2) / np.sqrt(2 * np.pi)
-        return Judgement(energy, deviation, *below, depth, self._success(described))
+        distance, slope = expand(compressed)
+        return Judgement(height + distance, slope * deviation, *below, depth, self._success(described))
 
     def _heights(self, crystals: Sequence[Crystal]) -> np.ndarray:
         """Return the formation energy of the hull at the compositions of crystals, shape (n,), eV/atom."""
