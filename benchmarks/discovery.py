@@ -14,8 +14,8 @@ training, hull and comparison of the search, and a table of its own tells after 
 crystal of each was found again.
 
 Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The table is
-printed and written to ``--output``; ``--write`` puts it into the documentation, where the rows of other systems and
-methods stay as they are.
+printed and written to ``--output``; ``--write`` adds its rows to benchmarks/data/discovery, in place of those of the
+same systems, methods and seeds, and writes the table of the documentation from all rows there.
 """
 
 import argparse
@@ -28,31 +28,30 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from discovery_databases import unpack  # noqa: E402
 from discovery_methods import CAMPAIGNS, CONTROLS, System, Task, by_campaign, by_ranking  # noqa: E402
 from discovery_tables import (  # noqa: E402
+    AS_MARKDOWN,
+    KEYS,
     PAGE,
-    as_markdown,
+    keep,
+    measured_row,
     rediscovered,
-    rediscovery_as_markdown,
-    with_factors,
     write_to_page,
 )
 
 from ccdcgan.crystals.structures import write_set  # noqa: E402
 from ccdcgan.database.energies import with_formation_energies  # noqa: E402
 from ccdcgan.evaluation.best import classify, distinct_among  # noqa: E402
-from ccdcgan.evaluation.discovery import area_under_curve, discovery_curve  # noqa: E402
 from ccdcgan.evaluation.novelty import with_variants  # noqa: E402
 from ccdcgan.evaluation.placement import place_candidates  # noqa: E402
 from ccdcgan.search.experience import PROPOSED_BY  # noqa: E402
 from ccdcgan.utils.files import write_csv  # noqa: E402
 
 
-def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray, list[dict[str, Any]]]:
-    """Return the row of one method and seed, its discovery curve, and a row for each composition held out."""
+def measure(system: System, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the row of one method and seed, and a row for each composition held out."""
     starts, relaxed = (by_campaign if task.method in CAMPAIGNS else by_ranking)(system, task)
     relaxed = task.symmetrise(system, relaxed)
     known = [*(c for c in system.database if c.info["status"] == "ok"), *system.phases]
@@ -71,27 +70,10 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], np.ndarray, lis
     table[PROPOSED_BY] = [crystal.info.get(PROPOSED_BY, task.method) for crystal in starts]
     write_csv(task.output / system.folder.name / f"{task.name}.csv", table)
     write_set(task.output / system.folder.name / f"{task.name}.extxyz", placed)
-    ok = table["status"] == "ok"
-    good, stable = table["stability"].isin(["stable", "meta-stable"]), table["stability"] == "stable"
-    curve = discovery_curve(table)
-    row = {
-        "system": "-".join(system.elements),
-        "method": task.method,
-        "seed": task.seed,
-        "relaxations": len(table),
-        "relaxed": ok.sum(),
-        "negative": (table["formation_energy"] < 0).sum(),
-        "meta_stable": good.sum(),
-        "distinct_meta_stable": (good & table["distinct"]).sum(),
-        "distinct_stable": (stable & table["distinct"]).sum(),
-        "compositions": table.loc[ok, "formula"].nunique(),
-        "msun": (table["distinct"] & (table["e_above_hull"] < system.thresholds()["meta_stable"])).sum(),
-        "p1": (good & table["distinct"] & (table["space_group"] == "P1")).sum(),
-        "area": area_under_curve(curve),
-    }
-    same = {name: row[name] for name in ("system", "method", "seed")}
+    name = "-".join(system.elements)
+    row = measured_row(name, task.method, task.seed, table, system.thresholds()["meta_stable"])
     again = rediscovered(table, known, task.holdout, system.config["generation"]["max_atoms"])
-    return row, curve, [same | found for found in again]
+    return row, [{key: row[key] for key in ("system", "method", "seed", "commit")} | found for found in again]
 
 
 def arguments() -> argparse.Namespace:
@@ -113,7 +95,7 @@ def main() -> None:
     chosen = arguments()
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rows, curves, again = [], [], []
+    measured: dict[str, list[dict[str, Any]]] = {name: [] for name in KEYS}
     for folder in chosen.runs:
         system = System.read(unpack(folder, chosen.output))
         for seed in chosen.seeds:
@@ -121,21 +103,18 @@ def main() -> None:
                 if method not in (*CAMPAIGNS, *CONTROLS, *system.generated):
                     sys.exit(f"{folder} has no candidates of {method}; generate them, or name other methods.")
                 task = Task(method, seed, chosen.relaxations, tuple(chosen.holdout), chosen.output, chosen.processes)
-                row, curve, found = measure(system, task)
-                rows.append(row)
-                curves.append(curve)
-                again.extend(found)
-                table = with_factors(rows, curves)
-                print(table[-1:].to_string(index=False), flush=True)
-                write_csv(chosen.output / "discovery.csv", table)
-    name, text = "discovery", as_markdown(table)
-    print(text)
-    if again:
-        write_csv(chosen.output / "rediscovery.csv", pd.DataFrame(again))
-        name, text = "rediscovery", rediscovery_as_markdown(pd.DataFrame(again))
-        print(text)
+                row, again = measure(system, task)
+                print(pd.DataFrame([row]).to_string(index=False), flush=True)
+                measured["discovery"].append(row)
+                measured["rediscovery"].extend(again)
+                for name, rows in measured.items():
+                    write_csv(chosen.output / f"{name}.csv", pd.DataFrame(rows))
+    # with compositions held out the counts are those of another task
+    name = "rediscovery" if chosen.holdout else "discovery"
+    table = pd.DataFrame(measured[name])
+    print(AS_MARKDOWN[name](table))
     if chosen.write:
-        write_to_page(name, text)
+        write_to_page(name, AS_MARKDOWN[name](keep(name, table)))
 
 
 if __name__ == "__main__":

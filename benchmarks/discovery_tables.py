@@ -1,35 +1,40 @@
-"""Tables of benchmarks/discovery.py: factors, rediscovery, and the page of the documentation."""
+"""Tables of benchmarks/discovery.py: what was measured, factors, rediscovery, and the page of the documentation.
+
+What is published is kept in benchmarks/data/discovery, one row for each method and seed with the commit that measured
+it, so that a system, a method or a seed can be measured again alone. The page is written from these files.
+"""
 
 import re
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from discovery_databases import DATA
 from discovery_methods import ROOT
 
 from ccdcgan.crystals.structures import Crystal
-from ccdcgan.evaluation.discovery import REFERENCE, acceleration_factor, enhancement_factor
-from ccdcgan.utils.files import write_text
+from ccdcgan.evaluation.discovery import (
+    REFERENCE,
+    acceleration_factor,
+    area_under_curve,
+    enhancement_factor,
+    finds_in_order,
+)
+from ccdcgan.utils.files import read_csv, write_csv, write_text
 
 PAGE: Path = ROOT / "docs" / "validation" / "discovery.md"
-COLUMNS = (
-    "system",
-    "method",
-    "seed",
-    "relaxations",
-    "relaxed",
-    "negative",
-    "meta_stable",
-    "distinct_meta_stable",
-    "distinct_stable",
-    "msun",
-    "compositions",
-    "p1",
-    "area",
-)
+KEYS = {
+    "discovery": ["system", "method", "seed"],
+    "rediscovery": ["system", "formula", "method", "seed"],
+}
+"""Table -> the columns that name one of its rows."""
+SYSTEMS = ("Bi-Se", "Sn-S", "Al-Ni", "V-O", "Mg-Mn-O")
+METHODS = ("random", "mutation", "database", "dcgan", "ccdcgan", "flow", "optimised-flow", "campaign")
+"""Systems and methods in the order of the tables; others follow them."""
 SAME_ENERGY = 0.005
 """Largest energy of a crystal found again above that of the lowest known one of its composition, eV/atom."""
 
@@ -75,18 +80,65 @@ def rediscovered(
     return rows
 
 
-def with_factors(rows: list[dict[str, Any]], curves: list[np.ndarray]) -> pd.DataFrame:
-    """Return the table with the factors relative to random crystals of the same system and seed."""
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    random = {
-        (r["system"], r["seed"]): curve for r, curve in zip(rows, curves, strict=True) if r["method"] == REFERENCE
+def measured_row(system: str, method: str, seed: int, table: pd.DataFrame, meta_stable: float) -> dict[str, Any]:
+    """Return the counts of one method and seed.
+
+    Args:
+        system: Chemical system.
+        method: Method.
+        seed: Seed.
+        table: Table of the relaxed crystals, in the order of their relaxations.
+        meta_stable: Hull distance of meta-stable crystals, eV/atom.
+
+    Returns:
+        Numbers of relaxations, of successful ones and of crystals of several kinds; ``finds``, a sign for each
+        relaxation, + where it found a distinct meta-stable crystal; and the commit.
+    """
+    ok = table["status"] == "ok"
+    good, stable = table["stability"].isin(["stable", "meta-stable"]), table["stability"] == "stable"
+    return {
+        "system": system,
+        "method": method,
+        "seed": seed,
+        "relaxations": len(table),
+        "relaxed": ok.sum(),
+        "negative": (table["formation_energy"] < 0).sum(),
+        "meta_stable": good.sum(),
+        "distinct_meta_stable": (good & table["distinct"]).sum(),
+        "distinct_stable": (stable & table["distinct"]).sum(),
+        "msun": (table["distinct"] & (table["e_above_hull"] < meta_stable)).sum(),
+        "compositions": table.loc[ok, "formula"].nunique(),
+        "p1": (good & table["distinct"] & (table["space_group"] == "P1")).sum(),
+        "finds": "".join("+" if found else "-" for found in finds_in_order(table)),
+        "commit": commit(),
     }
-    for name, factor in (("enhancement", enhancement_factor), ("acceleration", acceleration_factor)):
-        table[name] = [
-            factor(curve, random[key]) if (key := (r["system"], r["seed"])) in random else np.nan
-            for r, curve in zip(rows, curves, strict=True)
+
+
+def commit() -> str:
+    """Return the commit that is checked out, with ``-dirty`` if files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def in_order(values: Iterable[str], first: Sequence[str]) -> list[str]:
+    """Return the different values, those of ``first`` in its order and before the others."""
+    different = dict.fromkeys(values)
+    return [*(value for value in first if value in different), *(value for value in different if value not in first)]
+
+
+def with_factors(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the area under each curve and the factors relative to random crystals of the same seed."""
+    curves = [np.cumsum([0, *(sign == "+" for sign in finds)]) for finds in table["finds"]]
+    names = list(zip(table["system"], table["seed"], strict=True))
+    random = {
+        name: curve for name, method, curve in zip(names, table["method"], curves, strict=True) if method == REFERENCE
+    }
+    columns = {"area": [area_under_curve(curve) for curve in curves]}
+    for column, factor in (("enhancement", enhancement_factor), ("acceleration", acceleration_factor)):
+        columns[column] = [
+            factor(curve, random[name]) if name in random else np.nan for name, curve in zip(names, curves, strict=True)
         ]
-    return table
+    return table.assign(**columns)
 
 
 def as_markdown(table: pd.DataFrame) -> str:
@@ -96,6 +148,7 @@ def as_markdown(table: pd.DataFrame) -> str:
         "compositions | P1 among distinct meta-stable | enhancement | acceleration | area"
     )
     lines = [f"| {heads} |", "|---" * (heads.count("|") + 1) + "|"]
+    table = with_factors(table)
     for (system, method), rows in table.groupby(["system", "method"], sort=False):
         sent, ok = rows["relaxations"], rows["relaxed"]
         cells = [system, f"`{method}`", str(len(rows))]
@@ -119,44 +172,53 @@ def spread(values: pd.Series, unit: str = "", digits: int = 0) -> str:
 
 def rediscovery_as_markdown(table: pd.DataFrame) -> str:
     """Return for each composition held out and each method after how many relaxations its lowest crystal was found."""
-    methods = list(dict.fromkeys(table["method"]))
+    methods = in_order(table["method"], METHODS)
     heads = ["system", "held out", "hull distance, eV/atom", *(f"`{method}`" for method in methods)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for (system, formula), rows in table.groupby(["system", "formula"], sort=False):
-        cells = [", ".join(_found(row) for _, row in rows[rows["method"] == method].iterrows()) for method in methods]
+        cells = [
+            ", ".join(_found(row) for _, row in rows[rows["method"] == method].iterrows()) or "–" for method in methods
+        ]
         distance = f"{rows['e_above_hull'].min():.3f}"
         lines.append(f"| {' | '.join([system, formula, distance, *cells])} |")
     return "\n".join(lines)
 
 
 def _found(row: pd.Series) -> str:
-    if row["found_at"] == row["found_at"]:
+    if not np.isnan(row["found_at"]):
         return f"{row['found_at']:.0f}"
-    return f"no ({row['relaxed']}, lowest {row['nearest']:+.3f})" if row["relaxed"] else "no (0)"
+    lowest = "" if np.isnan(row["nearest"]) else f", lowest {row['nearest']:+.3f}"
+    return f"no ({row['relaxed']:.0f}{lowest})"
+
+
+AS_MARKDOWN = {"discovery": as_markdown, "rediscovery": rediscovery_as_markdown}
+"""Table -> the function that writes it for the page."""
+
+
+def keep(name: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Add rows to those that are published, in place of earlier ones of the same name, and return all.
+
+    Args:
+        name: Table, a key of KEYS.
+        rows: Its rows.
+    """
+    path = DATA / f"{name}.csv"
+    together = pd.concat([read_csv(path), rows] if path.is_file() else [rows]).drop_duplicates(KEYS[name], keep="last")
+    ranks = {
+        column: {value: rank for rank, value in enumerate(in_order(together[column], first))}
+        for column, first in (("system", SYSTEMS), ("formula", ()), ("method", METHODS))
+        if column in together
+    }
+    by = [*ranks, "seed"]
+    together = together.sort_values(by, key=lambda column: column.map(ranks.get(column.name, lambda seed: seed)))
+    write_csv(path, together)
+    return read_csv(path)
 
 
 def write_to_page(name: str, text: str) -> None:
-    """Put a table between its two marks of the page; rows of it that ``text`` does not measure are kept."""
+    """Put a table between its two marks of the page."""
     page = PAGE.read_text(encoding="utf-8")
     marked = re.compile(rf"(<!-- begin {name} -->\n)(.*?)(<!-- end {name} -->)", re.DOTALL)
-    found = marked.search(page)
-    if not found:
+    if not marked.search(page):
         sys.exit(f"{PAGE} lacks the marks <!-- begin {name} --> and <!-- end {name} -->.")
-    write_text(PAGE, marked.sub(lambda match: f"{match[1]}\n{merge_rows(found[2], text)}\n\n{match[3]}", page))
-
-
-def merge_rows(earlier: str, measured: str) -> str:
-    """Return a Markdown table with the rows of two; those measured replace earlier ones with the same first two cells.
-
-    Raises:
-        ValueError: The two have different columns.
-    """
-    old, new = earlier.strip().splitlines(), measured.strip().splitlines()
-    if not old:
-        return measured
-    if old[:2] != new[:2]:
-        raise ValueError(f"the table of the page has other columns than the one measured: {old[0]} and {new[0]}")
-    rows = {tuple(line.split(" | ")[:2]): line for line in (*old[2:], *new[2:])}
-    systems = list(dict.fromkeys(system for system, _ in rows))
-    ordered = sorted(rows.items(), key=lambda item: systems.index(item[0][0]))
-    return "\n".join([*new[:2], *(line for _, line in ordered)])
+    write_text(PAGE, marked.sub(lambda match: f"{match[1]}\n{text}\n\n{match[3]}", page))

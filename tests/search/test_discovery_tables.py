@@ -1,0 +1,62 @@
+"""Tables of the discovery benchmark: what is published is what was measured."""
+
+import importlib
+import re
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """The module, whose neighbours are imported as by a script in its folder."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("discovery_tables")
+
+
+@pytest.fixture
+def measured(tables, monkeypatch, tmp_path):
+    """The module with an empty folder of what was measured."""
+    monkeypatch.setattr(tables, "DATA", tmp_path)
+    return tables
+
+
+def rows(tables, method: str, seed: int, finds: str, system: str = "V-O") -> pd.DataFrame:
+    n = len(finds)
+    table = pd.DataFrame({"status": ["ok"] * n, "distinct": [sign == "+" for sign in finds]})
+    table = table.assign(stability="meta-stable", formation_energy=-0.1, e_above_hull=0.12, formula="VO2")
+    return pd.DataFrame([tables.measured_row(system, method, seed, table.assign(space_group="P1"), 0.15)])
+
+
+def test_counts_and_factors_follow_from_the_relaxations(measured):
+    random, campaign = rows(measured, "random", 1, "---+-+"), rows(measured, "campaign", 1, "+-++++")
+    row = measured.with_factors(pd.concat([random, campaign])).iloc[1]
+    assert (row["distinct_meta_stable"], row["distinct_stable"], row["p1"], row["compositions"]) == (5, 0, 5, 1)
+    assert row["enhancement"] == 2.5
+    assert row["acceleration"] == 2.0  # two finds after 3 relaxations in place of 6
+    assert row["area"] == pytest.approx((1 + 1 + 2 + 3 + 4 + 5) / 21)
+
+
+def test_a_row_replaces_the_earlier_one_of_its_name_and_no_other(measured):
+    measured.keep("discovery", rows(measured, "campaign", 1, "--+"))
+    measured.keep("discovery", rows(measured, "random", 1, "---", "Fe-Si"))
+    measured.keep("discovery", rows(measured, "random", 2, "--+"))
+    kept = measured.keep("discovery", rows(measured, "campaign", 1, "+++"))
+    assert kept[["system", "method", "seed", "finds"]].to_numpy().tolist() == [
+        ["V-O", "random", 2, "--+"],
+        ["V-O", "campaign", 1, "+++"],
+        ["Fe-Si", "random", 1, "---"],
+    ]
+    assert measured.with_factors(kept)["enhancement"].tolist()[0] == 1.0
+    assert pd.isna(
+        measured.with_factors(kept)["enhancement"][1:]
+    ).all()  # no random crystals of the same seed with finds
+
+
+@pytest.mark.parametrize("name", ["discovery", "rediscovery"])
+def test_the_page_shows_what_was_measured(tables, name):
+    kept = tables.read_csv(tables.DATA / f"{name}.csv")
+    page = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", tables.PAGE.read_text(), re.DOTALL)
+    assert page[1].strip() == tables.AS_MARKDOWN[name](kept)
