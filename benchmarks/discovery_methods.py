@@ -23,7 +23,7 @@ from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table, start_di
 from ccdcgan.crystals.structures import Crystal, read_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
-from ccdcgan.database.energies import EnergyReferences, far_from_hull, hull_of, with_hull_distances  # noqa: E402
+from ccdcgan.database.energies import EnergyReferences, far_from_hull, hull_of, without_compositions  # noqa: E402
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
 from ccdcgan.relaxation.slices import gather, slice_of  # noqa: E402
 from ccdcgan.relaxation.symmetrisation.batches import symmetrise_batch  # noqa: E402
@@ -111,11 +111,12 @@ class System:
     def limits(self, holdout: Sequence[str]) -> Limits:
         """Limits of a candidate, from the crystals that are not held out."""
         generation = self.config["generation"]
-        near = [c for c in self.database if c.info["status"] == "ok" and c.info["e_above_hull"] < 0.2]
+        shown = without_compositions(self.database, self.phases, self.elements, holdout)
+        near = [crystal.structure for crystal in shown if crystal.info["e_above_hull"] <= 0.2]
         relaxation = self.config["relaxation"]
         guard = relaxation["guards"]["min_distance"]
         bonds = bond_table(
-            [c.structure for c in near if c.formula not in holdout],
+            near,
             self.elements,
             generation["min_distance"],
             start_distances(self.elements, guard, relaxation["displacement"]),
@@ -214,8 +215,7 @@ def drawn(system: System, task: Task) -> list[Crystal]:
     if task.method == "database":
         limits = system.limits(task.holdout)
         return [c for c in substituted if limits.admit(c.structure).structure is not None]
-    relaxed, phases = system.shown(task.holdout)
-    relaxed = with_hull_distances(relaxed, hull_of([*relaxed, *phases], system.elements))
+    relaxed = without_compositions(system.database, system.phases, system.elements, task.holdout)
     parents = Parents.of(relaxed, system.elements, system.uniqueness)
     templates = [crystal.structure for crystal in substituted]
     proposers = make_proposers([task.method], parents, templates, {}, Wanted())

@@ -153,7 +153,8 @@ rule collect_database:
 
 rule measure_distances:
     input:
-        rules.collect_database.output.crystals,
+        database=rules.collect_database.output.crystals,
+        known=rules.collect_database.output.known,
     output:
         f"{RESULTS}/database/distances.csv",
     log:

@@ -44,6 +44,7 @@ rule draw_controls:
     input:
         substituted=rules.substitute_elements.output.crystals,
         database=rules.collect_database.output.crystals,
+        known=rules.collect_database.output.known,
         graphs=rules.encode_crystals.output[0],
         lattice=f"{RESULTS}/representation/lattice_autoencoder.keras",
         sites=f"{RESULTS}/representation/sites_autoencoder.keras",

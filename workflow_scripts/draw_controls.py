@@ -11,7 +11,7 @@ with job(snakemake):
     from ccdcgan.crystals.distances import distance_rules
     from ccdcgan.crystals.structures import read_set
     from ccdcgan.crystals.uniqueness import Uniqueness
-    from ccdcgan.database.splits import relaxed_for_training
+    from ccdcgan.database.energies import without_compositions
     from ccdcgan.representation.crystal_graph import CandidateRules, load_codec
     from ccdcgan.search.controls import NEED_PARENTS, Stock, control_shard
     from ccdcgan.search.parents import Parents
@@ -23,7 +23,8 @@ with job(snakemake):
     codec = load_codec(inputs.graphs, inputs.lattice, inputs.sites)
     parents = None
     if plan.scheme in NEED_PARENTS:
-        relaxed = relaxed_for_training(read_set(inputs.database), params.holdout)
+        database, known = read_set(inputs.database), read_set(inputs.known)
+        relaxed = without_compositions(database, known, codec.elements, params.holdout)
         parents = Parents.of(relaxed, codec.elements, Uniqueness(params.matcher))
     stock = Stock([crystal.structure for crystal in crystals], parents)
     shard = control_shard(stock, codec, plan)

@@ -11,11 +11,12 @@ with job(snakemake):
 
     from ccdcgan.crystals.distances import bond_table, rejected_bonds, start_distances
     from ccdcgan.crystals.structures import read_set
+    from ccdcgan.database.energies import without_compositions
     from ccdcgan.utils.files import write_csv
 
-    params = snakemake.params
-    crystals = [crystal for crystal in read_set(snakemake.input[0]) if crystal.info["status"] == "ok"]
-    crystals = [crystal for crystal in crystals if crystal.formula not in params.holdout]
+    inputs, params = snakemake.input, snakemake.params
+    database, known = read_set(inputs.database), read_set(inputs.known)
+    crystals = without_compositions(database, known, params.elements, params.holdout)
     structures = [
         crystal.structure for crystal in crystals if crystal.info.get("e_above_hull", np.inf) <= params.near_hull
     ]

@@ -4,6 +4,7 @@ import pytest
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
+from ccdcgan.database.energies import without_compositions
 from ccdcgan.database.prototypes.collection import collect_prototypes
 from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_as_pretrained, split_training
 from ccdcgan.database.substitution import substitute
@@ -79,6 +80,21 @@ def test_crystal_graphs_are_made_without_it(database):
     assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
     assert "failed" not in {crystal.id for crystal in kept}
     assert relaxed_for_training(made, []) == made
+
+
+def test_hull_distances_are_those_without_it():
+    def crystal(name: str, structure, energy: float, above: float) -> Crystal:
+        return Crystal(name, structure, {"status": "ok", "formation_energy": energy, "e_above_hull": above})
+
+    made = [crystal("a", bi2se3(), -0.5, 0.0), crystal("b", rock_salt(), -0.2, 0.22)]
+    phase = crystal("c", bi2se3(), -0.4, 0.1)
+    failed = Crystal("failed", rock_salt(), {"status": "failed"})
+    assert without_compositions([*made, failed], [phase], ["Bi", "Se"], []) == made
+    kept = without_compositions([*made, failed], [phase], ["Bi", "Se"], ["Bi2Se3"])
+    assert [one.id for one in kept] == ["b"]
+    assert kept[0].info["e_above_hull"] == pytest.approx(0.0)  # it is the only compound that is left
+    above = without_compositions([made[1]], [phase], ["Bi", "Se"], ["BiSe3"])[0].info["e_above_hull"]
+    assert above == pytest.approx(-0.2 + 0.4 * 0.5 / 0.6)  # the known phase stays, on the line from Bi to it
 
 
 @pytest.mark.parametrize("network", ["sites", "lattice"])

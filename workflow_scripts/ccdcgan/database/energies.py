@@ -1,7 +1,7 @@
 """Formation energies and hull distances of the database and of relaxed candidates."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,6 +157,24 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
         else crystal
         for crystal in crystals
     ]
+
+
+def without_compositions(
+    crystals: Iterable[Crystal], phases: Iterable[Crystal], elements: Sequence[str], holdout: Collection[str]
+) -> list[Crystal]:
+    """Return the relaxed crystals whose composition is not held out, with distances to the hull without those held out.
+
+    Args:
+        crystals: Crystals of the database with formation energies.
+        phases: Known phases with formation energies.
+        elements: Elements of the system.
+        holdout: Reduced formulas of the compositions held out.
+    """
+    kept, others = (
+        [crystal for crystal in both if crystal.info["status"] == "ok" and crystal.formula not in holdout]
+        for both in (crystals, phases)
+    )
+    return with_hull_distances(kept, hull_of([*kept, *others], elements)) if holdout else kept
 
 
 def far_from_hull(
