@@ -19,6 +19,7 @@ from ccdcgan.database.thermodynamics import convex_hull  # noqa: E402
 from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
 from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
+from ccdcgan.search.crossover import inversion_centre  # noqa: E402
 from ccdcgan.search.experience import Alike, gather_experience, is_find  # noqa: E402
 from ccdcgan.search.judge import Judge, compress, expand  # noqa: E402
 from ccdcgan.search.proposals import Limits, Wanted, draw_pool, kind_of, make_proposers, pool_sizes, shares  # noqa: E402
@@ -190,6 +191,14 @@ def test_exchanges_are_proposed_once_whatever_the_energy_of_their_parent():
     assert len(named) == len(set(named)) and {"bi2se3", "antifluorite"} <= set(named) <= set(SHAPES)
     assert kind_of("exchange") == kind_of("mutation") == "mutation"  # without a floor of its own
     assert pool_sizes({"mutation": 0.5, "exchange": 0.5}, 4000) == {"mutation": 3600, "exchange": 400}
+
+
+def test_half_of_the_crossovers_keep_the_inversion_centre_of_their_parents():
+    proposers = make_proposers(["crossover"], parents(), [], {}, Wanted())
+    drawn, _ = draw_pool(proposers, {"crossover": 60}, LIMITS, {"crossover": np.random.default_rng(1)})
+    kept = [crystal for crystal in drawn if inversion_centre(crystal.structure) is not None]
+    assert 15 < len(kept) < 45
+    assert "zinc blende" not in " ".join(crystal.info["parent"] for crystal in kept)  # it has none
 
 
 def test_failed_relaxations_lower_the_chance_of_similar_crystals():

@@ -10,7 +10,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from ccdcgan.crystals.structures import Crystal, shortest_distance, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.search import mutation
-from ccdcgan.search.crossover import cross
+from ccdcgan.search.crossover import cross, inversion_centre
 from ccdcgan.search.mutation import exchange, mutate, other_assignments
 from ccdcgan.search.parents import TEMPERATURE, Parents
 from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende
@@ -188,6 +188,29 @@ def test_a_crossover_has_atoms_of_both_parents_and_a_volume_between():
     for child in made:
         assert 0.6 * min(volumes) < child.volume / len(child) < 1.7 * max(volumes)
         assert shortest_distance(child) > 0
+
+
+def test_a_centred_crossover_keeps_the_inversion_centre_of_its_parents():
+    rng = np.random.default_rng(2)
+    pair = standard_cell(bi2se3()), standard_cell(rock_salt())
+    centred = [child for _ in range(30) if (child := cross(pair, BINARY, rng, centred=True)) is not None]
+    others = [child for _ in range(30) if (child := cross(pair, BINARY, rng)) is not None]
+    assert len(centred) > 5 and all(inversion_centre(child) is not None for child in centred)
+    assert len({child.composition.reduced_formula for child in centred}) > 2
+    assert not any(inversion_centre(child) is not None for child in others)
+
+
+def test_the_inversion_centre_maps_a_crystal_onto_itself():
+    moved = standard_cell(bi2se3())
+    moved.translate_sites(range(len(moved)), [0.13, 0.27, 0.41])
+    centre = inversion_centre(moved)
+    for site in moved:
+        image = 2 * centre - site.frac_coords
+        assert any(
+            other.specie == site.specie and other.distance_and_image_from_frac_coords(image)[0] < 0.01
+            for other in moved
+        )
+    assert inversion_centre(standard_cell(zinc_blende())) is None
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Crossover of two crystals: a slab of one and the remaining slab of the other, in a cell between both.
 
 The operator is that of Oganov and Glass (J. Chem. Phys. 124, 244704 (2006)), "heredity", without a repair of the
-composition, which may change.
+composition, which may change. Cut at random, the crystal has no symmetry. If both parents have an inversion centre,
+both slabs can be centred on one, so that the crystal has it, too.
 """
 
 import numpy as np
+import spglib
 from pymatgen.core import Lattice, Structure
 
 from ccdcgan.crystals.structures import standard_cell
@@ -12,6 +14,8 @@ from ccdcgan.search.mutation import SMALL_DISPLACEMENT, Wanted
 from ccdcgan.search.parents import Parents
 from ccdcgan.utils.errors import InputError
 
+CENTRE_TOLERANCE = 0.01
+"""Tolerance of an inversion centre, angstrom."""
 LEAST_SHARE = 0.25
 """Smallest fraction of the cell that either parent gives."""
 
@@ -21,6 +25,7 @@ def cross(
     parents: Parents,
     rng: np.random.Generator,
     wanted: Wanted = lambda species: True,
+    centred: bool = False,
 ) -> Structure | None:
     """Return a crystal from two parents in its standard cell; None: it has one element only, or is not wanted.
 
@@ -29,13 +34,16 @@ def cross(
         parents: All parents, for the volumes of their atoms.
         rng: Random number generator.
         wanted: Called with the elements of the atoms before the crystal is made.
+        centred: Whether the slabs are centred on inversion centres, which both crystals must have.
     """
     first, second = _in_cells_of_similar_size(*pair)
     axis, share = int(rng.integers(3)), rng.uniform(LEAST_SHARE, 1 - LEAST_SHARE)
     parts = []
     for structure, is_first in ((first, True), (second, False)):
-        coordinates = (structure.frac_coords + rng.uniform(size=3)) % 1
-        inside = (coordinates[:, axis] < share) == is_first
+        shift = rng.integers(2, size=3) / 2 - inversion_centre(structure) if centred else rng.uniform(size=3)
+        coordinates = (structure.frac_coords + shift) % 1
+        # the slab of the first crystal is around the origin, that of the second around half of the axis
+        inside = (np.abs(coordinates[:, axis] - np.round(coordinates[:, axis])) < share / 2) == is_first
         species = [site.specie.symbol for site, kept in zip(structure, inside, strict=True) if kept]
         parts.append((species, coordinates[inside]))
     species = parts[0][0] + parts[1][0]
@@ -45,11 +53,22 @@ def cross(
     per_atom = [s.volume / len(s) * parents.volume_factor(_species(s), species) for s in (first, second)]
     matrix = matrix * (len(species) * np.mean(per_atom) / abs(np.linalg.det(matrix))) ** (1 / 3)
     positions = np.concatenate([part for _, part in parts])
-    positions = positions + rng.normal(0, SMALL_DISPLACEMENT, positions.shape) @ np.linalg.inv(matrix)
+    if not centred:
+        positions = positions + rng.normal(0, SMALL_DISPLACEMENT, positions.shape) @ np.linalg.inv(matrix)
     try:
         return standard_cell(Structure(Lattice(matrix), species, positions))
     except InputError:
         return None
+
+
+def inversion_centre(structure: Structure) -> np.ndarray | None:
+    """Return the fractional coordinates of an inversion centre of a crystal, shape (3,), or None if there is none."""
+    cell = structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure]
+    found = spglib.get_symmetry(cell, symprec=CENTRE_TOLERANCE)
+    if found is None:
+        return None
+    inversions = (found["rotations"] == -np.eye(3, dtype=int)).all(axis=(1, 2))
+    return found["translations"][np.argmax(inversions)] / 2 if inversions.any() else None
 
 
 def _species(structure: Structure) -> list[str]:

@@ -1,7 +1,7 @@
 """Parents of new crystals: relaxed crystals, those near the convex hull more often than others."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pymatgen.core import Structure
@@ -56,6 +56,12 @@ class Parents:
     def choose(self, rng: np.random.Generator) -> Crystal:
         """Return a parent at random."""
         return self.crystals[int(rng.choice(len(self.crystals), p=self.weights))]
+
+    def only(self, names: Collection[str]) -> "Parents":
+        """Return the parents with these identifiers, with the same relative probabilities."""
+        own = np.array([crystal.id in names for crystal in self.crystals], dtype=bool)
+        crystals = tuple(crystal for crystal, kept in zip(self.crystals, own, strict=True) if kept)
+        return replace(self, crystals=crystals, weights=self.weights[own] / self.weights[own].sum())
 
     def volume_factor(self, before: Sequence[str], after: Sequence[str]) -> float:
         """Return the factor on the volume per atom if the elements of the atoms change from ``before`` to ``after``."""

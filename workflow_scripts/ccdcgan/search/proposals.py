@@ -15,7 +15,7 @@ from ccdcgan.crystals.distances import DistanceRule, satisfies
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.representation.voxel_decoding import Decoded
 from ccdcgan.representation.voxels import Geometry, refusal
-from ccdcgan.search.crossover import cross
+from ccdcgan.search.crossover import cross, inversion_centre
 from ccdcgan.search.experience import PROPOSED_BY
 from ccdcgan.search.mutation import exchange, mutate, other_assignments
 from ccdcgan.search.parents import Parents
@@ -30,6 +30,8 @@ PROPOSERS = (MUTATION, EXCHANGE, CROSSOVER, RANDOM, GENERATED)
 MOST = {EXCHANGE: 400, RANDOM: 50}
 """Largest number of proposals of a proposer in a round: exchanges of elements are few, and a random symmetric crystal
 takes far longer than a mutation."""
+CENTRED_SHARE = 0.5
+"""Fraction of the crossovers between crystals with an inversion centre that keep it, if there are such crystals."""
 ATTEMPTS = 20
 """Number of attempts for each proposal that is wanted, after which a proposer gives up."""
 
@@ -174,10 +176,14 @@ def _exchanges(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> It
 
 
 def _crossovers(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:
-    """Yield crossovers, endlessly."""
+    """Yield crossovers, endlessly; a fraction of them between crystals with an inversion centre, which they keep."""
+    with_centre = parents.only({name for name, one in parents.symmetric.items() if inversion_centre(one) is not None})
     while True:
-        pair = parents.choose(rng), parents.choose(rng)
-        structure = cross((pair[0].structure, pair[1].structure), parents, rng, wanted)
+        centred = bool(with_centre.crystals) and rng.uniform() < CENTRED_SHARE
+        chosen = with_centre if centred else parents
+        pair = chosen.choose(rng), chosen.choose(rng)
+        structures = parents.symmetric[pair[0].id], parents.symmetric[pair[1].id]
+        structure = cross(structures, parents, rng, wanted, centred)
         yield "" if structure is None else Crystal("", structure, {"parent": " ".join(one.id for one in pair)})
 
 
