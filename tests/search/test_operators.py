@@ -198,6 +198,8 @@ def test_a_centred_crossover_keeps_the_inversion_centre_of_its_parents():
     assert len(centred) > 5 and all(inversion_centre(child) is not None for child in centred)
     assert len({child.composition.reduced_formula for child in centred}) > 2
     assert not any(inversion_centre(child) is not None for child in others)
+    without = standard_cell(zinc_blende()), standard_cell(rock_salt())
+    assert all(cross(without, BINARY, rng, centred=True) is None for _ in range(5))
 
 
 def test_the_inversion_centre_maps_a_crystal_onto_itself():

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import time
 from types import SimpleNamespace
@@ -163,7 +164,8 @@ def test_status_of_a_run_at_work(workflow: Workflow):
         assert process.poll() is None
         assert "1 running" in status
         assert " crystals (" in status
-        assert "Stages done: none yet" in status
+        done, stages = map(int, re.search(r"Stages done: .* \((\d+) of (\d+)\)", status).groups())
+        assert done < stages  # a stage that needs no relaxation can be done, since the order of such jobs is free
     finally:
         stop(process, signal.SIGKILL)
 

@@ -34,13 +34,16 @@ def cross(
         parents: All parents, for the volumes of their atoms.
         rng: Random number generator.
         wanted: Called with the elements of the atoms before the crystal is made.
-        centred: Whether the slabs are centred on inversion centres, which both crystals must have.
+        centred: Whether the slabs are centred on inversion centres; None is returned if a crystal has none.
     """
     first, second = _in_cells_of_similar_size(*pair)
+    centres = [inversion_centre(structure) if centred else None for structure in (first, second)]
+    if centred and any(centre is None for centre in centres):
+        return None
     axis, share = int(rng.integers(3)), rng.uniform(LEAST_SHARE, 1 - LEAST_SHARE)
     parts = []
-    for structure, is_first in ((first, True), (second, False)):
-        shift = rng.integers(2, size=3) / 2 - inversion_centre(structure) if centred else rng.uniform(size=3)
+    for structure, centre, is_first in ((first, centres[0], True), (second, centres[1], False)):
+        shift = rng.uniform(size=3) if centre is None else rng.integers(2, size=3) / 2 - centre
         coordinates = (structure.frac_coords + shift) % 1
         # the slab of the first crystal is around the origin, that of the second around half of the axis
         inside = (np.abs(coordinates[:, axis] - np.round(coordinates[:, axis])) < share / 2) == is_first
