@@ -107,8 +107,8 @@ def main() -> None:
                 print(pd.DataFrame([row]).to_string(index=False), flush=True)
                 measured["discovery"].append(row)
                 measured["rediscovery"].extend(again)
-                for name, rows in measured.items():
-                    write_csv(chosen.output / f"{name}.csv", pd.DataFrame(rows))
+                for name in (name for name, rows in measured.items() if rows):
+                    write_csv(chosen.output / f"{name}.csv", pd.DataFrame(measured[name]))
     # with compositions held out the counts are those of another task
     name = "rediscovery" if chosen.holdout else "discovery"
     table = pd.DataFrame(measured[name])

@@ -12,75 +12,26 @@ from pymatgen.core import Composition, Lattice, Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
 from ccdcgan.crystals.symmetry import is_p1
-from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
-from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
-from ccdcgan.database.energies import EnergyReferences, with_hull_distances  # noqa: E402
-from ccdcgan.database.thermodynamics import convex_hull  # noqa: E402
-from ccdcgan.representation.voxels import Geometry  # noqa: E402
 from ccdcgan.search.acquisition import Budget, choose, trust  # noqa: E402
-from ccdcgan.search.campaign import Plan, count_table, proposal_table, propose_round  # noqa: E402
+from ccdcgan.search.campaign import count_table, proposal_table, propose_round  # noqa: E402
 from ccdcgan.search.crossover import inversion_centre  # noqa: E402
-from ccdcgan.search.experience import Alike, gather_experience, is_find  # noqa: E402
-from ccdcgan.search.judge import Judge, compress, expand  # noqa: E402
-from ccdcgan.search.proposals import Limits, Wanted, draw_pool, kind_of, make_proposers, pool_sizes, shares  # noqa: E402
-from tests.support.crystals import bi2se3, cesium_chloride, rock_salt, zinc_blende  # noqa: E402
-
-MATCHER = Uniqueness({"ltol": 0.2, "stol": 0.3, "angle_tol": 5.0})
-LIMITS = Limits(20, 2.0, 1.15, Geometry(15.0, 16, 0.8, 16, 0.8))
-PLAN = Plan(1, 4, ("mutation", "crossover"), 40, 2, 0.1, 1.0, 7)
-BINARY, TERNARY = ("Bi", "Se"), ("Mg", "Mn", "O")
-
-
-def fluorite(a: float, cation: str, anion: str) -> Structure:
-    return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [cation, anion], [[0, 0, 0], [0.25, 0.25, 0.25]])
-
-
-def database(shapes: dict[str, tuple[Structure, float]], elements: tuple[str, ...]) -> list[Crystal]:
-    """Relaxed crystals with formation energies, eV/atom."""
-    energies = {"status": "ok", "reason": "", "space_group": ""}
-    crystals = [
-        Crystal(name, standard_cell(shape), energies | {"formation_energy": energy, "energy_per_atom": energy})
-        for name, (shape, energy) in shapes.items()
-    ]
-    hull = convex_hull(
-        [crystal.structure.composition for crystal in crystals], [energy for _, energy in shapes.values()], elements
-    )
-    return with_hull_distances(crystals, hull)
-
-
-SHAPES = {
-    "bi2se3": (bi2se3(), -0.38),
-    "rock salt": (rock_salt(), -0.16),
-    "cscl": (cesium_chloride(), 0.1),
-    "zinc blende": (zinc_blende(), 0.3),
-    "fluorite": (fluorite(6.6, "Bi", "Se"), 0.25),
-    "antifluorite": (fluorite(7.2, "Se", "Bi"), 0.35),
-}
-
-
-def before(crystals: list[Crystal]) -> list[Crystal]:
-    """The same crystals before relaxation: larger cells."""
-    return [
-        replace(c, structure=c.structure.copy().scale_lattice(1.1 * c.structure.volume) or c.structure)
-        for c in crystals
-    ]
-
-
-def experience(shapes=SHAPES, elements=BINARY, phases=(), rounds=(), holdout=()):
-    relaxed = database(shapes, elements)
-    references = EnergyReferences(dict.fromkeys(elements, 0.0))
-    alike = Alike(MATCHER, VariantLimits())
-    return gather_experience(before(relaxed), relaxed, list(phases), list(rounds), references, alike, holdout)
-
-
-def start(name: str, structure: Structure, proposer: str = "mutation", probability: float = 0.5) -> Crystal:
-    return Crystal(
-        name, standard_cell(structure), {"proposed_by": proposer, "probability": probability, "status": "ok"}
-    )
-
-
-def end(crystal: Crystal, energy: float = float("nan"), reason: str = "") -> Crystal:
-    return crystal.updated(status="failed" if reason else "ok", reason=reason, energy_per_atom=energy)
+from ccdcgan.search.experience import is_find  # noqa: E402
+from ccdcgan.search.judge import Judge  # noqa: E402
+from ccdcgan.search.proposals import Wanted, draw_pool, kind_of, make_proposers, pool_sizes, shares  # noqa: E402
+from tests.support.campaigns import (  # noqa: E402
+    BINARY,
+    LIMITS,
+    MATCHER,
+    PLAN,
+    SHAPES,
+    TERNARY,
+    database,
+    end,
+    experience,
+    fluorite,
+    start,
+)
+from tests.support.crystals import bi2se3, cesium_chloride, rock_salt  # noqa: E402
 
 
 def test_an_end_is_new_once_and_not_if_it_is_known():
@@ -143,43 +94,6 @@ def test_known_phases_are_known_but_no_parents():
     assert all("phase" not in crystal.info["parent"] for crystal in chosen)
 
 
-def test_the_judge_knows_the_crystals_it_was_taught_and_its_ignorance_of_others():
-    learned = experience()
-    judge = Judge(learned, BINARY, 1)
-    known = [attempt.end for attempt in learned.database]
-    judged = judge.judge(judge.describe(known), known)
-    truth = [crystal.info["formation_energy"] for crystal in known]
-    assert np.abs(judged.energy - truth).max() < 0.1
-    assert judged.meta_stable[0] > 0.8 and judged.meta_stable[3] < 0.2
-    assert np.all(judged.stable <= judged.meta_stable + 1e-9)
-    far = [Crystal("far", standard_cell(rock_salt(9.5)))]
-    assert judge.judge(judge.describe(far), far).deviation[0] > judged.deviation.max()
-
-
-def test_distances_are_compressed_above_the_limit_of_meta_stable_crystals_only():
-    distances = np.array([0.0, 0.08, 0.149, 0.151, 0.4, 2.5])
-    compressed = compress(distances)
-    assert np.array_equal(compressed[:3], distances[:3])
-    assert np.all(np.diff(compressed) > 0) and compressed[-1] < 0.6
-    again, slope = expand(compressed)
-    assert again == pytest.approx(distances)
-    step = 1e-6
-    assert slope == pytest.approx((expand(compressed + step)[0] - again) / step, rel=1e-4)
-
-
-def test_the_expected_depth_below_the_hull_is_that_of_a_normal_distribution():
-    learned = experience()
-    judge = Judge(learned, BINARY, 1)
-    known = [attempt.end for attempt in learned.database]
-    judged = judge.judge(judge.describe(known), known)
-    rng = np.random.default_rng(1)
-    heights = [learned.hull.get_hull_energy_per_atom(crystal.structure.composition) for crystal in known]
-    for k, height in enumerate(heights):
-        draws = np.maximum(0, min(0, height) - rng.normal(judged.energy[k], judged.deviation[k], 200_000))
-        assert judged.depth[k] == pytest.approx(draws.mean(), abs=2e-3)
-    assert judged.depth.max() > 0
-
-
 def test_exchanges_are_proposed_once_whatever_the_energy_of_their_parent():
     drawn, _ = draw_pool(
         make_proposers(["exchange"], parents(), [], {}, Wanted()),
@@ -199,24 +113,6 @@ def test_half_of_the_crossovers_keep_the_inversion_centre_of_their_parents():
     kept = [crystal for crystal in drawn if inversion_centre(crystal.structure) is not None]
     assert 15 < len(kept) < 45
     assert "zinc blende" not in " ".join(crystal.info["parent"] for crystal in kept)  # it has none
-
-
-def test_failed_relaxations_lower_the_chance_of_similar_crystals():
-    crystal = start("x", fluorite(5.6, "Bi", "Se"))
-    others = [start(f"x{n}", fluorite(5.6 + 0.02 * n, "Bi", "Se")) for n in range(3)]
-    plain = Judge(experience(), BINARY, 1)
-    warned = Judge(experience(rounds=[(others, [end(other, reason="not_converged") for other in others])]), BINARY, 1)
-    chances = [judge.judge(judge.describe([crystal]), [crystal]).success[0] for judge in (plain, warned)]
-    assert chances[1] < 0.7 * chances[0]
-
-
-def test_a_crystal_near_a_known_one_is_less_likely_to_be_new():
-    judge = Judge(experience(), BINARY, 1)
-    near, far = judge.describe([Crystal("n", rock_salt(6.05)), Crystal("f", rock_salt(8.5))])
-    assert judge.novelty("BiSe", near) < judge.novelty("BiSe", far)
-    assert judge.novelty("Bi7Se", near) == 1  # nothing is known of this composition
-    judge.neighbours.add("Bi7Se", near)
-    assert judge.novelty("Bi7Se", near) < 0.5
 
 
 def test_shares_follow_what_was_earned_with_a_floor():

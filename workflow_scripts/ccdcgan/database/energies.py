@@ -13,6 +13,7 @@ from ccdcgan.crystals.elements import can_be_reference
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.energy_correction import UNCORRECTED, Correction, correction_of
 from ccdcgan.database.energy_scheme import RAW_SCHEME, EnergyScheme, scheme_of
+from ccdcgan.database.splits import relaxed_for_training
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, near_hull
 from ccdcgan.database.typical_errors import UNKNOWN_ERROR, TypicalError, typical_error
 from ccdcgan.utils.errors import InputError
@@ -170,10 +171,7 @@ def without_compositions(
         elements: Elements of the system.
         holdout: Reduced formulas of the compositions held out.
     """
-    kept, others = (
-        [crystal for crystal in both if crystal.info["status"] == "ok" and crystal.formula not in holdout]
-        for both in (crystals, phases)
-    )
+    kept, others = (relaxed_for_training(both, holdout) for both in (crystals, phases))
     return with_hull_distances(kept, hull_of([*kept, *others], elements)) if holdout else kept
 
 
