@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.crystal_graph")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.database.splits import relaxed_for_training
+    from ccdcgan.database.energies import relaxed_for_training
     from ccdcgan.representation.autoencoders import load_autoencoder
     from ccdcgan.representation.crystal_graph import fit_codec, save_graphs
     from ccdcgan.representation.voxels import Geometry

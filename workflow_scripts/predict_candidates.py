@@ -7,7 +7,7 @@ with job(snakemake):
 
     from ccdcgan.candidates.ranking import fit_relaxed_energies
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.database.splits import relaxed_for_training
+    from ccdcgan.database.energies import relaxed_for_training
     from ccdcgan.models.constraint.base import load_constraint, predict
     from ccdcgan.search.campaign import SCHEME, proposal_table
     from ccdcgan.utils.files import read_arrays, write_csv

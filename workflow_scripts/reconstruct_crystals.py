@@ -8,7 +8,7 @@ log = logging.getLogger("ccdcgan.reconstruction")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.database.splits import relaxed_for_training
+    from ccdcgan.database.energies import relaxed_for_training
     from ccdcgan.representation.crystal_graph import load_codec, load_graphs
     from ccdcgan.representation.reconstruction import make_examples, reconstruct, summarise
     from ccdcgan.representation.reconstruction_examples import choose_examples, save_examples

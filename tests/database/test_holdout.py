@@ -4,9 +4,9 @@ import pytest
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.energies import without_compositions
+from ccdcgan.database.energies import relaxed_for_training, without_compositions
 from ccdcgan.database.prototypes.collection import collect_prototypes
-from ccdcgan.database.splits import kinds_of_prototypes, relaxed_for_training, split_as_pretrained, split_training
+from ccdcgan.database.splits import kinds_of_prototypes, split_as_pretrained, split_training
 from ccdcgan.database.substitution import substitute
 from ccdcgan.representation.training_data import training_sources
 from tests.support.crystals import bi2se3, rock_salt

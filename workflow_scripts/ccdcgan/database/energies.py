@@ -13,7 +13,6 @@ from ccdcgan.crystals.elements import can_be_reference
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.database.energy_correction import UNCORRECTED, Correction, correction_of
 from ccdcgan.database.energy_scheme import RAW_SCHEME, EnergyScheme, scheme_of
-from ccdcgan.database.splits import relaxed_for_training
 from ccdcgan.database.thermodynamics import convex_hull, formation_energy, hull_distance, near_hull
 from ccdcgan.database.typical_errors import UNKNOWN_ERROR, TypicalError, typical_error
 from ccdcgan.utils.errors import InputError
@@ -158,6 +157,19 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
         else crystal
         for crystal in crystals
     ]
+
+
+def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
+    """Return the relaxed crystals whose composition is not held out.
+
+    Crystal graphs are made of these crystals only. Neither a model trained on crystal graphs nor their scale depends on
+    the others.
+
+    Args:
+        crystals: Crystals of the database.
+        holdout: Reduced formulas of the compositions held out.
+    """
+    return [crystal for crystal in crystals if crystal.info["status"] == "ok" and crystal.formula not in holdout]
 
 
 def without_compositions(

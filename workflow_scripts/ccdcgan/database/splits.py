@@ -68,19 +68,6 @@ def kinds_of_prototypes(substituted: pd.DataFrame) -> dict[str, str]:
     return {name: first.setdefault(label, name) for name, label in zip(names, labels, strict=True)}
 
 
-def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
-    """Return the relaxed crystals whose composition is not held out.
-
-    Crystal graphs are made of these crystals only. Neither a model trained on crystal graphs nor their scale depends on
-    the others.
-
-    Args:
-        crystals: Crystals of the database.
-        holdout: Reduced formulas of the compositions held out.
-    """
-    return [crystal for crystal in crystals if crystal.info["status"] == "ok" and crystal.formula not in holdout]
-
-
 def split_training(
     crystals: Sequence[Crystal],
     prototypes: Sequence[Crystal],
