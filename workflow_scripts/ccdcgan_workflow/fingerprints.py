@@ -33,10 +33,10 @@ ENGINE_MODULES = {
 """Relaxation engine -> the modules that are its own; what only they import counts for them only."""
 
 RELAXATION_CODE = {
-    "mlip": "a1a3f1fdcf8d",
-    "vasp": "d1fa54a2906c",
-    "gpaw": "0cee2e357f01",
-    "ase": "294ad7ec7d77",
+    "mlip": "ba4b890fd369",
+    "vasp": "1ad76801bffe",
+    "gpaw": "a793fe7eedbe",
+    "ase": "e6a5f221dc31",
 }
 """Engine -> the code fingerprint of a relaxation with it, for which SAME_RELAXATIONS holds."""
 
@@ -48,6 +48,7 @@ SAME_RELAXATIONS = (
     "7e9f8d005b35", "bac8ab792e3d", "baf282518d31", "d0d591d8b539", "317409780fa8",
     "51990bfcb301", "ec2e8f183c13", "873dd9ec3321", "5639cd608c7d",
     "4ea1cb9eb4ed", "bd16ffa05c8b", "1216b117dbdd", "80ea97eb9eb0",
+    "a1a3f1fdcf8d", "d1fa54a2906c", "0cee2e357f01", "294ad7ec7d77",
 )  # fmt: skip
 """Code fingerprints of earlier versions of the workflow that relax a crystal as RELAXATION_CODE does, up to rounding.
 

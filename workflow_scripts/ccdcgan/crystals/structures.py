@@ -128,6 +128,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def spglib_cell(structure: Structure) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Return lattice, fractional coordinates and atomic numbers of a crystal, as spglib expects them."""
+    return structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure]
+
+
 def standard_cell(structure: Structure, primitive: bool = True, symprec: float = SYMPREC) -> Structure:
     """Return the crystal in its primitive, Niggli-reduced, right-handed cell with a along x and b in the xy plane.
 
@@ -141,8 +146,7 @@ def standard_cell(structure: Structure, primitive: bool = True, symprec: float =
     Raises:
         InputError: If there is no Niggli cell, which happens for cells with almost no volume.
     """
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    cell = spglib_cell(structure)
     found = spglib.find_primitive(cell, symprec=symprec) if primitive else None
     lattice, frac_coords, numbers = found if found is not None else cell
     cart_coords = np.asarray(frac_coords) @ np.asarray(lattice)
@@ -169,8 +173,7 @@ def symmetrised(structure: Structure, symprec: float) -> Structure:
     Returns:
         The symmetrised crystal, or ``structure`` itself if spglib finds no symmetry.
     """
-    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
-    found = spglib.standardize_cell(cell, to_primitive=True, no_idealize=False, symprec=symprec)
+    found = spglib.standardize_cell(spglib_cell(structure), to_primitive=True, no_idealize=False, symprec=symprec)
     return structure if found is None else standard_cell(Structure(Lattice(found[0]), found[2], found[1]), False)
 
 

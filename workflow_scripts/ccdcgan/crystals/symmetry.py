@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import spglib
 from pymatgen.core import Structure
 
-from ccdcgan.crystals.structures import SYMPREC, symmetrised
+from ccdcgan.crystals.structures import SYMPREC, spglib_cell, symmetrised
 
 TOLERANCES = (0.5, 0.3, 0.2, 0.1)
 """Tolerances (angstrom) of the symmetry search, in the order in which they are tried."""
@@ -24,7 +24,7 @@ keep a symmetry; the relaxed crystal is too far above the hull to be worth the r
 
 def symmetric_starts(structure: Structure) -> Iterator[tuple[float, Structure]]:
     """Yield the symmetrised crystals of higher symmetry than the crystal has, with their tolerances (angstrom)."""
-    cell = _cell(structure)
+    cell = spglib_cell(structure)
     own = _symmetry(cell, SYMPREC)
     seen = {own}
     for tolerance in TOLERANCES:
@@ -36,12 +36,7 @@ def symmetric_starts(structure: Structure) -> Iterator[tuple[float, Structure]]:
 
 def is_p1(structure: Structure, tolerance: float) -> bool:
     """Return whether a crystal has no symmetry but translations within a tolerance, angstrom."""
-    return _symmetry(_cell(structure), tolerance)[0] == 1
-
-
-def _cell(structure: Structure) -> tuple:
-    """Return lattice, coordinates and atomic numbers of a crystal as spglib takes them."""
-    return structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure]
+    return _symmetry(spglib_cell(structure), tolerance)[0] == 1
 
 
 def _symmetry(cell: tuple, tolerance: float) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 import spglib
 from pymatgen.core import Lattice, Structure
 
-from ccdcgan.crystals.structures import standard_cell
+from ccdcgan.crystals.structures import spglib_cell, standard_cell
 from ccdcgan.search.mutation import SMALL_DISPLACEMENT, Wanted
 from ccdcgan.search.parents import Parents
 from ccdcgan.utils.errors import InputError
@@ -66,8 +66,7 @@ def cross(
 
 def inversion_centre(structure: Structure) -> np.ndarray | None:
     """Return the fractional coordinates of an inversion centre of a crystal, shape (3,), or None if there is none."""
-    cell = structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure]
-    found = spglib.get_symmetry(cell, symprec=CENTRE_TOLERANCE)
+    found = spglib.get_symmetry(spglib_cell(structure), symprec=CENTRE_TOLERANCE)
     if found is None:
         return None
     inversions = (found["rotations"] == -np.eye(3, dtype=int)).all(axis=(1, 2))
