@@ -6,6 +6,8 @@ adds up the counts of finished runs that differ in the seed of their generators,
 prints them in Markdown beside the paper's table. Every ratio has its numerator and denominator, and with several runs
 the standard deviation of a single run. The last lines compare ccdcgan with dcgan: the difference of each ratio, its
 standard deviation over pairs of runs with the same seed, and the p-value of Fisher's exact test of the added counts.
+The second table shows what the constraint knows of the relaxed candidates: the mean formation energy that it predicts
+for them, its mean absolute error, and the rank correlation of prediction and result.
 """
 
 import argparse
@@ -20,54 +22,33 @@ import pandas as pd  # noqa: E402
 from scipy.stats import fisher_exact  # noqa: E402
 
 from ccdcgan import quantities  # noqa: E402
+from ccdcgan.report.formatting import NO_BREAK, ratio  # noqa: E402
+from ccdcgan.report.tables import PAPER, PAPER_MEANS  # noqa: E402
+from ccdcgan.schemes import PAPER as SCHEMES  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 
-PAPER = {
-    quantities.SUCCESS_RATE: {"dcgan": (2397, 13000), "ccdcgan": (3106, 13000)},
-    quantities.NEGATIVE: {"dcgan": (2183, 2397), "dcgan+constraint": (1887, 1998), "ccdcgan": (2918, 3106)},
-    quantities.META_STABLE: {"dcgan": (1110, 2397), "dcgan+constraint": (1028, 1998), "ccdcgan": (1417, 3106)},
-    quantities.STABLE: {"dcgan": (21, 2397), "dcgan+constraint": (8, 1998), "ccdcgan": (21, 3106)},
-    quantities.DISTINCT: {"dcgan": (313, 2397), "dcgan+constraint": (151, 1998), "ccdcgan": (373, 3106)},
-    quantities.DISTINCT_META_STABLE_PER_GRAPH: {
-        "dcgan": (47, 13000),
-        "dcgan+constraint": (35, 13000),
-        "ccdcgan": (90, 13000),
-    },
-    quantities.DISTINCT_META_STABLE: {"dcgan": (47, 2397), "dcgan+constraint": (35, 1998), "ccdcgan": (90, 3106)},
-    quantities.DISTINCT_STABLE: {"dcgan": (6, 2397), "dcgan+constraint": (2, 1998), "ccdcgan": (5, 3106)},
-}
-"""Counts of Long et al., Results: quantity -> scheme -> crystals that have it, and of how many."""
-PAPER_MEANS = {"dcgan": -0.0788, "dcgan+constraint": -0.0868, "ccdcgan": -0.0895}
-"""Mean formation energies of Long et al., eV/atom."""
-SCHEMES = ("dcgan", "dcgan+constraint", "ccdcgan")
+QUANTITIES = (*dict.fromkeys(quantity for quantity, _ in PAPER), quantities.MEAN_ENERGY)
+"""Rows of the table, in the order of the report."""
 
 
-def spread(values: pd.Series) -> float:
-    """Return the standard deviation of a single run; NaN for one run."""
-    return float(values.std(ddof=1)) if len(values) > 1 else np.nan
+def measured(quantity: str, rows: pd.DataFrame) -> str:
+    """Return the text of a quantity of one scheme: counts added up, or the mean over all relaxed crystals.
 
-
-def of_ratio(rows: pd.DataFrame) -> str:
-    """Return the text of a ratio whose counts are added up over runs."""
-    above, below = int(rows["numerator"].sum()), int(rows["denominator"].sum())
-    deviation = f" ± {100 * spread(rows['value']):.1f}" if len(rows) > 1 else ""
-    return f"{above} / {below} ({100 * above / below:.1f}{deviation} %)"
-
-
-def of_mean(rows: pd.DataFrame) -> str:
-    """Return the text of a mean over the relaxed crystals of all runs."""
-    deviation = f" ± {spread(rows['value']):.3f}" if len(rows) > 1 else ""
-    return f"{np.average(rows['value'], weights=rows['denominator']):.4f}{deviation}"
-
-
-def of_paper(quantity: str, scheme: str) -> str:
-    """Return the text of a published count or mean."""
+    Args:
+        quantity: Quantity of the summary.
+        rows: Its rows of the summaries, one of each run.
+    """
+    spread = rows["value"].std(ddof=1)  # NaN for one run
     if quantity == quantities.MEAN_ENERGY:
-        return f"{PAPER_MEANS[scheme]:.4f}"
-    if scheme not in PAPER[quantity]:
-        return ""
-    above, below = PAPER[quantity][scheme]
-    return f"{above} / {below} ({100 * above / below:.{1 if above / below > 0.1 else 2}f} %)"
+        deviation = "" if np.isnan(spread) else f"{NO_BREAK}±{NO_BREAK}{spread:.3f}"
+        return f"{np.average(rows['value'], weights=rows['denominator']):.3f}{deviation}"
+    deviation = "" if np.isnan(spread) else f", ±{NO_BREAK}{100 * spread:.1f}"
+    return ratio(rows["numerator"].sum(), rows["denominator"].sum()) + deviation
+
+
+def published(quantity: str, scheme: str) -> str:
+    """Return the text of a quantity in the paper."""
+    return f"{PAPER_MEANS[scheme]:.3f}" if quantity == quantities.MEAN_ENERGY else ratio(*PAPER[quantity, scheme])
 
 
 def comparison(quantity: str, rows: pd.DataFrame) -> str:
@@ -82,20 +63,43 @@ def comparison(quantity: str, rows: pd.DataFrame) -> str:
     return f"- {quantity}: {pairs.mean():+.3f}{deviation}, p = {p:.2g}"
 
 
+def prediction(candidates: pd.DataFrame, scheme: str) -> str:
+    """Return the row of the table of predictions of a scheme, means over runs.
+
+    Args:
+        candidates: Candidates of all runs.
+        scheme: Scheme.
+    """
+    of_runs = []
+    for _, table in candidates[candidates["scheme"].eq(scheme) & candidates["status"].eq("ok")].groupby("run"):
+        predicted, energy = table["predicted_formation_energy"], table["formation_energy"]
+        ranks = predicted.corr(energy, method="spearman")
+        of_runs.append((predicted.mean(), energy.mean(), (predicted - energy).abs().mean(), ranks))
+    values = np.array(of_runs)
+    deviations = values.std(axis=0, ddof=1) if len(values) > 1 else [np.nan] * 4
+    texts = [f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(values.mean(axis=0), deviations, strict=True)]
+    return f"| `{scheme}` | " + " | ".join(texts) + " |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs with dcgan and ccdcgan")
     folders = parser.parse_args().runs
     rows = pd.concat([read_csv(folder / "summary.csv").assign(run=folder.name) for folder in folders])
     print("| | " + " | ".join(f"`{scheme}` | paper" for scheme in SCHEMES) + " |\n" + "|---" * 7 + "|")
-    for quantity in [*PAPER, quantities.MEAN_ENERGY]:
-        text = of_mean if quantity == quantities.MEAN_ENERGY else of_ratio
+    for quantity in QUANTITIES:
         chosen = rows[rows["quantity"] == quantity]
-        cells = [(text(chosen[chosen["scheme"] == scheme]), of_paper(quantity, scheme)) for scheme in SCHEMES]
+        cells = [(measured(quantity, chosen[chosen["scheme"] == name]), published(quantity, name)) for name in SCHEMES]
         print(f"| {quantity} | " + " | ".join(f"{own} | {paper}" for own, paper in cells) + " |")
     print("\n`ccdcgan` less `dcgan`:\n")
-    for quantity in [*PAPER, quantities.MEAN_ENERGY]:
+    for quantity in QUANTITIES:
         print(comparison(quantity, rows[rows["quantity"] == quantity]))
+    candidates = pd.concat(
+        [read_csv(folder / "candidates/candidates.csv").assign(run=folder.name) for folder in folders]
+    )
+    print("\n| | predicted, eV/atom | relaxed, eV/atom | error, eV/atom | rank correlation |\n" + "|---" * 5 + "|")
+    for scheme in ("dcgan", "ccdcgan"):
+        print(prediction(candidates, scheme))
 
 
 if __name__ == "__main__":
