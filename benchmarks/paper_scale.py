@@ -22,13 +22,18 @@ import pandas as pd  # noqa: E402
 from scipy.stats import fisher_exact  # noqa: E402
 
 from ccdcgan import quantities  # noqa: E402
-from ccdcgan.report.formatting import NO_BREAK, ratio  # noqa: E402
+from ccdcgan.report.formatting import ratio  # noqa: E402
 from ccdcgan.report.tables import PAPER, PAPER_MEANS  # noqa: E402
 from ccdcgan.schemes import PAPER as SCHEMES  # noqa: E402
 from ccdcgan.utils.files import read_csv  # noqa: E402
 
 QUANTITIES = (*dict.fromkeys(quantity for quantity, _ in PAPER), quantities.MEAN_ENERGY)
 """Rows of the table, in the order of the report."""
+
+
+def followed_by_spread(text: str, values: np.ndarray | pd.Series, digits: int) -> str:
+    """Return a text with the standard deviation of a single run; the text alone for one run."""
+    return f"{text} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else text
 
 
 def measured(quantity: str, rows: pd.DataFrame) -> str:
@@ -38,12 +43,10 @@ def measured(quantity: str, rows: pd.DataFrame) -> str:
         quantity: Quantity of the summary.
         rows: Its rows of the summaries, one of each run.
     """
-    spread = rows["value"].std(ddof=1)  # NaN for one run
     if quantity == quantities.MEAN_ENERGY:
-        deviation = "" if np.isnan(spread) else f"{NO_BREAK}±{NO_BREAK}{spread:.3f}"
-        return f"{np.average(rows['value'], weights=rows['denominator']):.3f}{deviation}"
-    deviation = "" if np.isnan(spread) else f", ±{NO_BREAK}{100 * spread:.1f}"
-    return ratio(rows["numerator"].sum(), rows["denominator"].sum()) + deviation
+        mean = np.average(rows["value"], weights=rows["denominator"])
+        return followed_by_spread(f"{mean:.3f}", rows["value"], 3)
+    return followed_by_spread(ratio(rows["numerator"].sum(), rows["denominator"].sum()), 100 * rows["value"], 1)
 
 
 def published(quantity: str, scheme: str) -> str:
@@ -55,12 +58,12 @@ def comparison(quantity: str, rows: pd.DataFrame) -> str:
     """Return the sentence that compares a quantity of ccdcgan with that of dcgan."""
     own, other = (rows[rows["scheme"] == scheme].sort_values("run") for scheme in ("ccdcgan", "dcgan"))
     pairs = own["value"].to_numpy() - other["value"].to_numpy()
-    deviation = f" ± {pairs.std(ddof=1):.3f} over pairs" if len(pairs) > 1 else ""
+    difference = f"- {quantity}: " + followed_by_spread(f"{pairs.mean():+.3f}", pairs, 3)
     if quantity == quantities.MEAN_ENERGY:
-        return f"- {quantity}: {pairs.mean():+.3f}{deviation}, eV/atom"
+        return f"{difference} eV/atom"
     counts = [(row["numerator"].sum(), row["denominator"].sum()) for row in (own, other)]
     p = fisher_exact([[above, below - above] for above, below in counts]).pvalue
-    return f"- {quantity}: {pairs.mean():+.3f}{deviation}, p = {p:.2g}"
+    return f"{difference}, p = {p:.2g}"
 
 
 def prediction(candidates: pd.DataFrame, scheme: str) -> str:
@@ -75,9 +78,7 @@ def prediction(candidates: pd.DataFrame, scheme: str) -> str:
         predicted, energy = table["predicted_formation_energy"], table["formation_energy"]
         ranks = predicted.corr(energy, method="spearman")
         of_runs.append((predicted.mean(), energy.mean(), (predicted - energy).abs().mean(), ranks))
-    values = np.array(of_runs)
-    deviations = values.std(axis=0, ddof=1) if len(values) > 1 else [np.nan] * 4
-    texts = [f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(values.mean(axis=0), deviations, strict=True)]
+    texts = [followed_by_spread(f"{values.mean():.3f}", values, 3) for values in np.transpose(of_runs)]
     return f"| `{scheme}` | " + " | ".join(texts) + " |"
 
 
