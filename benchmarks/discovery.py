@@ -13,9 +13,11 @@ campaign works as in the workflow, with its default settings and with the scheme
 training, hull and comparison of the search, and a table of its own tells after how many relaxations the lowest known
 crystal of each was found again.
 
-Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The table is
-printed and written to ``--output``; ``--write`` adds its rows to benchmarks/data/discovery, in place of those of the
-same systems, methods and seeds, and writes the table of the documentation from all rows there.
+Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The processor
+minutes of a method are those of drawing, choosing, relaxing and symmetrising, and empty where an earlier attempt has
+done part of it. The table is printed and written to ``--output``; ``--write`` adds its rows to
+benchmarks/data/discovery, in place of those of the same systems, methods and seeds, and writes the table of the
+documentation from all rows there.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from discovery_databases import unpack  # noqa: E402
 from discovery_methods import CAMPAIGNS, CONTROLS, System, Task, by_campaign, by_ranking  # noqa: E402
@@ -52,8 +55,10 @@ from ccdcgan.utils.files import write_csv  # noqa: E402
 
 def measure(system: System, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the row of one method and seed, and a row for each composition held out."""
+    resumed, begun = task.is_begun(system), processor_minutes()
     starts, relaxed = (by_campaign if task.method in CAMPAIGNS else by_ranking)(system, task)
     relaxed = task.symmetrise(system, relaxed)
+    minutes = np.nan if resumed else processor_minutes() - begun
     known = [*(c for c in system.database if c.info["status"] == "ok"), *system.phases]
     placed, table = place_candidates(
         with_formation_energies(relaxed, system.references),
@@ -71,9 +76,14 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], list[dict[str, 
     write_csv(task.output / system.folder.name / f"{task.name}.csv", table)
     write_set(task.output / system.folder.name / f"{task.name}.extxyz", placed)
     name = "-".join(system.elements)
-    row = measured_row(name, task.method, task.seed, table, system.thresholds()["meta_stable"])
+    row = measured_row(name, task.method, task.seed, table, system.thresholds()["meta_stable"], minutes)
     again = rediscovered(table, known, task.holdout, system.config["generation"]["max_atoms"])
     return row, [{key: row[key] for key in ("system", "method", "seed", "commit")} | found for found in again]
+
+
+def processor_minutes() -> float:
+    """Return the processor time of this process and of those that it has started and that have ended, in minutes."""
+    return sum(os.times()[:4]) / 60
 
 
 def arguments() -> argparse.Namespace:

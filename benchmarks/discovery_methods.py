@@ -156,6 +156,10 @@ class Task:
         """Name of the files of this task."""
         return "-".join([self.method, str(self.seed), *self.holdout])
 
+    def is_begun(self, system: System) -> bool:
+        """Return whether an earlier attempt has relaxed crystals of this task."""
+        return any((self.output / system.folder.name / "journal").glob(f"{self.name}-[0-9]*.jsonl"))
+
     def relax(self, system: System, crystals: list[Crystal]) -> list[Crystal]:
         """Relax crystals in order; results of earlier attempts and of the database are read from the journals."""
         return self._in_parts(relax_part, system, crystals)

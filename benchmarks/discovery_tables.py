@@ -80,7 +80,9 @@ def rediscovered(
     return rows
 
 
-def measured_row(system: str, method: str, seed: int, table: pd.DataFrame, meta_stable: float) -> dict[str, Any]:
+def measured_row(
+    system: str, method: str, seed: int, table: pd.DataFrame, meta_stable: float, minutes: float = np.nan
+) -> dict[str, Any]:
     """Return the counts of one method and seed.
 
     Args:
@@ -89,10 +91,11 @@ def measured_row(system: str, method: str, seed: int, table: pd.DataFrame, meta_
         seed: Seed.
         table: Table of the relaxed crystals, in the order of their relaxations.
         meta_stable: Hull distance of meta-stable crystals, eV/atom.
+        minutes: Processor time of the method, minutes; NaN if unknown.
 
     Returns:
         Numbers of relaxations, of successful ones and of crystals of several kinds; ``finds``, a sign for each
-        relaxation, + where it found a distinct meta-stable crystal; and the commit.
+        relaxation, + where it found a distinct meta-stable crystal; the minutes; and the commit.
     """
     ok = table["status"] == "ok"
     good, stable = table["stability"].isin(["stable", "meta-stable"]), table["stability"] == "stable"
@@ -110,6 +113,7 @@ def measured_row(system: str, method: str, seed: int, table: pd.DataFrame, meta_
         "compositions": table.loc[ok, "formula"].nunique(),
         "p1": (good & table["distinct"] & (table["space_group"] == "P1")).sum(),
         "finds": "".join("+" if found else "-" for found in finds_in_order(table)),
+        "minutes": round(minutes, 2),
         "commit": commit(),
     }
 
@@ -145,7 +149,8 @@ def as_markdown(table: pd.DataFrame) -> str:
     """Return the means and standard deviations over the seeds as a table of the documentation."""
     heads = (
         "system | method | seeds | E_f < 0 | meta-stable | distinct meta-stable | distinct stable | mSUN | "
-        "compositions | P1 among distinct meta-stable | enhancement | acceleration | area"
+        "compositions | P1 among distinct meta-stable | enhancement | acceleration | area | processor minutes | "
+        "distinct meta-stable per processor hour | distinct stable per processor hour"
     )
     lines = [f"| {heads} |", "|---" * (heads.count("|") + 1) + "|"]
     table = with_factors(table)
@@ -156,7 +161,8 @@ def as_markdown(table: pd.DataFrame) -> str:
         cells += [spread(100 * rows[name] / sent, "%") for name in ("distinct_meta_stable", "distinct_stable", "msun")]
         cells += [spread(rows["compositions"]), spread(100 * rows["p1"] / rows["distinct_meta_stable"], "%")]
         cells += [spread(rows[name], digits=1) for name in ("enhancement", "acceleration")]
-        cells += [spread(rows["area"], digits=2)]
+        cells += [spread(rows["area"], digits=2), spread(rows["minutes"], digits=1)]
+        cells += [spread(60 * rows[name] / rows["minutes"]) for name in ("distinct_meta_stable", "distinct_stable")]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

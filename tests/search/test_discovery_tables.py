@@ -55,6 +55,13 @@ def test_a_row_replaces_the_earlier_one_of_its_name_and_no_other(measured):
     ).all()  # no random crystals of the same seed with finds
 
 
+def test_finds_per_processor_hour_are_of_the_seeds_whose_time_is_known(measured):
+    known = rows(measured, "campaign", 1, "+-++").assign(minutes=6.0)
+    head, _, line = measured.as_markdown(pd.concat([known, rows(measured, "campaign", 2, "----")])).splitlines()
+    cells = dict(zip(head.split(" | "), line.split(" | "), strict=True))
+    assert (cells["processor minutes"], cells["distinct meta-stable per processor hour"]) == ("6.0", "30")
+
+
 @pytest.mark.parametrize("name", ["discovery", "rediscovery"])
 def test_the_page_shows_what_was_measured(tables, name):
     kept = tables.read_csv(tables.DATA / f"{name}.csv")
