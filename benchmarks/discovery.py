@@ -14,10 +14,10 @@ training, hull and comparison of the search, and a table of its own tells after 
 crystal of each was found again.
 
 Relaxations are kept in a journal below ``--output``; a stopped benchmark resumes with the same command. The processor
-minutes of a method are those of drawing, choosing, relaxing and symmetrising, and empty where an earlier attempt has
-done part of it. The table is printed and written to ``--output``; ``--write`` adds its rows to
-benchmarks/data/discovery, in place of those of the same systems, methods and seeds, and writes the table of the
-documentation from all rows there.
+minutes of a method are those of drawing, choosing, relaxing and symmetrising, for a scheme with its training and
+generation in the run, and empty where an earlier attempt has done part of it. The tables are printed and written to
+``--output``; ``--write`` adds the rows to benchmarks/data/discovery, in place of those of the same systems, methods and
+seeds, and writes the tables of the documentation from all rows there.
 """
 
 import argparse
@@ -38,10 +38,9 @@ from discovery_tables import (  # noqa: E402
     AS_MARKDOWN,
     KEYS,
     PAGE,
-    keep,
     measured_row,
+    publish,
     rediscovered,
-    write_to_page,
 )
 
 from ccdcgan.crystals.structures import write_set  # noqa: E402
@@ -58,7 +57,7 @@ def measure(system: System, task: Task) -> tuple[dict[str, Any], list[dict[str, 
     resumed, begun = task.is_begun(system), processor_minutes()
     starts, relaxed = (by_campaign if task.method in CAMPAIGNS else by_ranking)(system, task)
     relaxed = task.symmetrise(system, relaxed)
-    minutes = np.nan if resumed else processor_minutes() - begun
+    minutes = np.nan if resumed else processor_minutes() - begun + system.generation_minutes(task.method)
     known = [*(c for c in system.database if c.info["status"] == "ok"), *system.phases]
     placed, table = place_candidates(
         with_formation_energies(relaxed, system.references),
@@ -122,9 +121,10 @@ def main() -> None:
     # with compositions held out the counts are those of another task
     name = "rediscovery" if chosen.holdout else "discovery"
     table = pd.DataFrame(measured[name])
-    print(AS_MARKDOWN[name](table))
+    for as_text in AS_MARKDOWN[name].values():
+        print(as_text(table), end="\n\n")
     if chosen.write:
-        write_to_page(name, AS_MARKDOWN[name](keep(name, table)))
+        publish(name, table)
 
 
 if __name__ == "__main__":

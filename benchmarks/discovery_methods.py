@@ -37,6 +37,7 @@ from ccdcgan.utils.files import read_csv  # noqa: E402
 from ccdcgan.utils.seeds import derive_seed  # noqa: E402
 from ccdcgan_workflow import settings  # noqa: E402
 from ccdcgan_workflow.configuration import elements_of  # noqa: E402
+from ccdcgan_workflow.costs import finished_jobs  # noqa: E402
 from ccdcgan_workflow.fingerprints import code_fingerprint, earlier_relaxations  # noqa: E402
 from ccdcgan_workflow.runs.record import read_record  # noqa: E402
 
@@ -126,6 +127,19 @@ class System:
             rules["min_distance"] = PairDistances(dict(zip(bonds["pair"], bonds["limit"], strict=True)))
         return Limits(**rules, geometry=Geometry.from_config(settings.representation_settings(self.config)))
 
+    def generation_minutes(self, method: str) -> float:
+        """Processor time of the jobs of the run that made the candidates of a method, minutes; NaN if not recorded."""
+        if method not in self.generated:
+            return 0.0
+        scheme, jobs = SCHEMES[method], finished_jobs(self.folder.parent, self.folder.name)
+        shared = ["train_autoencoder", "encode_crystals", *(["train_constraint"] if scheme.constrained else [])]
+        own = jobs["kind"].eq(method) & jobs["rule"].isin(["train_generator", "optimise_generator"])
+        own |= jobs["kind"].eq(scheme.start) & jobs["rule"].eq("train_generator")
+        generated = jobs["kind"].eq(method) & jobs["rule"].eq("generate_candidates")
+        if not generated.any():
+            return np.nan
+        return jobs.loc[own | generated | jobs["rule"].isin(shared), "cpu_seconds"].sum(skipna=False) / 60
+
     def thresholds(self) -> dict[str, float]:
         """Hull distances of stable and meta-stable crystals, eV/atom."""
         return settings.hull_thresholds(self.config)
@@ -156,9 +170,13 @@ class Task:
         """Name of the files of this task."""
         return "-".join([self.method, str(self.seed), *self.holdout])
 
+    def journals(self, folder: Path) -> Path:
+        """Return the folder of the journals of relaxations in the system of a run."""
+        return self.output / folder.name / "journal"
+
     def is_begun(self, system: System) -> bool:
         """Return whether an earlier attempt has relaxed crystals of this task."""
-        return any((self.output / system.folder.name / "journal").glob(f"{self.name}-[0-9]*.jsonl"))
+        return any(self.journals(system.folder).glob(f"{self.name}-[0-9]*.jsonl"))
 
     def relax(self, system: System, crystals: list[Crystal]) -> list[Crystal]:
         """Relax crystals in order; results of earlier attempts and of the database are read from the journals."""
@@ -193,7 +211,7 @@ def relax_part(
     warnings.filterwarnings("ignore")
     code = code_fingerprint("relax_batch", relaxation["engine"])
     journal = Journal(
-        task.output / folder.name / "journal",
+        task.journals(folder),
         code=code,
         earlier_code=earlier_relaxations(relaxation["engine"], code),
         known_folders=[folder / "database/journal", folder / "candidates/journal"],

@@ -149,8 +149,7 @@ def as_markdown(table: pd.DataFrame) -> str:
     """Return the means and standard deviations over the seeds as a table of the documentation."""
     heads = (
         "system | method | seeds | E_f < 0 | meta-stable | distinct meta-stable | distinct stable | mSUN | "
-        "compositions | P1 among distinct meta-stable | enhancement | acceleration | area | processor minutes | "
-        "distinct meta-stable per processor hour | distinct stable per processor hour"
+        "compositions | P1 among distinct meta-stable | enhancement | acceleration | area"
     )
     lines = [f"| {heads} |", "|---" * (heads.count("|") + 1) + "|"]
     table = with_factors(table)
@@ -161,7 +160,20 @@ def as_markdown(table: pd.DataFrame) -> str:
         cells += [spread(100 * rows[name] / sent, "%") for name in ("distinct_meta_stable", "distinct_stable", "msun")]
         cells += [spread(rows["compositions"]), spread(100 * rows["p1"] / rows["distinct_meta_stable"], "%")]
         cells += [spread(rows[name], digits=1) for name in ("enhancement", "acceleration")]
-        cells += [spread(rows["area"], digits=2), spread(rows["minutes"], digits=1)]
+        cells.append(spread(rows["area"], digits=2))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def costs_as_markdown(table: pd.DataFrame) -> str:
+    """Return the processor time of the methods, and the finds in an hour of it, of the seeds for which it is known."""
+    heads = (
+        "system | method | seeds | processor minutes | distinct meta-stable per processor hour | "
+        "distinct stable per processor hour"
+    )
+    lines = [f"| {heads} |", "|---" * (heads.count("|") + 1) + "|"]
+    for (system, method), rows in table.dropna(subset="minutes").groupby(["system", "method"], sort=False):
+        cells = [system, f"`{method}`", str(len(rows)), spread(rows["minutes"], digits=1)]
         cells += [spread(60 * rows[name] / rows["minutes"]) for name in ("distinct_meta_stable", "distinct_stable")]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -197,8 +209,11 @@ def _found(row: pd.Series) -> str:
     return f"no ({row['relaxed']:.0f}{lowest})"
 
 
-AS_MARKDOWN = {"discovery": as_markdown, "rediscovery": rediscovery_as_markdown}
-"""Table -> the function that writes it for the page."""
+AS_MARKDOWN = {
+    "discovery": {"discovery": as_markdown, "costs": costs_as_markdown},
+    "rediscovery": {"rediscovery": rediscovery_as_markdown},
+}
+"""Table of what was measured -> the tables of the page that are made from it, with their functions."""
 
 
 def keep(name: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -221,10 +236,18 @@ def keep(name: str, rows: pd.DataFrame) -> pd.DataFrame:
     return read_csv(path)
 
 
-def write_to_page(name: str, text: str) -> None:
-    """Put a table between its two marks of the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    marked = re.compile(rf"(<!-- begin {name} -->\n)(.*?)(<!-- end {name} -->)", re.DOTALL)
-    if not marked.search(page):
-        sys.exit(f"{PAGE} lacks the marks <!-- begin {name} --> and <!-- end {name} -->.")
-    write_text(PAGE, marked.sub(lambda match: f"{match[1]}\n{text}\n\n{match[3]}", page))
+def publish(name: str, rows: pd.DataFrame) -> None:
+    """Add rows to those that are published, as :func:`keep` does, and write the tables of the page that show them.
+
+    Args:
+        name: Table, a key of KEYS.
+        rows: Its rows.
+    """
+    table, page = keep(name, rows), PAGE.read_text(encoding="utf-8")
+    for part, as_text in AS_MARKDOWN[name].items():
+        marked = re.compile(rf"(<!-- begin {part} -->\n)(.*?)(<!-- end {part} -->)", re.DOTALL)
+        if not marked.search(page):
+            sys.exit(f"{PAGE} lacks the marks <!-- begin {part} --> and <!-- end {part} -->.")
+        text = as_text(table)
+        page = marked.sub(lambda match, text=text: f"{match[1]}\n{text}\n\n{match[3]}", page)
+    write_text(PAGE, page)

@@ -57,13 +57,28 @@ def test_a_row_replaces_the_earlier_one_of_its_name_and_no_other(measured):
 
 def test_finds_per_processor_hour_are_of_the_seeds_whose_time_is_known(measured):
     known = rows(measured, "campaign", 1, "+-++").assign(minutes=6.0)
-    head, _, line = measured.as_markdown(pd.concat([known, rows(measured, "campaign", 2, "----")])).splitlines()
-    cells = dict(zip(head.split(" | "), line.split(" | "), strict=True))
-    assert (cells["processor minutes"], cells["distinct meta-stable per processor hour"]) == ("6.0", "30")
+    table = pd.concat([known, rows(measured, "campaign", 2, "----"), rows(measured, "random", 1, "+++-")])
+    head, _, *lines = measured.costs_as_markdown(table).splitlines()
+    cells = [dict(zip(head.split(" | "), line.split(" | "), strict=True)) for line in lines]
+    names = ("seeds", "processor minutes", "distinct meta-stable per processor hour")
+    assert [[row[name] for name in names] for row in cells] == [["1", "6.0", "30"]]
 
 
 @pytest.mark.parametrize("name", ["discovery", "rediscovery"])
 def test_the_page_shows_what_was_measured(tables, name):
     kept = tables.read_csv(tables.DATA / f"{name}.csv")
-    page = re.search(rf"<!-- begin {name} -->\n(.*?)<!-- end {name} -->", tables.PAGE.read_text(), re.DOTALL)
-    assert page[1].strip() == tables.AS_MARKDOWN[name](kept)
+    for part, as_text in tables.AS_MARKDOWN[name].items():
+        page = re.search(rf"<!-- begin {part} -->\n(.*?)<!-- end {part} -->", tables.PAGE.read_text(), re.DOTALL)
+        assert page[1].strip() == as_text(kept)
+
+
+def test_rows_are_added_to_the_tables_of_the_page(measured, monkeypatch, tmp_path):
+    monkeypatch.setattr(measured, "PAGE", tmp_path / "page.md")
+    marks = "<!-- begin {0} -->\n\nold {0}\n\n<!-- end {0} -->\n"
+    measured.PAGE.write_text("".join(["first\n", *(marks.format(part) for part in ("discovery", "costs")), "last\n"]))
+    measured.publish("discovery", rows(measured, "campaign", 1, "+-++").assign(minutes=6.0))
+    page = measured.PAGE.read_text()
+    assert "old" not in page
+    assert page.startswith("first\n")
+    assert page.endswith("<!-- end costs -->\nlast\n")
+    assert "| V-O | `campaign` | 1 | 6.0 | 30 | 0 |" in page

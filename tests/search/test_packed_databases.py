@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import discovery_databases
-from benchmarks.discovery_databases import DATA, FILES, PACKED, pack, unpack
+from benchmarks.discovery_databases import DATA, FILES, PACKED, pack, restore, unpack
 from ccdcgan.crystals.structures import read_set
+from ccdcgan.utils.files import read_csv
 
 
 @pytest.fixture
@@ -53,3 +54,15 @@ def test_the_databases_of_the_published_table_can_be_read(path, tmp_path):
     relaxed = [crystal for crystal in database if crystal.info["status"] == "ok"]
     assert len(relaxed) > 0.7 * len(database)
     assert min(crystal.info["formation_energy"] for crystal in relaxed) < 0
+
+
+def test_the_workflow_continues_from_a_packed_database(tmp_path):
+    folder = restore(DATA / f"V-O{PACKED}", tmp_path)
+    table, known = (read_csv(folder / f"database/{name}.csv") for name in ("database", "known"))
+    crystals = read_set(folder / "database/database.extxyz")
+    assert table["id"].tolist() == [crystal.id for crystal in crystals]
+    assert table.loc[table["status"] == "ok", "e_above_hull"].min() == pytest.approx(0, abs=1e-6)
+    assert table["known"].notna().any()
+    assert len(known) == len(read_set(folder / "database/known.extxyz"))
+    with pytest.raises(SystemExit, match="V-O exists"):
+        restore(DATA / f"V-O{PACKED}", tmp_path)
