@@ -239,8 +239,7 @@ def drawn(system: System, task: Task) -> list[Crystal]:
         return [c for c in substituted if limits.admit(c.structure).structure is not None]
     relaxed = without_compositions(system.database, system.phases, system.elements, task.holdout)
     parents = Parents.of(relaxed, system.elements, system.uniqueness)
-    templates = [crystal.structure for crystal in substituted]
-    proposers = make_proposers([task.method], parents, templates, {}, Wanted())
+    proposers = make_proposers([task.method], parents, substituted, {}, Wanted())
     rng = np.random.default_rng(derive_seed(task.seed, "discovery", task.method))
     size = system.config["generation"]["samples"] // 4
     pool, _ = draw_pool(proposers, {task.method: size}, system.limits(task.holdout), {task.method: rng})

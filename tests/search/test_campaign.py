@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: E402
 from pymatgen.core import Composition, Lattice, Structure  # noqa: E402
 
 from ccdcgan.crystals.structures import Crystal, standard_cell  # noqa: E402
@@ -105,6 +106,45 @@ def test_exchanges_are_proposed_once_whatever_the_energy_of_their_parent():
     assert len(named) == len(set(named)) and {"bi2se3", "antifluorite"} <= set(named) <= set(SHAPES)
     assert kind_of("exchange") == kind_of("mutation") == "mutation"  # without a floor of its own
     assert pool_sizes({"mutation": 0.5, "exchange": 0.5}, 4000) == {"mutation": 3600, "exchange": 400}
+
+
+def test_prototypes_of_the_database_are_proposed_where_it_has_no_crystal_of_a_composition(caplog):
+    caplog.set_level("INFO")
+    plan = replace(PLAN, proposals=("mutation", "prototype"))
+    exchanged = bi2se3()
+    exchanged.replace_species({"Bi": "Se", "Se": "Bi"})
+    chosen, _ = propose_round(plan, experience({**SHAPES, "bi3se2": (exchanged, 0.2)}), {}, LIMITS, MATCHER)
+    assert len(chosen) == 4
+    assert "prototype" not in caplog.text  # no composition lacks
+    hidden = experience(holdout=["BiSe2"])
+    starts = [attempt.start for attempt in hidden.database]
+    proposers = make_proposers(["prototype"], parents(), starts, {}, Wanted(), hidden.explored_formulas())
+    drawn, _ = draw_pool(proposers, {"prototype": 400}, LIMITS, {"prototype": np.random.default_rng(1)})
+    found = {crystal.formula: crystal for crystal in drawn}
+    assert len(found) == len(drawn) == 2
+    assert {formula: crystal.info["parent"] for formula, crystal in found.items()} == {
+        "Bi3Se2": "bi2se3",
+        "BiSe2": "antifluorite",
+    }
+    assert StructureMatcher(scale=True).fit(found["BiSe2"].structure, fluorite(6.6, "Bi", "Se"))
+
+
+def test_compositions_of_the_database_and_of_known_phases_are_explored():
+    phases = database({"phase": (fluorite(6.6, "Bi", "Se"), -0.3)}, BINARY)
+    without = {name: shape for name, shape in SHAPES.items() if name != "fluorite"}
+    assert experience(without).explored_formulas() == {"Bi2Se3", "BiSe", "Bi2Se"}
+    assert experience(without, phases=phases).explored_formulas() == {"Bi2Se3", "BiSe", "Bi2Se", "BiSe2"}
+
+
+@pytest.mark.parametrize(("chance", "number"), [(0.9, 2), (0.4, 0)])
+def test_a_quarter_of_the_relaxations_are_of_prototypes_that_may_be_meta_stable(monkeypatch, chance, number):
+    learned = experience()
+    mixed = pool(40, 1) + pool(10, 2, "prototype")
+    judge = Judge(learned, BINARY, 1)
+    judged = replace(judge.judge(judge.describe(mixed), mixed), meta_stable=np.full(len(mixed), chance))
+    monkeypatch.setattr(judge, "judge", lambda described, crystals: judged)
+    chosen = choose(mixed, learned, judge, MATCHER, Budget(8, 3, 0.05), {"prototype": 1e-6})
+    assert Counter(crystal.info["proposed_by"] for crystal in chosen)["prototype"] == number
 
 
 def test_half_of_the_crossovers_keep_the_inversion_centre_of_their_parents():

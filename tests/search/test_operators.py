@@ -155,14 +155,14 @@ def test_an_exchange_has_the_sites_and_the_symmetry_of_its_parent_and_the_volume
     parent = next(one for one in BINARY.crystals if one.id == "a")
     (assignment,) = other_assignments(parent.structure, BINARY.elements)
     assert assignment == {"Bi": "Se", "Se": "Bi"}
-    child = exchange(parent, assignment, BINARY, lambda species: True)
+    child = exchange(BINARY.symmetric["a"], assignment, BINARY, lambda species: True)
     assert child.composition.reduced_formula == "Bi3Se2"
     groups = [SpacegroupAnalyzer(one, 0.1).get_space_group_symbol() for one in (child, parent.structure)]
     assert groups == ["R-3m", "R-3m"]
     volumes = [BINARY.volumes[name] for name in ("Bi", "Se")]
     factor = (3 * volumes[0] + 2 * volumes[1]) / (2 * volumes[0] + 3 * volumes[1])
     assert child.volume == pytest.approx(parent.structure.volume * factor, rel=1e-6)
-    assert exchange(parent, assignment, BINARY, lambda species: False) is None
+    assert exchange(parent.structure, assignment, BINARY, lambda species: False) is None
 
 
 def test_the_exchanges_of_a_ternary_system_are_all_other_assignments():

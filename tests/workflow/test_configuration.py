@@ -155,6 +155,8 @@ def test_a_campaign_without_proposals_is_refused():
         check_configuration(config, SCHEMA)
     config["schemes"] = ["random", "database"]
     check_configuration(config, SCHEMA)
+    with pytest.raises(InputError, match="which proposes crystals only at compositions that the database lacks; add"):
+        check_configuration(changed("campaign.proposals", ["prototype"]), SCHEMA)
 
 
 def test_missing_key_is_named():

@@ -12,6 +12,7 @@ from ccdcgan.candidates.ranking import rank_by_composition
 from ccdcgan.crystals.structures import read_set
 from ccdcgan.database.energies import hull_of
 from ccdcgan.schemes import trained
+from ccdcgan.search.proposals import PROPOSERS
 from ccdcgan.utils.files import read_csv
 from tests.conftest import ROOT, TOY, Workflow
 from tests.workflow.test_faults import copy_until
@@ -170,7 +171,7 @@ def test_what_a_campaign_found_says_who_proposed_it(toy_run: Workflow):
     candidates = read_csv(results / "candidates/candidates.csv")
     campaign = candidates[candidates["scheme"] == "campaign"]
     assert campaign["round"].tolist() == [1, 1, 1, 2, 2, 2]
-    assert set(campaign["proposed_by"]) <= {"mutation", "exchange", "crossover", "random", "dcgan", "ccdcgan"}
+    assert set(campaign["proposed_by"]) <= {*PROPOSERS, "dcgan", "ccdcgan"}
     assert campaign[["expected_formation_energy", "predicted_formation_energy", "probability"]].notna().all(axis=None)
     assert candidates.loc[candidates["scheme"] != "campaign", "proposed_by"].fillna("").eq("").all()
     for number in (1, 2):

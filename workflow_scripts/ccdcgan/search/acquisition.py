@@ -24,7 +24,7 @@ from ccdcgan.crystals.uniqueness import Uniqueness
 from ccdcgan.database.energies import SPACE_GROUP_TOLERANCE
 from ccdcgan.search.experience import PROPOSED_BY, Experience, is_find
 from ccdcgan.search.judge import Judge
-from ccdcgan.search.proposals import kind_of
+from ccdcgan.search.proposals import PROTOTYPE, kind_of
 
 PROBABILITY = "probability"
 """Key of a crystal's info: the probability, when it was chosen, of a distinct meta-stable crystal."""
@@ -33,6 +33,10 @@ STRAINED = MappingProxyType({"ltol": 0.35, "stol": 0.2, "angle_tol": 12.0})
 for the cell than those of Long et al., and narrower for the atoms. See docs/validation/discovery.md."""
 DEPTH = 0.05
 """Expected depth below the hull (eV/atom) that counts one half."""
+PROTOTYPE_FLOOR = 0.25
+"""Smallest fraction of the relaxations for prototypes at compositions that the database lacks, as long as there are
+any that are more likely meta-stable than not: a ground state is an exception among the prototypes of its composition,
+and the judge expects too little of it."""
 TRUST_WEIGHT = 2.0
 """Number of expected finds after which the finds of a proposer count as much as the expectation."""
 
@@ -44,8 +48,9 @@ class Budget:
     Attributes:
         number: Number of crystals of the round.
         per_composition: Largest number of one composition in the whole campaign; a round takes half of them at most.
-            Where the campaign has lowered the hull, as many again that are expected to lower it further.
-        floor: Smallest fraction of all relaxations for each kind of proposer.
+            Where the campaign has lowered the hull, as many again that are prototypes or are expected to lower it
+            further.
+        floor: Smallest fraction of all relaxations for each kind of proposer; prototypes have PROTOTYPE_FLOOR.
         p1_weight: Factor on the value of a proposal without symmetry.
     """
 
@@ -80,7 +85,7 @@ def choose(
 ) -> list[Crystal]:
     """Choose the crystals to relax.
 
-    A kind of proposer with fewer relaxations than its ``floor`` has its best proposal chosen first; all schemes with a
+    A kind of proposer with fewer relaxations than its floor has its best proposal chosen first; all schemes with a
     generator are one kind, since their candidates resemble each other. A proposal that equals a known crystal, an
     earlier start or a chosen proposal before any relaxation, or that is a strained copy of a known crystal or of a
     chosen proposal, is left out.
@@ -111,8 +116,8 @@ def choose(
     taken = experience.relaxations_by_formula()
     allowed = experience.most_by_formula(budget.per_composition)
     most = [
-        allowed[crystal.formula] if lower > 0.5 else budget.per_composition
-        for crystal, lower in zip(pool, judged.below_hull, strict=True)
+        allowed[crystal.formula] if lower > 0.5 or kind == PROTOTYPE else budget.per_composition
+        for crystal, kind, lower in zip(pool, kinds, judged.below_hull, strict=True)
     ]
     tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
     strained = Uniqueness(dict(STRAINED))
@@ -121,14 +126,17 @@ def choose(
         ends[crystal.formula].append(crystal.structure)
     for attempt in experience.attempts:
         starts[attempt.start.formula].append(attempt.start.structure)
-    least = int(budget.floor * (len(experience.campaign) + budget.number) + 1e-9)
+    floors = {kind: PROTOTYPE_FLOOR if kind == PROTOTYPE else budget.floor for kind in kinds}
+    so_far = len(experience.campaign) + budget.number
+    least = {kind: int(floor * so_far + 1e-9) for kind, floor in floors.items()}
+    due = [kind != PROTOTYPE or chance > 0.5 for kind, chance in zip(kinds, judged.meta_stable, strict=True)]
     open_ = np.array([taken[crystal.formula] < limit for crystal, limit in zip(pool, most, strict=True)])
     now: Counter[str] = Counter()
     most_now = ceil(budget.per_composition / 2)  # what is learned of a composition decides on the rest
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
-        behind = [n for n, kind in enumerate(kinds) if open_[n] and tried[kind] < least]
+        behind = [n for n, kind in enumerate(kinds) if open_[n] and due[n] and tried[kind] < least[kind]]
         k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
         open_[k] = False
         formula, structure = pool[k].formula, pool[k].structure

@@ -123,8 +123,8 @@ def _draw(
     most = experience.most_by_formula(plan.per_composition)
     full = frozenset(formula for formula, count in taken.items() if count >= most[formula])
     wanted = Wanted(full, None if plan.compositions is None else frozenset(plan.compositions))
-    templates = [attempt.start.structure for attempt in experience.database]
-    proposers = make_proposers(plan.proposals, parents, templates, generated, wanted)
+    templates = [attempt.start for attempt in experience.database]
+    proposers = make_proposers(plan.proposals, parents, templates, generated, wanted, experience.explored_formulas())
     finds = experience.finds_by_proposer()
     parts = shares(finds, list(proposers), plan.floor)
     for name, share in parts.items():

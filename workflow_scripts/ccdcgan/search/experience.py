@@ -98,6 +98,10 @@ class Experience:
         """Ends of all relaxations that succeeded, and the known phases."""
         return [*(attempt.end for attempt in self.attempts if attempt.relaxed), *self.phases]
 
+    def explored_formulas(self) -> set[str]:
+        """Return the reduced formulas of which the database has a crystal, relaxed or failed, or of a known phase."""
+        return {attempt.start.formula for attempt in self.database} | {phase.formula for phase in self.phases}
+
     def relaxations_by_formula(self) -> Counter[str]:
         """Return the number of the campaign's relaxations of each reduced formula."""
         return Counter(attempt.start.formula for attempt in self.campaign)

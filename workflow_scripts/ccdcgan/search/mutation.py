@@ -170,24 +170,24 @@ def other_assignments(crystal: Structure, elements: Sequence[str]) -> list[dict[
     return [dict(zip(own, others, strict=True)) for others in permutations(elements, len(own)) if list(others) != own]
 
 
-def exchange(parent: Crystal, assignment: dict[str, str], parents: Parents, wanted: Wanted) -> Structure | None:
-    """Return the crystal with other elements at its sites, in its standard cell; None: it is not wanted.
+def exchange(crystal: Structure, assignment: dict[str, str], parents: Parents, wanted: Wanted) -> Structure | None:
+    """Return a crystal with other elements at its sites, in its standard cell; None: it is not wanted.
 
-    It has the symmetry of the parent, whose energy says little of its own.
+    It has the symmetry of the crystal, whose energy says little of its own.
 
     Args:
-        parent: The crystal, one of the parents.
+        crystal: The crystal.
         assignment: Element -> the element at its sites.
-        parents: All parents, for the volumes of their atoms and their symmetric forms.
+        parents: Relaxed crystals, for the volumes of their atoms.
         wanted: Called with the elements of the atoms before the crystal is made.
     """
-    crystal = parents.symmetric[parent.id].copy()
     before = [site.specie.symbol for site in crystal]
     after = [assignment[symbol] for symbol in before]
     if not wanted(after):
         return None
-    crystal.scale_lattice(crystal.volume * parents.volume_factor(before, after))
-    return standard_cell(Structure(crystal.lattice, after, crystal.frac_coords))
+    scaled = crystal.copy()
+    scaled.scale_lattice(crystal.volume * parents.volume_factor(before, after))
+    return standard_cell(Structure(scaled.lattice, after, scaled.frac_coords))
 
 
 def _changed(

@@ -2,8 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -25,11 +25,12 @@ from ccdcgan.utils.progress import Progress
 log = logging.getLogger(__name__)
 
 MUTATION, EXCHANGE, CROSSOVER, RANDOM, GENERATED = "mutation", "exchange", "crossover", "random", "generated"
-PROPOSERS = (MUTATION, EXCHANGE, CROSSOVER, RANDOM, GENERATED)
+PROTOTYPE = "prototype"
+PROPOSERS = (MUTATION, EXCHANGE, PROTOTYPE, CROSSOVER, RANDOM, GENERATED)
 """Values of ``campaign.proposals``; ``generated`` stands for every scheme with a generator."""
-MOST = {EXCHANGE: 400, RANDOM: 50}
-"""Largest number of proposals of a proposer in a round: exchanges of elements are few, and a random symmetric crystal
-takes far longer than a mutation."""
+MOST = {EXCHANGE: 400, PROTOTYPE: 400, RANDOM: 50}
+"""Largest number of proposals of a proposer in a round: exchanges of elements and prototypes are few, and a random
+symmetric crystal takes far longer than a mutation."""
 CENTRED_SHARE = 0.5
 """Fraction of the crossovers between crystals with an inversion centre that keep it, if there are such crystals."""
 ATTEMPTS = 20
@@ -127,27 +128,34 @@ def pool_sizes(parts: Mapping[str, float], size: int) -> dict[str, int]:
 def make_proposers(
     names: Sequence[str],
     parents: Parents,
-    templates: Sequence[Structure],
+    templates: Sequence[Crystal],
     generated: Mapping[str, Sequence[Crystal]],
     wanted: Wanted,
+    explored: Collection[str] = (),
 ) -> dict[str, Proposer]:
     """Return the proposers of a round that can propose something.
 
     Args:
         names: Values of PROPOSERS.
         parents: Crystals for mutation, exchange and crossover.
-        templates: Crystals whose compositions and volumes random crystals have.
+        templates: Crystals of the database before their relaxation: prototypes, and the compositions and volumes of
+            random crystals.
         generated: Scheme -> its candidates.
         wanted: Compositions that are wanted.
+        explored: Reduced formulas for which no prototypes are proposed, since the database has them.
     """
     proposers: dict[str, Proposer] = {}
     if MUTATION in names and parents.crystals:
         proposers[MUTATION] = lambda rng: _mutations(parents, wanted, rng)
     if EXCHANGE in names and parents.crystals:
         proposers[EXCHANGE] = lambda rng: _exchanges(parents, wanted, rng)
+    if PROTOTYPE in names and parents.crystals:
+        unexplored = replace(wanted, full=wanted.full | frozenset(explored))
+        if prototypes := list(_prototypes(templates, parents, unexplored)):
+            proposers[PROTOTYPE] = partial(_in_random_order, prototypes)
     if CROSSOVER in names and parents.crystals:
         proposers[CROSSOVER] = lambda rng: _crossovers(parents, wanted, rng)
-    like = [structure for structure in templates if wanted.formula(structure.composition.reduced_formula)]
+    like = [crystal.structure for crystal in templates if wanted.formula(crystal.formula)]
     if RANDOM in names and like:
         proposers[RANDOM] = lambda rng: _random_crystals(like, rng)
     if GENERATED in names:
@@ -171,8 +179,17 @@ def _exchanges(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> It
     every = [(one, other) for one in parents.crystals for other in other_assignments(one.structure, parents.elements)]
     for k in rng.permutation(len(every)):
         parent, assignment = every[k]
-        structure = exchange(parent, assignment, parents, wanted)
+        structure = exchange(parents.symmetric[parent.id], assignment, parents, wanted)
         yield "" if structure is None else Crystal("", structure, {"parent": parent.id})
+
+
+def _prototypes(templates: Sequence[Crystal], parents: Parents, wanted: Wanted) -> Iterator[Crystal]:
+    """Yield every crystal of the database before its relaxation with every other assignment that is wanted."""
+    for crystal in templates:
+        for assignment in other_assignments(crystal.structure, parents.elements):
+            structure = exchange(crystal.structure, assignment, parents, wanted)
+            if structure is not None:
+                yield Crystal(crystal.id, structure)
 
 
 def _crossovers(parents: Parents, wanted: Wanted, rng: np.random.Generator) -> Iterator[Crystal | str]:

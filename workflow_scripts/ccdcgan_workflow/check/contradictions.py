@@ -189,16 +189,23 @@ def _check_amounts(config: Settings) -> None:
 
 def _check_campaign(config: Settings) -> None:
     """Refuse a campaign without proposals."""
-    if "campaign" in config["schemes"] and config["campaign"]["proposals"] == ["generated"]:
-        names = generating(SCHEMES)
-        if not set(names) & set(config["schemes"]):
-            path: Path = ("campaign", "proposals")
-            example = in_file(path, ["mutation", "generated"])
-            raise KeyProblem(
-                path,
-                "config key campaign.proposals is [generated], but schemes names none with a generator, so that "
-                f"nothing is proposed; name one of {', '.join(names)} in schemes, or write {example}.",
-            )
+    proposals, names = config["campaign"]["proposals"], generating(SCHEMES)
+    if "campaign" not in config["schemes"] or set(proposals) - {"generated", "prototype"}:
+        return
+    path: Path = ("campaign", "proposals")
+    if "generated" not in proposals:
+        raise KeyProblem(
+            path,
+            "config key campaign.proposals is [prototype], which proposes crystals only at compositions that the "
+            f"database lacks; add another proposer: write {in_file(path, ['mutation', 'prototype'])}.",
+        )
+    if not set(names) & set(config["schemes"]):
+        raise KeyProblem(
+            path,
+            f"config key campaign.proposals is [{', '.join(proposals)}], but schemes names none with a generator, so "
+            f"that nothing is proposed; name one of {', '.join(names)} in schemes, or write "
+            f"{in_file(path, ['mutation', *proposals])}.",
+        )
 
 
 def _check_options(mlip: Settings) -> None:
