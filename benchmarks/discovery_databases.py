@@ -61,11 +61,14 @@ def pack(folder: Path) -> Path:
 
 def unpack(path: Path, output: Path) -> Path:
     """Return the folder of a run: ``path`` itself, or that of a packed database, unpacked below ``output``."""
-    if not path.name.endswith(PACKED):
-        return path
+    return _extract(path, output / "databases") if path.name.endswith(PACKED) else path
+
+
+def _extract(path: Path, into: Path) -> Path:
+    """Extract a packed database and return its folder below ``into``."""
     with tarfile.open(path) as archive:
-        archive.extractall(output / "databases", filter="data")
-    return output / "databases" / path.name.removesuffix(PACKED)
+        archive.extractall(into, filter="data")
+    return into / path.name.removesuffix(PACKED)
 
 
 def restore(path: Path, results: Path) -> Path:
@@ -78,11 +81,9 @@ def restore(path: Path, results: Path) -> Path:
     Returns:
         The folder of the run. One that exists ends the program, since its files would be replaced.
     """
-    folder = results / path.name.removesuffix(PACKED)
-    if folder.exists():
-        sys.exit(f"{folder} exists; give it another name to make it from {path}.")
-    with tarfile.open(path) as archive:
-        archive.extractall(results, filter="data")
+    if (existing := results / path.name.removesuffix(PACKED)).exists():
+        sys.exit(f"{existing} exists; give it another name to make it from {path}.")
+    folder = _extract(path, results)
     record = read_record(folder)
     elements, uniqueness = elements_of(record["system"]), Uniqueness(record["configuration"]["matcher"])
     crystals, phases = (read_set(folder / f"database/{name}.extxyz") for name in ("database", "known"))
