@@ -75,6 +75,55 @@ def trust(experience: Experience) -> dict[str, float]:
     return {name: min(1.0, (TRUST_WEIGHT + found[name]) / (TRUST_WEIGHT + expected[name])) for name in expected}
 
 
+class _Known:
+    """Crystals that a proposal must not repeat: ends and starts of relaxations, and what was chosen before."""
+
+    def __init__(self, experience: Experience, uniqueness: Uniqueness) -> None:
+        self._uniqueness = uniqueness
+        self._strained = Uniqueness(dict(STRAINED))
+        self._ends, self._starts = defaultdict(list), defaultdict(list)
+        for crystal in experience.known:
+            self._ends[crystal.formula].append(crystal.structure)
+        for attempt in experience.attempts:
+            self._starts[attempt.start.formula].append(attempt.start.structure)
+
+    def contains(self, crystal: Crystal) -> bool:
+        """Tell whether a crystal equals a known one or an earlier start, or is a strained copy of a known one."""
+        ends, starts = self._ends[crystal.formula], self._starts[crystal.formula]
+        return any(self._uniqueness.equal(crystal.structure, other) for other in (*ends, *starts)) or any(
+            self._strained.equal(crystal.structure, other) for other in ends
+        )
+
+    def add(self, crystal: Crystal) -> None:
+        """Add a chosen crystal, before its relaxation."""
+        self._ends[crystal.formula].append(crystal.structure)
+
+
+class _Floors:
+    """Which kinds of proposers have fewer relaxations than they must have."""
+
+    def __init__(
+        self, experience: Experience, kinds: Sequence[str], meta_stable: Sequence[float], budget: Budget
+    ) -> None:
+        self._kinds = kinds
+        self._due = [kind != PROTOTYPE or chance > 0.5 for kind, chance in zip(kinds, meta_stable, strict=True)]
+        relaxations = len(experience.campaign) + budget.number
+        self._least = {
+            kind: int((PROTOTYPE_FLOOR if kind == PROTOTYPE else budget.floor) * relaxations + 1e-9) for kind in kinds
+        }
+        self._tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
+
+    def best(self, value: np.ndarray, open_: np.ndarray) -> int:
+        """Return the best open proposal of the kinds below their floor, or of all if there is none."""
+        kinds = {kind for kind, least in self._least.items() if self._tried[kind] < least}
+        below = [n for n in np.flatnonzero(open_) if self._due[n] and self._kinds[n] in kinds]
+        return int(max(below, key=lambda n: value[n]) if below else np.argmax(value))
+
+    def add(self, n: int) -> None:
+        """Count a chosen proposal."""
+        self._tried[self._kinds[n]] += 1
+
+
 def choose(
     pool: Sequence[Crystal],
     experience: Experience,
@@ -119,30 +168,18 @@ def choose(
         allowed[crystal.formula] if lower > 0.5 or kind == PROTOTYPE else budget.per_composition
         for crystal, kind, lower in zip(pool, kinds, judged.below_hull, strict=True)
     ]
-    tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
-    strained = Uniqueness(dict(STRAINED))
-    ends, starts = defaultdict(list), defaultdict(list)
-    for crystal in experience.known:
-        ends[crystal.formula].append(crystal.structure)
-    for attempt in experience.attempts:
-        starts[attempt.start.formula].append(attempt.start.structure)
-    floors = {kind: PROTOTYPE_FLOOR if kind == PROTOTYPE else budget.floor for kind in kinds}
-    so_far = len(experience.campaign) + budget.number
-    least = {kind: int(floor * so_far + 1e-9) for kind, floor in floors.items()}
-    due = [kind != PROTOTYPE or chance > 0.5 for kind, chance in zip(kinds, judged.meta_stable, strict=True)]
+    known = _Known(experience, uniqueness)
+    floors = _Floors(experience, kinds, judged.meta_stable, budget)
     open_ = np.array([taken[crystal.formula] < limit for crystal, limit in zip(pool, most, strict=True)])
     now: Counter[str] = Counter()
     most_now = ceil(budget.per_composition / 2)  # what is learned of a composition decides on the rest
     chosen: list[Crystal] = []
     while len(chosen) < budget.number and open_.any():
         value = np.where(open_, worth * novelty, -1.0)
-        behind = [n for n, kind in enumerate(kinds) if open_[n] and due[n] and tried[kind] < least[kind]]
-        k = max(behind, key=lambda n: value[n]) if behind else int(np.argmax(value))
+        k = floors.best(value, open_)
         open_[k] = False
-        formula, structure = pool[k].formula, pool[k].structure
-        if any(uniqueness.equal(structure, other) for other in (*ends[formula], *starts[formula])):
-            continue
-        if any(strained.equal(structure, other) for other in ends[formula]):
+        formula = pool[k].formula
+        if known.contains(pool[k]):
             continue
         chosen.append(
             pool[k].updated(
@@ -152,10 +189,10 @@ def choose(
                 acquisition=float(value[k]),
             )
         )
-        ends[formula].append(structure)
+        known.add(pool[k])
         taken[formula] += 1
         now[formula] += 1
-        tried[kinds[k]] += 1
+        floors.add(k)
         judge.neighbours.add(formula, described[k])
         for n in (n for n, crystal in enumerate(pool) if open_[n] and crystal.formula == formula):
             novelty[n] = judge.novelty(formula, described[n])
