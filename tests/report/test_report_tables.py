@@ -11,7 +11,7 @@ from ccdcgan.crystals.fingerprints import nearest_known
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.evaluation.attrition import funnels
 from ccdcgan.evaluation.best import best_candidates
-from ccdcgan.report.provenance import cost_table, machine_table
+from ccdcgan.report.provenance import cost_table, machine_table, total_cost
 from ccdcgan.report.structure_view import view
 from ccdcgan.report.tables import PAPER, summary_table
 from ccdcgan_workflow.provenance import describe_machine
@@ -64,6 +64,9 @@ def test_costs_of_rules_and_the_machines_they_ran_on():
     rows = cost_table(costs).rows
     assert rows[0] == ("relax", "2", "3.0", "1.8", "0.6", "0.05", "0.00", "500")
     assert [row[0] for row in rows] == ["relax", "total"]
+    value, note = total_cost(costs)
+    assert value == "1 min" and note.endswith("most of it: relax. Without the database, made elsewhere.")
+    assert "elsewhere" not in total_cost(costs.replace("relax", "relax_database"))[1]
     one, other = (
         {"processor": name, "cores": 2, "memory": 8, "gpu": gpu, "system": "Linux"} for name, gpu in ("AX", ("B", ""))
     )

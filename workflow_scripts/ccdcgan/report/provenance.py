@@ -8,6 +8,9 @@ import pandas as pd
 from ccdcgan.report.formatting import number, words
 from ccdcgan.report.tables import Table
 
+DATABASE_RULE = "relax_database"
+"""Rule that relaxes the crystals of the database."""
+
 
 def cost_table(costs: pd.DataFrame) -> Table:
     """Return the table of the cost of each rule; values that were not measured are shown as a dash.
@@ -43,6 +46,9 @@ def cost_table(costs: pd.DataFrame) -> Table:
 def total_cost(costs: pd.DataFrame) -> tuple[str, str]:
     """Return the cost of a run and a note, ("", "") if no job was measured.
 
+    The note says so if the run has not relaxed its database, for example one copied from another run: it is the larger
+    part of the cost of many runs.
+
     Args:
         costs: Table as for :func:`cost_table`.
     """
@@ -56,7 +62,8 @@ def total_cost(costs: pd.DataFrame) -> tuple[str, str]:
     note = f"{'of processor time' if measured else 'of wall time'} in {int(total['jobs']):,} jobs, "
     note += f"the last attempt of each; most of it: {words(longest['rule'])}."
     gpu = float(total["gpu_hours"])
-    return value, note + (f" {number(gpu, 1)} GPU-hours." if gpu else "")
+    note += f" {number(gpu, 1)} GPU-hours." if gpu else ""
+    return value, note + ("" if DATABASE_RULE in set(costs["rule"]) else " Without the database, made elsewhere.")
 
 
 def machine_table(states: Iterable[Mapping[str, Any]]) -> Table:
