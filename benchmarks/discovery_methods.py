@@ -23,7 +23,13 @@ from ccdcgan.crystals.distances import AUTO, PairDistances, bond_table, start_di
 from ccdcgan.crystals.structures import Crystal, read_set  # noqa: E402
 from ccdcgan.crystals.uniqueness import Uniqueness  # noqa: E402
 from ccdcgan.crystals.variants import VariantLimits  # noqa: E402
-from ccdcgan.database.energies import EnergyReferences, far_from_hull, hull_of, without_compositions  # noqa: E402
+from ccdcgan.database.energies import (  # noqa: E402
+    EnergyReferences,
+    far_from_hull,
+    hull_of,
+    relaxed_not_held_out,
+    without_compositions,
+)
 from ccdcgan.relaxation.batches import Journal, relax_batch  # noqa: E402
 from ccdcgan.relaxation.slices import gather, slice_of  # noqa: E402
 from ccdcgan.relaxation.symmetrisation.batches import symmetrise_batch  # noqa: E402
@@ -106,8 +112,7 @@ class System:
 
     def shown(self, holdout: Sequence[str]) -> tuple[list[Crystal], list[Crystal]]:
         """Return the relaxed crystals of the database and the known phases, without those of compositions held out."""
-        relaxed = [c for c in self.database if c.info["status"] == "ok" and c.formula not in holdout]
-        return relaxed, [phase for phase in self.phases if phase.formula not in holdout]
+        return relaxed_not_held_out(self.database, holdout), relaxed_not_held_out(self.phases, holdout)
 
     def limits(self, holdout: Sequence[str]) -> Limits:
         """Limits of a candidate, from the crystals that are not held out."""

@@ -7,14 +7,14 @@ with job(snakemake):
 
     from ccdcgan.candidates.ranking import fit_relaxed_energies
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.database.energies import relaxed_for_training
+    from ccdcgan.database.energies import relaxed_not_held_out
     from ccdcgan.models.constraint.base import load_constraint, predict
     from ccdcgan.search.campaign import SCHEME, proposal_table
     from ccdcgan.utils.files import read_arrays, write_csv
 
     inputs, params = snakemake.input, snakemake.params
     model = load_constraint(inputs.constraint)
-    relaxed = relaxed_for_training(read_set(inputs.database), params.holdout)
+    relaxed = relaxed_not_held_out(read_set(inputs.database), params.holdout)
     similar = fit_relaxed_energies(read_set(inputs.substituted), relaxed, params.elements, params.seed)
     tables = []
     for crystals, graphs in zip(inputs.crystals, inputs.graphs, strict=True):  # one shard in memory at a time

@@ -8,14 +8,14 @@ log = logging.getLogger("ccdcgan.reconstruction")
 
 with job(snakemake):
     from ccdcgan.crystals.structures import read_set
-    from ccdcgan.database.energies import relaxed_for_training
+    from ccdcgan.database.energies import relaxed_not_held_out
     from ccdcgan.representation.crystal_graph import load_codec, load_graphs
     from ccdcgan.representation.reconstruction import make_examples, reconstruct, summarise
     from ccdcgan.representation.reconstruction_examples import choose_examples, save_examples
     from ccdcgan.utils.files import read_csv, write_csv
 
     inputs, output, params = snakemake.input, snakemake.output, snakemake.params
-    crystals = relaxed_for_training(read_set(inputs.database), params.holdout)
+    crystals = relaxed_not_held_out(read_set(inputs.database), params.holdout)
     split = read_csv(inputs.split)
     split = split[split["set"] == "database"].set_index("id")["split"].loc[[crystal.id for crystal in crystals]]
     graphs, codec = load_graphs(inputs.graphs), load_codec(inputs.graphs, inputs.lattice, inputs.sites)

@@ -4,7 +4,7 @@ import pytest
 
 from ccdcgan.crystals.structures import Crystal, standard_cell
 from ccdcgan.crystals.uniqueness import Uniqueness
-from ccdcgan.database.energies import relaxed_for_training, without_compositions
+from ccdcgan.database.energies import relaxed_not_held_out, without_compositions
 from ccdcgan.database.prototypes.collection import collect_prototypes
 from ccdcgan.database.splits import kinds_of_prototypes, split_as_pretrained, split_training
 from ccdcgan.database.substitution import substitute
@@ -76,10 +76,10 @@ def test_with_pretrained_autoencoders_a_crystal_is_held_out_if_no_prototype_of_i
 def test_crystal_graphs_are_made_without_it(database):
     made, _, _ = database
     failed = Crystal("failed", rock_salt(), {"status": "failed"})
-    kept = relaxed_for_training([*made, failed], ["Bi2Se3"])
+    kept = relaxed_not_held_out([*made, failed], ["Bi2Se3"])
     assert {crystal.formula for crystal in made} - {crystal.formula for crystal in kept} == {"Bi2Se3"}
     assert "failed" not in {crystal.id for crystal in kept}
-    assert relaxed_for_training(made, []) == made
+    assert relaxed_not_held_out(made, []) == made
 
 
 def test_hull_distances_are_those_without_it():

@@ -159,14 +159,14 @@ def with_hull_distances(crystals: Iterable[Crystal], hull: PhaseDiagram) -> list
     ]
 
 
-def relaxed_for_training(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
+def relaxed_not_held_out(crystals: Iterable[Crystal], holdout: Collection[str]) -> list[Crystal]:
     """Return the relaxed crystals whose composition is not held out.
 
     Crystal graphs are made of these crystals only. Neither a model trained on crystal graphs nor their scale depends on
     the others.
 
     Args:
-        crystals: Crystals of the database.
+        crystals: Crystals of the database, or known phases.
         holdout: Reduced formulas of the compositions held out.
     """
     return [crystal for crystal in crystals if crystal.info["status"] == "ok" and crystal.formula not in holdout]
@@ -183,7 +183,7 @@ def without_compositions(
         elements: Elements of the system.
         holdout: Reduced formulas of the compositions held out.
     """
-    kept, others = (relaxed_for_training(both, holdout) for both in (crystals, phases))
+    kept, others = (relaxed_not_held_out(both, holdout) for both in (crystals, phases))
     return with_hull_distances(kept, hull_of([*kept, *others], elements)) if holdout else kept
 
 

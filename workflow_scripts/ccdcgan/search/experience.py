@@ -11,7 +11,13 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from ccdcgan.crystals.structures import Crystal
 from ccdcgan.crystals.uniqueness import Uniqueness, Verdict
 from ccdcgan.crystals.variants import VariantLimits
-from ccdcgan.database.energies import EnergyReferences, hull_of, with_formation_energies, with_hull_distances
+from ccdcgan.database.energies import (
+    EnergyReferences,
+    hull_of,
+    relaxed_not_held_out,
+    with_formation_energies,
+    with_hull_distances,
+)
 from ccdcgan.database.thermodynamics import near_hull
 
 TARGETS = MappingProxyType({"stable": 0.100, "meta_stable": 0.150})
@@ -155,7 +161,7 @@ def gather_experience(
     """
     elements = list(references.elements)
     database = [crystal for crystal in database if crystal.formula not in holdout]
-    phases = [phase for phase in phases if phase.info["status"] == "ok" and phase.formula not in holdout]
+    phases = relaxed_not_held_out(phases, holdout)
     hull_before = hull_of([*database, *phases], elements)
     database = with_hull_distances(database, hull_before)  # without what is held out
     starts = {crystal.id: crystal for crystal in substituted}
