@@ -114,7 +114,7 @@ class _Floors:
         self._tried = Counter(kind_of(str(attempt.start.info[PROPOSED_BY])) for attempt in experience.campaign)
 
     def best(self, value: np.ndarray, open_: np.ndarray) -> int:
-        """Return the best open proposal of the kinds below their floor, or of all if there is none."""
+        """Return the best open proposal of the kinds below their floor; of all kinds if none of these is open."""
         kinds = {kind for kind, least in self._least.items() if self._tried[kind] < least}
         below = [n for n in np.flatnonzero(open_) if self._due[n] and self._kinds[n] in kinds]
         return int(max(below, key=lambda n: value[n]) if below else np.argmax(value))
